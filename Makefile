@@ -1,0 +1,44 @@
+# Shorthands; what each does stands in one line. The virtual environment is .venv.
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: install test ctest bench lint fmt sanitize tsan clean
+
+$(BIN)/python:
+	python3 -m venv $(VENV)
+
+install: $(BIN)/python  ## the package, editable, with the tools for testing and linting
+	$(BIN)/pip install -e '.[test,dev]'
+
+test:  ## all tests, the C tests among them
+	$(BIN)/pytest
+
+ctest:  ## the C tests alone
+	cmake --preset release
+	cmake --build --preset release
+	ctest --preset release
+
+bench:  ## all benches, in C and through cffi
+	$(BIN)/pytest bench --benchmark-only
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict mmcore
+	cppcheck --std=c99 --enable=warning,portability --error-exitcode=1 --quiet -I csrc/include csrc/src
+
+fmt:
+	$(BIN)/ruff check --fix --select I .
+	clang-format -i csrc/src/*.c csrc/src/*.h $$(find tests/c bench/c examples/c -name '*.[ch]' 2>/dev/null)
+
+sanitize:  ## the C tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	cmake --preset asan
+	cmake --build --preset asan
+	ctest --preset asan
+
+tsan:  ## the race tests under ThreadSanitizer
+	cmake --preset tsan
+	cmake --build --preset tsan
+	ctest --preset tsan
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

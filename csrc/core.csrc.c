@@ -1,0 +1,2 @@
+/* What the generated Python extension is compiled against. */
+#include "mmcore.h"

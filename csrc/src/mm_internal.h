@@ -1,0 +1,81 @@
+/* Shared by the files of csrc/src only; never installed.
+ *
+ * What stands here has to be the same in every file: compile-time assertions, branch hints, the
+ * size that keeps two threads' words apart, and the one spelling of every atomic access. All
+ * atomics of the library go through this shim, so that a checker of the memory model can later put
+ * its own backend beneath the very same sources. */
+#ifndef MM_INTERNAL_H
+#define MM_INTERNAL_H
+
+#include "mmcore.h"
+
+/* Compile-time assertion for C99, at file scope: `name` is a C identifier that states the promise
+ * and is unique in its translation unit. A false condition is an array of negative size. */
+#define MM_STATIC_ASSERT(condition, name)                                                          \
+    typedef char mm__static_assert_##name[(condition) ? 1 : -1]
+
+/* Branch hints; the value is 0 or 1. */
+#define MM_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define MM_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+/* Distance in bytes between words that different threads write. Two lines of 64 bytes, because the
+ * adjacent-line prefetcher of x86 moves lines in pairs. */
+#define MM_CACHE_PAIR_BYTES 128
+#define MM_CACHE_LINE_BYTES 64
+#define MM_ALIGN_LINE __attribute__((aligned(MM_CACHE_LINE_BYTES)))
+#define MM_ALIGN_PAIR __attribute__((aligned(MM_CACHE_PAIR_BYTES)))
+
+/* Number of elements of an array (not of a pointer). */
+#define MM_ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Atomic accesses to a naturally aligned integer. The order is part of the name, so that a reader
+ * sees at each call what is promised there. */
+#define mm__load_relaxed(pointer) __atomic_load_n((pointer), __ATOMIC_RELAXED)
+#define mm__load_acquire(pointer) __atomic_load_n((pointer), __ATOMIC_ACQUIRE)
+#define mm__store_relaxed(pointer, value) __atomic_store_n((pointer), (value), __ATOMIC_RELAXED)
+#define mm__store_release(pointer, value) __atomic_store_n((pointer), (value), __ATOMIC_RELEASE)
+#define mm__exchange_seq_cst(pointer, value)                                                       \
+    __atomic_exchange_n((pointer), (value), __ATOMIC_SEQ_CST)
+
+/* Strong compare-and-swap: true when *pointer was *expected and is now desired; otherwise *expected
+ * receives what was found. */
+#define mm__cas_acquire(pointer, expected, desired)                                                \
+    __atomic_compare_exchange_n((pointer), (expected), (desired), 0, __ATOMIC_ACQUIRE,             \
+                                __ATOMIC_RELAXED)
+#define mm__cas_seq_cst(pointer, expected, desired)                                                \
+    __atomic_compare_exchange_n((pointer), (expected), (desired), 0, __ATOMIC_SEQ_CST,             \
+                                __ATOMIC_SEQ_CST)
+
+/* Full fence: orders an earlier store before a later load (the step "release, then re-check"). */
+#define mm__fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+
+/* Tells the processor that this is a spin. */
+static inline void mm__pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#else
+    mm__fence_seq_cst();
+#endif
+}
+
+/* Position of the highest set bit, 0..63; value > 0. */
+static inline uint32_t mm__bit_highest(uint64_t value)
+{
+    return (uint32_t)(63 - __builtin_clzll(value));
+}
+
+/* Memory of mm_X_new: aligned to a cache line and cleared; NULL when there is none (errno says so).
+ * Nothing but mm_X_new may call it. */
+void *mm__memory_new(size_t bytes);
+void mm__memory_free(void *memory);
+
+/* True when a caller's block can carry an object of `needed_bytes`: there, on a cache line, long
+ * enough. */
+static inline bool mm__memory_fits(const void *memory, size_t memory_bytes, size_t needed_bytes)
+{
+    return memory != NULL && (uintptr_t)memory % MM_CACHE_LINE_BYTES == 0 &&
+           memory_bytes >= needed_bytes;
+}
+
+#endif /* MM_INTERNAL_H */
