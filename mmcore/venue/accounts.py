@@ -1,0 +1,128 @@
+"""Accounts, orders and fills. Balances are integers and every movement is between named places, so no atom is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mmcore.venue.limits import ORDER_LIMITS, WindowCounter
+from mmcore.venue.market import OrderKind, Side, TimeInForce
+
+OPEN_STATUSES = frozenset({"NEW", "PARTIALLY_FILLED"})
+
+
+@dataclass(slots=True)
+class Balance:
+    """One asset of an account, in 1e-8: `free` can be spent, `locked` stands behind open orders."""
+
+    free_e8: int
+    locked_e8: int
+    start_e8: int
+
+    def lock(self, amount_e8: int) -> None:
+        """Put free funds behind an order; the caller has seen that they suffice."""
+        assert 0 <= amount_e8 <= self.free_e8, "only free funds are locked"
+        self.free_e8 -= amount_e8
+        self.locked_e8 += amount_e8
+
+    def unlock(self, amount_e8: int) -> None:
+        """Give funds of an order back."""
+        assert 0 <= amount_e8 <= self.locked_e8, "only locked funds are unlocked"
+        self.locked_e8 -= amount_e8
+        self.free_e8 += amount_e8
+
+    def pay(self, amount_e8: int) -> None:
+        """Pay from locked funds."""
+        assert 0 <= amount_e8 <= self.locked_e8, "a trade is paid from locked funds"
+        self.locked_e8 -= amount_e8
+
+    def receive(self, amount_e8: int) -> None:
+        """Take in the proceeds of a trade, fee already off."""
+        assert amount_e8 >= 0, "proceeds are not negative"
+        self.free_e8 += amount_e8
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution of one order. Times are server time in microseconds; the commission is in the received asset."""
+
+    trade_id: int
+    order_id: int
+    side: Side
+    price_e8: int
+    qty_e8: int
+    quote_e8: int
+    commission_e8: int
+    commission_asset: str
+    maker: bool
+    time_us: int
+
+
+@dataclass(slots=True)
+class Order:
+    """An order the matching engine took. `locked_e8` still stands behind it; `ended_us` is 0 while it is open."""
+
+    order_id: int
+    client_id: str
+    account_id: str
+    side: Side
+    kind: OrderKind
+    tif: TimeInForce
+    price_e8: int
+    qty_e8: int
+    stp_mode: str
+    placed_us: int
+    status: str = "NEW"
+    executed_e8: int = 0
+    quote_e8: int = 0
+    locked_e8: int = 0
+    updated_us: int = 0
+    ended_us: int = 0
+    expiry_reason: str = ""
+    fills: list[Fill] = field(default_factory=list)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still trade."""
+        return self.status in OPEN_STATUSES
+
+    @property
+    def remaining_e8(self) -> int:
+        """What has not been executed."""
+        return self.qty_e8 - self.executed_e8
+
+
+class Account:
+    """Balances, orders, fills and order counts of one user."""
+
+    def __init__(self, account_id: str, api_key: str) -> None:
+        self.account_id = account_id
+        self.api_key = api_key
+        self.balances: dict[str, Balance] = {}
+        self.orders: dict[int, Order] = {}
+        self.open_orders: dict[int, Order] = {}
+        self.by_client_id: dict[str, Order] = {}
+        self.fills: list[Fill] = []
+        self.order_counts = tuple(WindowCounter(limit) for limit in ORDER_LIMITS)
+        self.rejected_count = 0
+        self.updated_us = 0
+
+    def fund(self, amounts_e8: Mapping[str, int]) -> None:
+        """Set the start balances."""
+        self.balances = {asset: Balance(amount, 0, amount) for asset, amount in amounts_e8.items()}
+
+    def balance(self, asset: str) -> Balance:
+        """The asset's balance; zero if the account never held it."""
+        return self.balances.setdefault(asset, Balance(0, 0, 0))
+
+    def admit(self, order: Order) -> None:
+        """Take a new order in. Its client id then names it, until a later order takes the name."""
+        self.orders[order.order_id] = order
+        self.open_orders[order.order_id] = order
+        self.by_client_id[order.client_id] = order
+
+    def retire(self, order: Order, status: str, now_us: int) -> None:
+        """End an order; what it still locks must have been given back."""
+        assert order.locked_e8 == 0, "an order that ends locks nothing"
+        del self.open_orders[order.order_id]
+        order.status, order.updated_us, order.ended_us = status, now_us, now_us

@@ -1,0 +1,118 @@
+"""What the venue answers when it does not do as asked, in the exchange's own words."""
+
+from __future__ import annotations
+
+
+class VenueError(Exception):
+    """A refusal with the exchange's code and text.
+
+    `status` is the HTTP status (the `status` field on the WebSocket API). `retry_at_ms`, in epoch milliseconds of the
+    server, goes with 429 only.
+    """
+
+    def __init__(self, code: int, msg: str, *, status: int = 400, retry_at_ms: int | None = None) -> None:
+        super().__init__(f"{code} {msg}")
+        self.code = code
+        self.msg = msg
+        self.status = status
+        self.retry_at_ms = retry_at_ms
+
+
+def mandatory(name: str) -> VenueError:
+    """-1102 for a parameter that is missing, empty or unreadable."""
+    return VenueError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+
+
+def either_mandatory(first: str, second: str) -> VenueError:
+    """-1102 where one of two parameters is needed."""
+    return VenueError(-1102, f"Param '{first}' or '{second}' must be sent, but both were empty/null!")
+
+
+def illegal_characters(name: str, legal: str) -> VenueError:
+    """-1100: `legal` is the pattern the exchange prints."""
+    return VenueError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
+
+
+def not_required(name: str) -> VenueError:
+    """-1106 for a parameter that this order type does not take."""
+    return VenueError(-1106, f"Parameter '{name}' sent when not required.")
+
+
+def filter_failure(name: str) -> VenueError:
+    """-1013 with the filter's name."""
+    return VenueError(-1013, f"Filter failure: {name}")
+
+
+def insufficient_balance() -> VenueError:
+    """-2010: the account cannot pay."""
+    return VenueError(-2010, "Account has insufficient balance for requested action.")
+
+
+def would_match() -> VenueError:
+    """-2010: a LIMIT_MAKER that would take."""
+    return VenueError(-2010, "Order would immediately match and take.")
+
+
+def duplicate_order() -> VenueError:
+    """-2010: the client order id is that of an open order."""
+    return VenueError(-2010, "Duplicate order sent.")
+
+
+def market_closed() -> VenueError:
+    """-2010: the symbol is not trading."""
+    return VenueError(-2010, "Market is closed.")
+
+
+def unknown_order() -> VenueError:
+    """-2011: nothing to cancel under that id."""
+    return VenueError(-2011, "Unknown order sent.")
+
+
+def no_such_order() -> VenueError:
+    """-2013: a query for an id that was never accepted."""
+    return VenueError(-2013, "Order does not exist.")
+
+
+def wrong_client_id() -> VenueError:
+    """-2039: orderId and client order id name different orders."""
+    return VenueError(-2039, "Client order ID is not correct for this order ID.")
+
+
+def invalid_symbol() -> VenueError:
+    """-1121."""
+    return VenueError(-1121, "Invalid symbol.")
+
+
+def invalid_signature() -> VenueError:
+    """-1022."""
+    return VenueError(-1022, "Signature for this request is not valid.")
+
+
+def bad_key_format() -> VenueError:
+    """-2014: the API key is absent or not of a key's form."""
+    return VenueError(-2014, "API-key format invalid.", status=401)
+
+
+def rejected_key() -> VenueError:
+    """-2015: a well-formed key that is unknown or revoked."""
+    return VenueError(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
+
+
+def outside_window() -> VenueError:
+    """-1021: the request is too old."""
+    return VenueError(-1021, "Timestamp for this request is outside of the recvWindow.")
+
+
+def ahead_of_server() -> VenueError:
+    """-1021: the request comes from the future."""
+    return VenueError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+
+
+def unsupported_operation(status: int) -> VenueError:
+    """-1020: a path or method this venue does not have."""
+    return VenueError(-1020, "This operation is not supported.", status=status)
+
+
+def not_ready() -> VenueError:
+    """-1001 with 503: there is no order book yet."""
+    return VenueError(-1001, "Internal error; unable to process your request. Please try again.", status=503)

@@ -1,0 +1,117 @@
+"""The seam between the exchange and the market it runs on.
+
+A `Market` owns the book: it matches, publishes stream messages and says when it next has something to do. It knows
+nothing of accounts, balances, signatures or sockets; the exchange knows nothing of how prices arise. Units: `_e8`
+counts 1e-8 of the asset, `_us` is microseconds of the venue clock. All calls come from one thread; no call blocks.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Side(enum.Enum):
+    """Which way an order trades the base asset."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class OrderKind(enum.Enum):
+    """Order types this venue knows."""
+
+    LIMIT = "LIMIT"
+    LIMIT_MAKER = "LIMIT_MAKER"
+    MARKET = "MARKET"
+
+
+class TimeInForce(enum.Enum):
+    """How long an order's remainder lives."""
+
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order that has passed filters and balance checks. `price_e8` is 0 for MARKET."""
+
+    order_id: int
+    owner: str
+    side: Side
+    kind: OrderKind
+    tif: TimeInForce
+    price_e8: int
+    qty_e8: int
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One side of one trade. A trade between two accounts gives two of these with the same `trade_id`."""
+
+    trade_id: int
+    order_id: int
+    owner: str
+    side: Side
+    price_e8: int
+    qty_e8: int
+    maker: bool
+    time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceResult:
+    """What became of a new order.
+
+    `executions` are those of both sides where an account owns them, in trade order. `resting_e8` stays on the book,
+    `expired_e8` is the remainder of an IOC, FOK or MARKET order. `would_match` is a refused LIMIT_MAKER: then nothing
+    else happened.
+    """
+
+    executions: tuple[Execution, ...]
+    resting_e8: int
+    expired_e8: int
+    would_match: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMessage:
+    """One market-data message: the stream's name ("btcusdt@depth@100ms") and the JSON text of the payload alone."""
+
+    stream: str
+    data: str
+
+
+class Market(Protocol):
+    """What the exchange asks of a market."""
+
+    symbol: str
+    tick_e8: int
+    step_e8: int
+
+    def start(self, now_us: int) -> None:
+        """Begin: at the first subscription to a depth stream (recorded) or when the venue starts (synthetic)."""
+
+    def next_due_us(self) -> int | None:
+        """When `advance` should next be called; None means the market is silent for good."""
+
+    def advance(self, now_us: int) -> tuple[list[StreamMessage], list[Execution]]:
+        """Do all that is due up to `now_us`, in order.
+
+        Executions are only those of account-owned orders (owner without the prefix "agent:").
+        """
+
+    def place(self, order: NewOrder, now_us: int) -> PlaceResult:
+        """Match `order` against the book and rest what its type lets rest."""
+
+    def cancel(self, order_id: int, now_us: int) -> int | None:
+        """Take a resting order off: the remaining quantity, or None if it does not rest."""
+
+    def depth(self, limit: int) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]] | None:
+        """(lastUpdateId, bids, asks), best first, (price_e8, qty_e8) each; None while there is no book yet."""
+
+    def reference_price_e8(self) -> int:
+        """The last trade's price: reference of the percent-price filters and of MARKET notionals."""

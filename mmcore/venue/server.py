@@ -1,0 +1,339 @@
+"""The venue's one shell over sockets: HTTP and WebSocket on one loopback port, and the timer that drives the market."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from aiohttp import WSMessage, WSMsgType, web
+
+from mmcore.venue.admin import Admin
+from mmcore.venue.exchange import Exchange, UserEvent
+from mmcore.venue.operations import DEPTH, REST_ROUTES
+from mmcore.venue.rest import RestReply, handle_rest
+from mmcore.venue.streams import InboundLimit, Keepalive, StreamHub, StreamSession, ping_frame, pong_frame, text_frame
+from mmcore.venue.userdata import compact_json
+from mmcore.venue.ws_api import ApiSession
+
+_LOOPBACK = "127.0.0.1"
+_MESSAGE_BYTES_MAX = 1 << 20
+_JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Bounds and periods of the sockets, in seconds and bytes; the defaults are the exchange's where it states them.
+
+    `book_wait_s` is how long a request for the order book is held while a recorded market has none yet.
+    """
+
+    ping_interval_s: float = 20.0
+    pong_timeout_s: float = 60.0
+    outgoing_bytes_max: int = 8 << 20
+    book_wait_s: float = 2.0
+
+
+class _Peer:
+    """One WebSocket connection. Frames go straight to the transport, so that one framing serves all connections."""
+
+    def __init__(self, transport: asyncio.Transport, keepalive: Keepalive, outgoing_bytes_max: int) -> None:
+        self.transport = transport
+        self.keepalive = keepalive
+        self._outgoing_bytes_max = outgoing_bytes_max
+
+    def write(self, frames: bytes) -> None:
+        """Queue whole frames; a peer that does not read is cut off at the bound."""
+        if self.transport.is_closing():
+            return
+        self.transport.write(frames)
+        if self.transport.get_write_buffer_size() > self._outgoing_bytes_max:
+            reset(self.transport)
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection with a TCP reset; what was not yet sent is lost."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+class VenueServer:
+    """Serves one exchange on 127.0.0.1 until stopped. All methods belong to the event loop's thread.
+
+    With `start_with_depth` the market starts at the first subscription to a depth stream, else with the server.
+    `order_rng` decides whether a user event goes out before or after the reply to the request that caused it: the
+    exchange promises neither.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        *,
+        start_with_depth: bool,
+        order_rng: random.Random,
+        queue_log: Sequence[dict[str, Any]] | None = None,
+        settings: ServerSettings | None = None,
+    ) -> None:
+        self.exchange = exchange
+        self._start_with_depth = start_with_depth
+        self._order_rng = order_rng
+        self._settings = settings or ServerSettings()
+        self._hub = StreamHub()
+        self._admin = Admin(exchange, self._drop_streams, queue_log)
+        self._stream_peers: set[_Peer] = set()
+        self._api_peers: dict[_Peer, ApiSession] = {}
+        self._refuse_streams_until = 0.0
+        self._market_started = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due_us: int | None = None
+        self._advanced = asyncio.Event()
+        self._runner: web.ServerRunner | None = None
+        self._keepalive_task: asyncio.Task[None] | None = None
+        self.failure: asyncio.Future[None] | None = None
+        """Set when the venue itself is at fault; it must not go on then."""
+
+    async def start(self, port: int) -> str:
+        """Listen on `port` (0: any free one) and return the base URL. Raises OSError."""
+        self.failure = asyncio.get_running_loop().create_future()
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None))
+        await self._runner.setup()
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((_LOOPBACK, port))
+        except OSError:
+            sock.close()
+            raise
+        await web.SockSite(self._runner, sock).start()
+        self._keepalive_task = asyncio.create_task(self._keep_alive())
+        if not self._start_with_depth:
+            self._start_market()
+        return f"http://{_LOOPBACK}:{sock.getsockname()[1]}"
+
+    async def stop(self) -> None:
+        """Close every connection and the port."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._keepalive_task is not None:
+            self._keepalive_task.cancel()
+        for peer in (*self._stream_peers, *self._api_peers):
+            peer.transport.abort()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # The market's timer
+
+    def _start_market(self) -> None:
+        self._market_started = True
+        self.exchange.start()
+        self._arm()
+
+    def _arm(self) -> None:
+        """Set the timer to when the market next has something to do."""
+        due_us = self.exchange.next_due_us()
+        if due_us == self._timer_due_us and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_due_us = None, due_us
+        if due_us is not None:
+            delay_s = max(0, due_us - self.exchange.clock.now_us()) / 1e6
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        with self._core():
+            self._advance()
+            self._arm()
+
+    def _advance(self) -> None:
+        """Let the market catch up and send what it says."""
+        self._hub.publish(self.exchange.advance())
+        self._deliver(self.exchange.take_user_events())
+        self._advanced.set()
+
+    @contextmanager
+    def _core(self) -> Iterator[None]:
+        """Around every call into the exchange: what escapes it is the venue's own fault, and the end of it."""
+        try:
+            yield
+        except Exception as error:
+            if self.failure is not None and not self.failure.done():
+                self.failure.set_exception(error)
+            raise
+
+    def _deliver(self, events: Iterable[UserEvent]) -> None:
+        for event in events:
+            for peer, session in self._api_peers.items():
+                for text in session.wrap(event):
+                    peer.write(text_frame(text))
+
+    # HTTP
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.raw_path.partition("?")[0]
+        try:
+            streams = path in ("/stream", "/ws") or path.startswith("/ws/")
+            if not streams and path != "/ws-api/v3":
+                return await self._serve_http(request, path)
+            refusal = _refuse_handshake(request)
+            if refusal is not None:
+                return refusal
+            return await (self._serve_streams(request, path) if streams else self._serve_api(request))
+        except ConnectionError:
+            return web.Response()  # the client is gone: there is nobody to tell
+
+    async def _serve_http(self, request: web.BaseRequest, path: str) -> web.Response:
+        body = await request.read()
+        if path.startswith("/venue/"):
+            return _http(self._admin.handle(request.method, path, body))
+        if REST_ROUTES.get((request.method, path)) is DEPTH:
+            await self._book_ready()
+        with self._core():
+            self._advance()
+            api_key = request.headers.get("X-MBX-APIKEY")
+            reply = handle_rest(self.exchange, request.method, request.raw_path, api_key, body)
+            self._deliver(self.exchange.take_user_events())
+            self._arm()
+        return _http(reply)
+
+    async def _book_ready(self) -> None:
+        """Hold a request for the book until there is one, a few seconds at most."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.book_wait_s
+        while self.exchange.market.depth(1) is None and (left_s := deadline - loop.time()) > 0:
+            self._advanced.clear()
+            try:
+                await asyncio.wait_for(self._advanced.wait(), left_s)
+            except TimeoutError:
+                return
+
+    # WebSocket
+
+    async def _serve_streams(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        if asyncio.get_running_loop().time() < self._refuse_streams_until:
+            reset(_transport(request))
+            return web.Response()
+        query = _query(request)
+        combined = path == "/stream"
+        listed = query.get("streams", [""])[0] if combined else unquote(path.removeprefix("/ws").removeprefix("/"))
+        names = [name for name in listed.split("/") if "@" in name]
+        socket_, peer = await self._open_socket(request)
+        session = StreamSession(self._hub, names, combined=combined, write=peer.write)
+        self._stream_peers.add(peer)
+        inbound = InboundLimit()
+        try:
+            self._after_subscription()
+            async for message in socket_:
+                if not inbound.admits(self.exchange.clock.now_us()):
+                    await socket_.close(code=1008, message=b"Too many requests")
+                    break
+                if message.type is WSMsgType.TEXT:
+                    peer.write(text_frame(session.handle(message.data)))
+                    self._after_subscription()
+                else:
+                    self._answer_control(peer, message)
+        finally:
+            session.close()
+            self._stream_peers.discard(peer)
+        return socket_
+
+    def _after_subscription(self) -> None:
+        if self._hub.depth_wanted and not self._market_started:
+            self._start_market()
+
+    async def _serve_api(self, request: web.BaseRequest) -> web.StreamResponse:
+        query = _query(request)
+        socket_, peer = await self._open_socket(request)
+        return_limits = query.get("returnRateLimits", ["true"])[0].lower() != "false"
+        session = ApiSession(self.exchange, return_rate_limits=return_limits)
+        self._api_peers[peer] = session
+        try:
+            async for message in socket_:
+                if message.type is WSMsgType.TEXT:
+                    with self._core():
+                        self._answer_api(peer, session, message.data)
+                else:
+                    self._answer_control(peer, message)
+        finally:
+            del self._api_peers[peer]
+        return socket_
+
+    def _answer_api(self, peer: _Peer, session: ApiSession, text: str) -> None:
+        self._advance()
+        replies = b"".join(text_frame(reply) for reply in session.handle(text))
+        events = self.exchange.take_user_events()
+        if events and self._order_rng.random() < 0.5:
+            self._deliver(events)
+            peer.write(replies)
+        else:
+            peer.write(replies)
+            self._deliver(events)
+        self._arm()
+
+    async def _open_socket(self, request: web.BaseRequest) -> tuple[web.WebSocketResponse, _Peer]:
+        socket_ = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=_MESSAGE_BYTES_MAX)
+        await socket_.prepare(request)
+        keepalive = Keepalive(
+            self.exchange.clock.now_us(),
+            interval_us=int(self._settings.ping_interval_s * 1e6),
+            timeout_us=int(self._settings.pong_timeout_s * 1e6),
+        )
+        return socket_, _Peer(_transport(request), keepalive, self._settings.outgoing_bytes_max)
+
+    def _answer_control(self, peer: _Peer, message: WSMessage) -> None:
+        if message.type is WSMsgType.PING:
+            peer.write(pong_frame(bytes(message.data)))
+        elif message.type is WSMsgType.PONG:
+            peer.keepalive.on_pong(bytes(message.data), self.exchange.clock.now_us())
+
+    async def _keep_alive(self) -> None:
+        period_s = min(1.0, self._settings.ping_interval_s / 4)
+        while True:
+            await asyncio.sleep(period_s)
+            now_us = self.exchange.clock.now_us()
+            for peer in (*self._stream_peers, *self._api_peers):
+                payload = peer.keepalive.due_ping(now_us)
+                if payload is not None:
+                    peer.write(ping_frame(payload))
+                if peer.keepalive.is_lost(now_us):
+                    peer.transport.abort()
+
+    def _drop_streams(self, for_ms: int) -> None:
+        self._refuse_streams_until = asyncio.get_running_loop().time() + for_ms / 1000
+        for peer in tuple(self._stream_peers):
+            reset(peer.transport)
+
+
+def _transport(request: web.BaseRequest) -> asyncio.Transport:
+    if not isinstance(request.transport, asyncio.Transport):
+        raise ConnectionResetError("the client is gone")
+    return request.transport
+
+
+def _query(request: web.BaseRequest) -> dict[str, list[str]]:
+    return parse_qs(request.raw_path.partition("?")[2])
+
+
+def _refuse_handshake(request: web.BaseRequest) -> web.Response | None:
+    """A reply to a request for a WebSocket that cannot have one. This venue's times are milliseconds only."""
+    if not web.WebSocketResponse().can_prepare(request).ok:
+        return _http(
+            RestReply(400, {}, compact_json({"code": -1000, "msg": "A WebSocket handshake is expected here."}))
+        )
+    if _query(request).get("timeUnit", ["MILLISECOND"])[0].upper() == "MILLISECOND":
+        return None
+    msg = "Invalid value for time unit; expected either MICROSECOND or MILLISECOND."
+    return _http(RestReply(400, {}, compact_json({"code": -1194, "msg": msg})))
+
+
+def _http(reply: RestReply) -> web.Response:
+    return web.Response(status=reply.status, headers=reply.headers, text=reply.body, content_type=_JSON)

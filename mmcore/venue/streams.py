@@ -1,0 +1,217 @@
+"""Market-data sockets without sockets: subscriptions, control messages, each message framed once for all takers."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from mmcore.venue.market import StreamMessage
+from mmcore.venue.userdata import compact_json
+
+_METHODS = "SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY"
+_STREAMS_PER_CONNECTION = 1024
+_INBOUND_PER_SECOND = 5
+_SECOND_US = 1_000_000
+
+
+def text_frame(text: str) -> bytes:
+    """One unfragmented, unmasked WebSocket text frame."""
+    return _frame(0x81, text.encode("utf-8", "replace"))
+
+
+def ping_frame(payload: bytes) -> bytes:
+    """A ping of up to 125 bytes."""
+    return _frame(0x89, payload)
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """The answer to a ping: its payload."""
+    return _frame(0x8A, payload)
+
+
+def _frame(first: int, payload: bytes) -> bytes:
+    size = len(payload)
+    if size < 126:
+        return bytes((first, size)) + payload
+    if size < 65536:
+        return struct.pack(">BBH", first, 126, size) + payload
+    return struct.pack(">BBQ", first, 127, size) + payload
+
+
+class InboundLimit:
+    """At most five messages from the client in any second: pings, pongs and control messages each count."""
+
+    __slots__ = ("_times",)
+
+    def __init__(self) -> None:
+        self._times: deque[int] = deque(maxlen=_INBOUND_PER_SECOND)
+
+    def admits(self, now_us: int) -> bool:
+        """Count one message; False if it is one too many."""
+        full = len(self._times) == _INBOUND_PER_SECOND
+        if full and now_us - self._times[0] < _SECOND_US:
+            return False
+        self._times.append(now_us)
+        return True
+
+
+class Keepalive:
+    """Pings out, pongs back: when the next ping is due, and when the peer counts as gone."""
+
+    __slots__ = ("_interval_us", "_last_ping_us", "_last_pong_us", "_sent", "_timeout_us")
+
+    def __init__(self, now_us: int, *, interval_us: int, timeout_us: int) -> None:
+        self._interval_us = interval_us
+        self._timeout_us = timeout_us
+        self._last_ping_us = now_us
+        self._last_pong_us = now_us
+        self._sent: deque[bytes] = deque(maxlen=8)
+
+    def due_ping(self, now_us: int) -> bytes | None:
+        """The payload to ping with now, None if it is not yet time."""
+        if now_us - self._last_ping_us < self._interval_us:
+            return None
+        self._last_ping_us = now_us
+        payload = str(now_us // 1000).encode()
+        self._sent.append(payload)
+        return payload
+
+    def on_pong(self, payload: bytes, now_us: int) -> None:
+        """Only a pong that copies one of our pings keeps the connection alive."""
+        if payload in self._sent:
+            self._last_pong_us = now_us
+
+    def is_lost(self, now_us: int) -> bool:
+        """No answered ping for the whole time-out."""
+        return now_us - self._last_pong_us > self._timeout_us
+
+
+class StreamHub:
+    """Which session takes which stream."""
+
+    def __init__(self) -> None:
+        self._takers: dict[str, dict[StreamSession, None]] = {}
+        self.depth_wanted = False
+
+    def add(self, name: str, session: StreamSession) -> None:
+        """Subscribe a session to a stream."""
+        self._takers.setdefault(name, {})[session] = None
+        if "@depth" in name:
+            self.depth_wanted = True
+
+    def remove(self, name: str, session: StreamSession) -> None:
+        """Unsubscribe."""
+        takers = self._takers[name]
+        del takers[session]
+        if not takers:
+            del self._takers[name]
+
+    def publish(self, messages: Iterable[StreamMessage]) -> None:
+        """Send the messages in order; each is framed at most once raw and once combined, each session written once."""
+        outgoing: dict[StreamSession, list[bytes]] = {}
+        for message in messages:
+            takers = self._takers.get(message.stream)
+            if takers is None:
+                continue
+            raw = combined = b""
+            for session in takers:
+                if session.combined:
+                    combined = combined or text_frame(f'{{"stream":"{message.stream}","data":{message.data}}}')
+                    outgoing.setdefault(session, []).append(combined)
+                else:
+                    raw = raw or text_frame(message.data)
+                    outgoing.setdefault(session, []).append(raw)
+        for session, frames in outgoing.items():
+            session.write(b"".join(frames))
+
+
+class StreamSession:
+    """One market-data connection: `combined` wraps payloads with the stream's name; `write` takes framed bytes."""
+
+    def __init__(self, hub: StreamHub, names: Iterable[str], *, combined: bool, write: Callable[[bytes], None]) -> None:
+        self.combined = combined
+        self.write = write
+        self._hub = hub
+        self._names: dict[str, None] = {}
+        self._subscribe(list(names))
+
+    def close(self) -> None:
+        """The connection is gone."""
+        self._unsubscribe(list(self._names))
+
+    def handle(self, text: str) -> str:
+        """Answer one control message."""
+        try:
+            request = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            line, column = (error.lineno, error.colno) if isinstance(error, json.JSONDecodeError) else (1, 1)
+            return _error(3, f"Invalid JSON: expected value at line {line} column {column}")
+        if not isinstance(request, dict) or "method" not in request:
+            return _error(2, "Invalid request: missing field `method`")
+        request_id = request.get("id")
+        if not _is_id(request_id):
+            return _error(2, "Invalid request: request ID must be an unsigned integer")
+        return self._control(request["method"], request.get("params", []), request_id)
+
+    def _control(self, method: Any, params: Any, request_id: Any) -> str:
+        if method == "LIST_SUBSCRIPTIONS":
+            return _result(list(self._names), request_id)
+        if not isinstance(params, list):
+            return _error(2, "Invalid request: params must be an array", request_id)
+        if method in ("SUBSCRIBE", "UNSUBSCRIBE"):
+            return self._change(method, params, request_id)
+        if method in ("SET_PROPERTY", "GET_PROPERTY"):
+            return self._property(method, params, request_id)
+        return _error(2, f"Invalid request: unknown variant `{method}`, expected one of {_METHODS}", request_id)
+
+    def _change(self, method: str, names: list[Any], request_id: Any) -> str:
+        if not all(isinstance(name, str) for name in names):
+            return _error(2, "Invalid request: stream names must be strings", request_id)
+        if method == "UNSUBSCRIBE":
+            self._unsubscribe(names)
+        elif len({*self._names, *names}) > _STREAMS_PER_CONNECTION:
+            return _error(2, "Invalid request: too many parameters", request_id)
+        else:
+            self._subscribe(names)
+        return _result(None, request_id)
+
+    def _property(self, method: str, params: list[Any], request_id: Any) -> str:
+        if not params or params[0] != "combined":
+            return _error(0, "Unknown property", request_id)
+        if method == "GET_PROPERTY":
+            return _result(self.combined, request_id)
+        if len(params) != 2 or not isinstance(params[1], bool):
+            return _error(1, "Invalid value type: expected Boolean", request_id)
+        self.combined = params[1]
+        return _result(None, request_id)
+
+    def _subscribe(self, names: list[str]) -> None:
+        for name in names:
+            if name not in self._names:
+                self._names[name] = None
+                self._hub.add(name, self)
+
+    def _unsubscribe(self, names: list[str]) -> None:
+        for name in names:
+            if name in self._names:
+                del self._names[name]
+                self._hub.remove(name, self)
+
+
+def _is_id(value: Any) -> bool:
+    if value is None:
+        return True
+    if isinstance(value, str):
+        return len(value) <= 36
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def _result(value: Any, request_id: Any) -> str:
+    return compact_json({"result": value, "id": request_id})
+
+
+def _error(code: int, msg: str, request_id: Any = None) -> str:
+    return compact_json({"code": code, "msg": msg, "id": request_id})
