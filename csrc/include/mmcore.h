@@ -460,13 +460,12 @@ typedef struct mm_record {
         mm_level levels[3];
     } body;
 } mm_record;
-/* cffi:end */
-
 #define MM_LEVELS_PER_RECORD 3
 /* Most levels a side one depth event may carry (a REST snapshot of 5,000; a burst more). */
 #define MM_DEPTH_LEVELS_MAX 10000
 /* Records of the longest event: header + levels of both sides, each side starting in a record of its own. */
 #define MM_EVENT_RECORDS_MAX (1 + 2 * ((MM_DEPTH_LEVELS_MAX + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD))
+/* cffi:end */
 
 /* ============================================================================================
  * spsc: bounded ring of records, one producer, one consumer, lock-free and wait-free
@@ -591,8 +590,8 @@ MM_API bool mm_pool_valid(const mm_pool *pool);
 /* cffi:begin */
 /* 32 exact ones and 32 for each power of two from 2^5 to 2^62: every int64 >= 0 has its bucket. */
 #define MM_HIST_BUCKETS 1888
-/* Counts of latencies. The relative error of a reported quantile is at most 1/32. Reading and adding at once from two
- * threads is not allowed: copy or merge where the adder stands still. */
+/* Counts of latencies. The relative error of a reported quantile is at most 1/32. One thread at a time adds; others may
+ * read meanwhile and see its numbers a few samples apart. */
 typedef struct mm_hist {
     uint64_t count;
     uint64_t sum_ns; /* stops at its largest value */
@@ -623,7 +622,8 @@ enum { MM_WS_TEXT = 1, MM_WS_BINARY = 2, MM_WS_CLOSE = 8, MM_WS_PING = 9, MM_WS_
 
 typedef struct mm_ws mm_ws;
 
-/* A complete message (fragments joined) or control frame; payload valid until the next call. */
+/* A complete message (fragments joined) or control frame; payload valid until the next call. Of CLOSE the payload is the
+ * reason behind the code. */
 typedef struct mm_ws_message {
     const uint8_t *payload;
     size_t payload_bytes;
@@ -631,22 +631,26 @@ typedef struct mm_ws_message {
     int32_t close_code; /* of CLOSE: 1005 when none was given */
 } mm_ws_message;
 
-/* The parser holds one receive buffer: bytes are read from the socket straight into it. */
+/* The parser holds one receive buffer: bytes are read from the socket straight into it. buffer_bytes 1,024..2^28, else 0 and
+ * MM_E_ARGUMENT; a message may have buffer_bytes - 127 bytes (room for a control frame between its fragments), and never more
+ * than MM_WS_MESSAGE_MAX. */
 MM_API size_t mm_ws_bytes(size_t buffer_bytes);
 MM_API mm_status mm_ws_init(void *memory, size_t memory_bytes, size_t buffer_bytes, mm_ws **ws);
 MM_API mm_ws *mm_ws_new(size_t buffer_bytes);
 MM_API void mm_ws_free(mm_ws *ws);
 /* Forget everything (new connection). */
 MM_API void mm_ws_reset(mm_ws *ws);
-/* Where the next bytes go and how many fit (> 0 unless a message is over the limit). May move unread bytes. */
+/* Where the next bytes go and how many fit (> 0 once mm_ws_next has said MM_E_STATE). May move unread bytes. */
 MM_API uint8_t *mm_ws_space(mm_ws *ws, size_t *space_bytes);
 /* `bytes` have been written there. */
 MM_API void mm_ws_filled(mm_ws *ws, size_t bytes);
 /* Next message: MM_OK with *message, or MM_E_STATE when more bytes are needed. MM_E_SYNTAX: protocol violation (masked
  * server frame, reserved bits or opcode, bad fragment order, control frame over 125 bytes or fragmented, bad close
- * payload, text that is not UTF-8); MM_E_CAPACITY: message over MM_WS_MESSAGE_MAX or the buffer. After an error the
- * connection must be closed (mm_ws_close_code says with what) and the parser reset. */
+ * payload, text that is not UTF-8); MM_E_CAPACITY: message over MM_WS_MESSAGE_MAX or the buffer, said when its header is
+ * here. After an error the connection must be closed (mm_ws_close_code says with what) and the parser reset. After a CLOSE
+ * nothing more is handed out. */
 MM_API mm_status mm_ws_next(mm_ws *ws, mm_ws_message *message);
+/* 1002, 1007 or 1009 after an error, else 0. */
 MM_API int32_t mm_ws_close_code(const mm_ws *ws);
 /* Writes a client frame (masked with mask_key) into `out`, which holds payload_bytes + MM_WS_HEADER_MAX; returns the
  * bytes written. `payload` may overlap out + MM_WS_HEADER_MAX exactly. */
@@ -689,18 +693,29 @@ MM_API mm_status mm_feed_init(void *memory, size_t memory_bytes, const mm_feed_c
 MM_API mm_feed *mm_feed_new(const mm_feed_config *config);
 MM_API void mm_feed_free(mm_feed *feed);
 /* Decodes one JSON message of any shape Binance Spot sends (market streams bare or combined, depth snapshots, WebSocket
- * API replies, wrapped and bare user events, REST order and error bodies) into whole events at `out`. Keys in any order, any
- * spacing, unknown fields skipped, unknown message types give no records and MM_OK. Reads nothing outside text[0..bytes).
- * MM_E_SYNTAX, MM_E_PRECISION, MM_E_OVERFLOW: *error_at is the byte where it went wrong and nothing is emitted.
- * MM_E_CAPACITY: more levels than MM_DEPTH_LEVELS_MAX or than `out_capacity` records hold.
- * A reply to a request carries its id: "<op><seq>" with op p, c, q (place, cancel, query) is an order operation of
- * ours and becomes ACK, REJECT, CANCELED, CANCEL_REJECT, STATUS or LOST by the rules of the exchange (5xx, -1000, -1001,
- * -1006, -1007 leave the outcome open). */
+ * API replies, wrapped and bare user events, REST bodies: order, orders, own trades, account, error) into whole events at `out`.
+ * Keys in any order, any spacing, unknown fields skipped, unknown message types give no records and MM_OK. A key that is
+ * read may stand in its object once; containers nest 64 deep at most. Reads nothing outside text[0..bytes).
+ * MM_E_SYNTAX, MM_E_PRECISION, MM_E_OVERFLOW: *error_at is the byte where it went wrong (of a value: its first, of a missing
+ * key: the closing brace) and nothing is emitted. MM_E_CAPACITY: more levels than MM_DEPTH_LEVELS_MAX or than `out_capacity`
+ * records hold. What was written to `out` behind *out_count is undefined. About 90 ns and 10 ns a level.
+ * Market prices and quantities are strings by the rules of mm_fixed_parse, without a sign. Times of 15 digits or more are
+ * microseconds, others milliseconds.
+ * A reply to a request carries its id: "<op><seq>" with op p, c, q (place, cancel, query) and order_seq in decimal is an order
+ * operation of ours and becomes ACK, REJECT, CANCELED, CANCEL_REJECT, STATUS or LOST by the rules of the exchange (5xx, -1000,
+ * -1001, -1006, -1007, -1008 leave the outcome open; so does a query that is refused by anything but -2013, which is STATUS
+ * without MM_FLAG_FOUND). An ACK that says no status is MM_ORDER_LIVE; fills of a reply come by executionReport alone.
+ * Bare REST bodies carry MM_FLAG_BY_REST: an order is CANCELED when it has origClientOrderId, STATUS when it has updateTime, else
+ * ACK; in an array OPEN_ROW; own trades are TRADE_ROW, an account BALANCE. A REST reply to an order operation is decoded as
+ * such when it is given as {"id":"<op><seq>","status":<http>,"result":<body>}, or "error" in place of "result".
+ * externalLockUpdate is a BALANCE_DELTA of -d free and +d locked. Assets with more than 15 bytes are no assets of ours:
+ * their balances are left out. */
 MM_API mm_status mm_feed_decode(mm_feed *feed, const char *text, size_t text_bytes, int64_t recv_ns, mm_record *out,
                                 size_t out_capacity, size_t *out_count, size_t *error_at);
+/* Texts are cut to fit at a whole character. After an error: what had been read until then. Of an array of rows, the last. */
 MM_API const mm_feed_info *mm_feed_last(const mm_feed *feed);
-/* The order sequence in a client id "<order_prefix><seq base36>-<s><layer>" of this run; flags MM_FLAG_OLD_RUN or
- * MM_FLAG_FOREIGN otherwise (then 0). */
+/* The order sequence in a client id "<order_prefix><seq base36>-<b|a><layer>" of this run, *flags 0. Else 0 and in *flags
+ * MM_FLAG_OLD_RUN (begins with account_prefix) or MM_FLAG_FOREIGN. */
 MM_API uint64_t mm_feed_order_seq(const mm_feed *feed, const char *client_id, size_t client_id_bytes, uint16_t *flags);
 /* MM_REJECT_* of an exchange error. */
 MM_API int32_t mm_feed_reject_class(int32_t error_code, int32_t http_status, const char *message);
@@ -922,10 +937,11 @@ typedef struct mm_symbol {
     int64_t taker_fee_e8;
 } mm_symbol;
 
-/* MM_E_ARGUMENT: a tick or step <= 0, a negative bound, min > max, 2 * qty_max over int64, an unterminated name. */
+/* MM_E_ARGUMENT: a tick or step outside 1..2^60, a negative bound, min > max, 2 * qty_max over int64, a fee over 10 % (rebates
+ * are negative fees), an empty or unterminated name. */
 MM_API mm_status mm_symbol_check(const mm_symbol *symbol);
-/* Filter verdict of an order: PRICE_FILTER, LOT_SIZE, MIN_NOTIONAL, PERCENT_PRICE bits. reference_e8 <= 0 = not known:
- * PERCENT_PRICE is then not judged. */
+/* Filter verdict of an order: PRICE_FILTER, LOT_SIZE, MIN_NOTIONAL, ORDER_NOTIONAL (over notional_max), PERCENT_PRICE bits.
+ * reference_e8 <= 0 = not known: PERCENT_PRICE is then not judged. Any price and quantity may be asked about. */
 MM_API uint64_t mm_symbol_verdict(const mm_symbol *symbol, int32_t side, int64_t price_e8, int64_t qty_e8,
                                   int64_t reference_e8);
 /* cffi:end */
@@ -947,7 +963,7 @@ typedef struct mm_order {
     int64_t reported_e8;
     int64_t created_ns;      /* decision */
     int64_t sent_ns;         /* handed to the kernel, 0 = not yet */
-    int64_t live_ns;         /* first known resting, 0 = never */
+    int64_t live_ns;         /* first proof that it reached the book, 0 = none */
     int64_t cancel_ns;       /* last cancel sent for it, 0 = none */
     int64_t unknown_ns;      /* since when UNKNOWN, 0 = it is not */
     int64_t retry_ns;        /* UNKNOWN or cancel pending: next cancel or query due */
@@ -957,23 +973,24 @@ typedef struct mm_order {
     int32_t layer;
     int32_t state;           /* MM_ORDER_* */
     int32_t cancel_pending;  /* 1 = a cancel is on its way */
-    int32_t attempts;        /* cancels sent while UNKNOWN */
-    int32_t cancel_refused;  /* 1 = the last cancel said -2011 after the last send of one */
-    int32_t query_missing;   /* 1 = the last query said -2013 */
-    int32_t trades_checked;  /* 1 = myTrades since it was sent shows nothing unexplained */
+    int32_t attempts;        /* rounds of cancel, query and trades while UNKNOWN */
+    int32_t cancel_refused;  /* UNKNOWN: 1 = the last cancel said -2011; each round clears this and the next two */
+    int32_t query_missing;   /* UNKNOWN: 1 = the last query said -2013 */
+    int32_t trades_checked;  /* 1 = myTrades since it was sent shows nothing unexplained; the caller sets it */
 } mm_order;
 
 typedef struct mm_orders mm_orders;
 
 /* What an exec record did to an order. */
 typedef struct mm_order_change {
-    mm_order *order;      /* NULL: not one of ours, or long gone */
+    mm_order *order;      /* NULL: not one of ours, or long gone; valid until the next call that changes orders */
     int32_t from, to;     /* states */
-    int32_t first_live;   /* 1 = it became known to rest just now */
+    int32_t first_live;   /* 1 = first proof that it reached the book (it may have ended with the same event) */
     int32_t ended;        /* 1 = terminal just now */
     int32_t fill;         /* 1 = body and MORE describe a fill of this order: give it to the ledger */
     int32_t overfill;     /* 1 = more executed than ordered: HALT */
-    int32_t zombie;       /* 1 = an event for an order that was proven not accepted: apply, cancel, KILL */
+    int32_t zombie;       /* 1 = an order that ended as REJECTED, NOT_SENT or NOT_ACCEPTED exists after all. It is open again where
+                           * it still rests and there is room: apply, cancel, KILL */
     int32_t reject_class; /* MM_REJECT_* */
 } mm_order_change;
 
@@ -984,7 +1001,7 @@ typedef struct mm_order_config {
     int64_t reply_timeout_ns;    /* no reply within this: UNKNOWN (1 s) */
     int64_t recv_window_ns;      /* of NEW (1 s) */
     int64_t unknown_first_ns;    /* first cancel this long after UNKNOWN (300 ms) */
-    int64_t unknown_settle_ns;   /* recv window + exchange's 10 s + 2 s margin start here (12 s) */
+    int64_t unknown_settle_ns;   /* after the recv window: the exchange's 10 s and 2 s margin (12 s) */
     int64_t tombstone_ns;        /* terminal orders are remembered so long where room allows (24 h) */
 } mm_order_config;
 
@@ -1000,15 +1017,17 @@ MM_API void mm_orders_cancel(mm_orders *orders, mm_order *order, int64_t now_ns)
 /* Applies REPORT, ACK, REJECT, CANCELED, CANCEL_REJECT, STATUS, LOST, SENT, NOT_SENT, TRADE_ROW, OPEN_ROW (records[0..count));
  * any order, duplicates and losses allowed: terminal states absorb, executed never falls. */
 MM_API void mm_orders_apply(mm_orders *orders, const mm_record *records, int64_t now_ns, mm_order_change *change);
-/* The ledger applied a fill of this order. */
-MM_API void mm_orders_filled(mm_orders *orders, mm_order *order, int64_t qty_e8, int64_t now_ns);
+/* The ledger applied a fill of this order. false = more has been executed than was ordered: HALT. Afterwards the pointer
+ * may no longer be the order's. */
+MM_API bool mm_orders_filled(mm_orders *orders, mm_order *order, int64_t qty_e8, int64_t now_ns);
 /* Next order something is due for at now_ns (bits MM_DUE_*), marking it as done; false = nothing more is due.
  * MM_DUE_UNKNOWN: it just became UNKNOWN by time-out. */
 MM_API bool mm_orders_due(mm_orders *orders, int64_t now_ns, mm_order **order, int32_t *due);
 /* Earliest time something will be due; INT64_MAX = never. */
 MM_API int64_t mm_orders_deadline(const mm_orders *orders);
-/* An UNKNOWN order is NOT_ACCEPTED when now >= sent + recv window + settle, its last cancel said -2011, its last query -2013,
- * its trades were checked and the balances are equal; ends it and returns true. */
+/* An UNKNOWN order that was never seen is NOT_ACCEPTED when now >= sent + recv window + settle, a round that began after that
+ * got -2011 for its cancel and -2013 for its query, its trades were checked and the balances are equal; ends it and returns
+ * true. */
 MM_API bool mm_orders_disprove(mm_orders *orders, mm_order *order, bool balances_equal, int64_t now_ns);
 /* An UNKNOWN order that once rested and is found nowhere because the account was reset: ends it as NOT_ACCEPTED. */
 MM_API void mm_orders_vanish(mm_orders *orders, mm_order *order, int64_t now_ns);
@@ -1038,8 +1057,9 @@ typedef struct mm_balance {
     uint64_t mark;      /* ledger's mark of the last report */
 } mm_balance;
 
-/* All in quote e8. total = realized + unrealized - fees = change of equity, exactly: equity = quote + base * mid, base value
- * rounded down. Fees in a third asset are counted in its balance and valued by mm_ledger_price, else left out of fees. */
+/* All in quote e8, since the first mid. total = realized + unrealized - fees = change of equity, exactly, less what was put in
+ * or taken out; for equity see mm_ledger_equity. Fees in a third asset are counted in its balance and valued by
+ * mm_ledger_price, else left out of fees. */
 typedef struct mm_pnl {
     int64_t realized_e8;
     int64_t unrealized_e8;
@@ -1052,30 +1072,33 @@ typedef struct mm_ledger mm_ledger;
 MM_API size_t mm_ledger_bytes(size_t trade_ids); /* power of two; the fills remembered by id */
 MM_API mm_status mm_ledger_init(void *memory, size_t memory_bytes, size_t trade_ids, const mm_symbol *symbol,
                                 mm_ledger **ledger);
-/* A reported balance. The first report of an asset sets its start. MM_E_CAPACITY: more than MM_ASSETS_MAX assets. */
+/* A reported balance. The first report of an asset sets its start. MM_E_CAPACITY: more than MM_ASSETS_MAX assets (one of which
+ * there is nothing is not kept). */
 MM_API mm_status mm_ledger_balance(mm_ledger *ledger, const mm_balance_body *balance);
-/* A deposit, withdrawal or transfer: a known cause, not trading. */
+/* A deposit, withdrawal or transfer (free + locked is the change): a known cause, not trading. Base is valued at the last mid
+ * given to mm_ledger_start_mid: there P&L does not move. MM_E_STATE: more base leaves than there is; nothing is done. */
 MM_API mm_status mm_ledger_deposit(mm_ledger *ledger, const mm_balance_body *delta);
-/* Applies one fill once: false = this trade id was applied before. MM_E_OVERFLOW through *status stops everything. `fill->quote_e8`
- * < 0: price * qty rounded down. */
+/* Applies one fill once: false = this trade id was applied before, or is no larger than one that had to be forgotten. Through
+ * *status, with nothing applied: MM_E_OVERFLOW, MM_E_STATE (more base leaves than there is), MM_E_ARGUMENT (price, qty, id or fee
+ * asset), MM_E_CAPACITY (assets). `fill->quote_e8` < 0: price * qty rounded down. */
 MM_API bool mm_ledger_fill(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t qty_e8, const mm_fill_body *fill,
                            mm_status *status);
 /* The account was reset: the next report of each asset sets its start again, fills so far are forgotten (their ids too). */
 MM_API void mm_ledger_rebase(mm_ledger *ledger);
 MM_API bool mm_ledger_seen(const mm_ledger *ledger, int64_t trade_id);
-/* First mid: values the start inventory (average cost). Later calls change nothing. */
+/* First mid > 0: values the start inventory (average cost). Later mids only value deposits. */
 MM_API void mm_ledger_start_mid(mm_ledger *ledger, int64_t mid_e8);
 /* Price of a third asset in quote, for fees (e.g. BNB). */
 MM_API void mm_ledger_price(mm_ledger *ledger, const char *asset, int64_t price_e8);
 MM_API bool mm_ledger_pnl(const mm_ledger *ledger, int64_t mid_e8, mm_pnl *pnl); /* false before the first mid */
-/* quote + base * mid. */
+/* quote + base * mid rounded down, less fees in third assets at their price of the moment; false: no mid, or it does not fit. */
 MM_API bool mm_ledger_equity(const mm_ledger *ledger, int64_t mid_e8, int64_t *equity_e8);
 /* Base bought less base sold less base fees since the start. */
 MM_API int64_t mm_ledger_position(const mm_ledger *ledger);
 MM_API int64_t mm_ledger_base(const mm_ledger *ledger);  /* base held by the ledger's own count */
 MM_API int64_t mm_ledger_quote(const mm_ledger *ledger);
 /* What new orders may use: bid -> quote, ask -> base: reported free less what PENDING, UNKNOWN and not yet reported LIVE orders
- * will lock (bids price * remaining rounded up). Never negative. */
+ * will lock (bids price * remaining rounded up). Never negative; 0 with more than 2 * MM_PLAN_MAX open orders of the side. */
 MM_API int64_t mm_ledger_available(const mm_ledger *ledger, const mm_orders *orders, int32_t side);
 MM_API uint64_t mm_ledger_mark(const mm_ledger *ledger);
 /* Every asset's free + locked equals ledger_e8. */
@@ -1091,7 +1114,8 @@ MM_API bool mm_ledger_valid(const mm_ledger *ledger);
  * ========================================================================================== */
 
 /* cffi:begin */
-/* Every limit is set: mm_risk_init refuses 0, negatives and NaN. Numbers in brackets: the control's name in docs. */
+/* Every limit is set: mm_risk_init refuses 0, negatives and NaN; money and quantities over 2^61, counts of a window over
+ * 1,000,000, shares over 100 %, and a duplicate window over 10 s. Numbers in brackets: the control's name in docs. */
 typedef struct mm_risk_config {
     int64_t order_qty_max_e8;        /* [C1] */
     int64_t order_notional_max_e8;   /* [C2] quote */
@@ -1104,7 +1128,7 @@ typedef struct mm_risk_config {
     int64_t open_notional_max_e8;    /* [C9] quote, both sides */
     int64_t open_orders_max;         /* [C9] per side */
     int64_t in_flight_max;           /* [C10] PENDING per side */
-    int64_t unknown_max;             /* [C10] UNKNOWN in total: so many block the side */
+    int64_t unknown_max;             /* [C10] UNKNOWN in total: so many block the sides they are on, more block both */
     int64_t orders_per_10s_max;      /* [C11] */
     int64_t orders_per_1s_max;       /* [C11] */
     int64_t orders_per_day_max;      /* [C11] */
@@ -1137,29 +1161,40 @@ typedef struct mm_risk_view {
 } mm_risk_view;
 
 MM_API size_t mm_risk_bytes(const mm_risk_config *config);
-/* MM_E_ARGUMENT names the field through *bad_field (static text). */
+/* MM_E_ARGUMENT names the field through *bad_field (static text, NULL when none is bad); mm_risk_bytes is 0 for such a
+ * configuration. */
 MM_API mm_status mm_risk_init(void *memory, size_t memory_bytes, const mm_risk_config *config, mm_risk **risk,
                               const char **bad_field);
-/* Observations. */
+/* Observations. Mid > 0. Time may step back a little from one to the next. */
 MM_API void mm_risk_mid(mm_risk *risk, int64_t mid_e8, int64_t now_ns);
 MM_API void mm_risk_trade(mm_risk *risk, int64_t price_e8, int64_t qty_e8, int64_t now_ns);
 MM_API void mm_risk_sent(mm_risk *risk, int32_t side, int64_t price_e8, int64_t qty_e8, int64_t now_ns);
+/* A definitive rejection: counts for C13, but for one that would have matched. That backs its (side, layer) off, 200 ms at
+ * first, then twice as long each time up to 5 s, until mm_risk_accept. */
 MM_API void mm_risk_reject(mm_risk *risk, int32_t reject_class, int32_t side, int32_t layer, int64_t now_ns);
+/* An order of this (side, layer) rests: its back-off starts anew. */
+MM_API void mm_risk_accept(mm_risk *risk, int32_t side, int32_t layer);
 MM_API void mm_risk_malformed(mm_risk *risk, int64_t now_ns);
 /* Verdict on one wanted order; 0 = may be placed. Uses C1-C3, C5-C11, C15, C22 (NO_BALANCE), filters, would-match back-off of
- * (side, layer). REDUCING: orders that grow the position are refused at reducing_pct of C7 or while `reducing`. */
+ * (side, layer). REDUCING: orders that do not shrink the position are refused at reducing_pct of C7 or while `reducing`. C3's
+ * price is the median of mid, last trade and the VWAP of the last minute, or mid when there was no trade in it; PERCENT_PRICE is
+ * judged by it, too. C7 values a position at mid, C9 orders at their prices. While fills that the exchange told of are still to
+ * come (mm_orders_unfilled_reports), IN_FLIGHT. At most 64 open orders can be counted: with more, OPEN_ORDERS. About 200 ns. */
 MM_API uint64_t mm_risk_order(const mm_risk *risk, const mm_risk_view *view, int32_t side, int32_t layer, int64_t price_e8,
                               int64_t qty_e8, bool reducing);
-/* Largest quantity on the step that C1, C2, C7, C9 and the balance allow at that price (0 = none): strategies' sizes are cut
- * to it rather than refused. */
+/* Largest quantity on the step that C1, C2, C7, C9, the symbol's largest and the balance allow at that price (0 = none):
+ * strategies' sizes are cut to it rather than refused. One step more is refused by mm_risk_order. */
 MM_API int64_t mm_risk_room(const mm_risk *risk, const mm_risk_view *view, int32_t side, int64_t price_e8);
-/* Verdict on quoting at all that follows from observations: C4, C13, malformed per minute. */
+/* Verdict on quoting at all that follows from observations: C4, C13, malformed per minute. mid_e8 <= 0: C4 is not judged. */
 MM_API uint64_t mm_risk_market(const mm_risk *risk, int64_t mid_e8, int64_t now_ns);
-/* Post-trade: feeds equity (quote e8) and the session's P&L; *halt_until_ns is set for Q3. Bits: LOSS_LIMIT (kill), DRAWDOWN,
- * LOSS_SPEED; *kill tells which of HALT and KILL. The day changes at 00:00 UTC of utc_day. */
+/* Post-trade: feeds equity (quote e8) and the session's P&L; *halt_until_ns is set for Q3, else 0. Bits: LOSS_LIMIT (kill),
+ * DRAWDOWN, LOSS_SPEED; *kill tells which of HALT and KILL. Reaching a limit is breaking it. Falls are those of the P&L, so that
+ * a withdrawal is none; Q2 relates them to the equity they began at. The day, and C11's, changes when utc_day (days since the
+ * epoch) grows. */
 MM_API uint64_t mm_risk_equity(mm_risk *risk, int64_t equity_e8, int64_t pnl_total_e8, int64_t utc_day, int64_t now_ns,
                                bool *kill, int64_t *halt_until_ns);
-/* Earliest time a verdict may change by time alone; INT64_MAX = none. */
+/* Earliest time a verdict may change by time alone; INT64_MAX = none. C4 also eases with time, but is only told by
+ * observations. */
 MM_API int64_t mm_risk_deadline(const mm_risk *risk, int64_t now_ns);
 MM_API bool mm_risk_valid(const mm_risk *risk);
 /* cffi:end */
@@ -1210,9 +1245,9 @@ typedef struct mm_quote_config {
     /* avellaneda_stoikov, names as in the field */
     double risk_factor;         /* gamma, > 0 */
     double kappa;               /* order book depth parameter, 1 / quote price unit, > 0 */
-    double horizon_s;           /* T - t in seconds, > 0, constant (infinite horizon) */
+    double horizon_s;           /* how long a position is expected to be held: scales volatility, > 0 */
     double order_amount_shape_factor; /* eta >= 0 */
-    double min_spread_pct;      /* of mid, >= 0 */
+    double min_spread_pct;      /* full width, percent of mid, >= 0 */
     /* derived where parameters change, never in a step: filled by mm_quote_derive, logged with the configuration */
     double as_spread_const;     /* (2 / gamma) * ln(1 + gamma / kappa), quote price units */
     double as_shape[9];         /* exp(-eta / 2^i), i = 0..8 */
@@ -1225,20 +1260,31 @@ typedef struct mm_strategy {
     void (*compute)(void *state, const mm_quote_input *input, mm_quotes *quotes);
 } mm_strategy;
 
-/* The one place with exp and log. MM_E_ARGUMENT names the field through *bad_field. */
+/* Checks every field, those a strategy ignores too, and derives the last ones: the one place with exp and log. MM_E_ARGUMENT
+ * names the field through *bad_field (NULL when none is bad) and derives nothing. */
 MM_API mm_status mm_quote_derive(mm_quote_config *config, const char **bad_field);
 /* inventory_skew: with one layer, to the tick
  *   half = clamp(spread/2 + mid*volatility*vol_mult, mid*min_spread_bps/2, mid*max_spread_bps/2)
  *   inv = clamp(position/max_position, -1, 1)
  *   r = mid + (alpha*alpha_weight + imbalance*imbalance_weight)*half - inv*skew*half
  *   bid = floor_tick(r - half) no higher than ask - tick, ask = ceil_tick(r + half) no lower than bid + tick
- * and sizes order_qty*(1 - max(inv, 0)), order_qty*(1 + min(inv, 0)) floored to the lot; then fee floor, layers, size skew. */
+ * and sizes order_qty*(1 - max(inv, 0)), order_qty*(1 + min(inv, 0)) floored to the lot. A width under twice the maker fee of
+ * mid is then widened to it around r (allow_negative_edge: not). Layers follow outwards, at least a tick apart, all of the same
+ * size. A side is empty with POSITION_LIMIT at max_position, with STRATEGY_PASS where size or price come to nothing, both with
+ * ONE_SIDED or CROSSED_BOOK where the top is no top. input->book is not looked at. */
 MM_API void mm_quote_inventory_skew(const mm_quote_config *config, const mm_quote_input *input, mm_quotes *quotes);
-/* avellaneda_stoikov: r = mid - q*gamma*vol*tau, spread = gamma*vol*tau + as_spread_const with q = position/max_position, vol in price
- * per square root of a second, tau = horizon; min_spread, fee floor, layers, eta size decay. */
+/* avellaneda_stoikov, as the field computes it over an infinite horizon:
+ *   vol = mid*volatility*sqrt(horizon): standard deviation of the price over the horizon, in the quote asset (not its square)
+ *   q = clamp(position/max_position, -1, 1)
+ *   r = mid - q*gamma*vol, spread = gamma*vol + (2/gamma)*ln(1 + gamma/kappa)
+ *   ask = max(r + spread/2, mid*(1 + min_spread_pct/200)), bid = min(r - spread/2, mid*(1 - min_spread_pct/200))
+ * The side that adds to the position has order_qty*exp(-eta*|q|), with |q| to the nearest 1/256; the other order_qty. Rounding, guard,
+ * fee floor, layers and reasons as above (r there is the middle of ask and bid); WARMUP until the volatility is ready. */
 MM_API void mm_quote_avellaneda_stoikov(const mm_quote_config *config, const mm_quote_input *input, mm_quotes *quotes);
-/* Fits anyone's wanted quotes to the symbol: on tick (bids down, asks up) and lot (down), inside the guard against crossing, finite
- * inside [1 tick, 2^62]; drops what cannot be. Used on every decision, Python's too. */
+/* Fits anyone's wanted quotes to the symbol: on tick (bids down, asks up) and lot (down), moved behind the guard against crossing
+ * (>= 1 tick), inside [1 tick, 2^62], best first; drops what cannot be, a second quote at a price, those behind the eighth, and
+ * both sides where the own quotes cross (SELF_TRADE) or the top is no top. Only a side without quotes keeps reasons, and it has
+ * one. Used on every decision, Python's too. */
 MM_API void mm_quote_fit(const mm_quote_input *input, int64_t cross_guard_ticks, mm_quotes *quotes);
 /* cffi:end */
 
@@ -1260,7 +1306,8 @@ typedef struct mm_plan {
 
 /* An order serves a quote when its price is within tolerance_e8 of it and its remaining quantity is between half and all of the
  * wanted quantity plus one step. Most matches = fewest actions; among those the smallest total distance in price, then the
- * older order. Orders with a cancel pending serve nothing and need no cancel: leave them out. O(orders * quotes * min). */
+ * older orders (lower index), the oldest of them for the best quote it can serve. Orders with a cancel pending serve nothing and
+ * need no cancel: leave them out. O(orders * quotes * 2^quotes): 2 quotes and 4 orders take about 0.1 us, 8 and 16 some 30 us. */
 MM_API void mm_plan_side(const mm_level *wanted, size_t wanted_count, const mm_level *resting, size_t resting_count,
                          int64_t tolerance_e8, int64_t step_e8, mm_plan *plan);
 /* cffi:end */

@@ -1,0 +1,352 @@
+/* The engine: memory, one event in, actions out, the next deadline. */
+#include "mm_engine.h"
+
+#include <string.h>
+
+/* ---- memory: one block, carved once ------------------------------------------------------- */
+
+static size_t round_line(size_t bytes)
+{
+    return (bytes + (MM_CACHE_LINE_BYTES - 1)) / MM_CACHE_LINE_BYTES * MM_CACHE_LINE_BYTES;
+}
+
+/* Sizes of the parts in the order they lie behind the engine's own struct. */
+typedef struct parts {
+    size_t engine, book, sync, orders, ledger, risk;
+} parts;
+
+static parts parts_of(const mm_engine_config *config)
+{
+    parts p;
+    p.engine = round_line(sizeof(struct mm_engine));
+    p.book = round_line(mm_book_bytes((size_t)config->book_levels));
+    p.sync = round_line(mm_sync_bytes((size_t)config->sync_records));
+    p.orders = round_line(mm_orders_bytes((size_t)config->orders_max, (size_t)config->tombstones));
+    p.ledger = round_line(mm_ledger_bytes((size_t)config->trade_ids));
+    p.risk = round_line(mm_risk_bytes(&config->risk));
+    return p;
+}
+
+/* The first field outside its range, or NULL. */
+static const char *bad_config_field(const mm_engine_config *config)
+{
+    if (mm_symbol_check(&config->symbol) != MM_OK) {
+        return "symbol";
+    }
+    if (config->strategy < MM_STRATEGY_INVENTORY_SKEW || config->strategy > MM_STRATEGY_CUSTOM) {
+        return "strategy";
+    }
+    if (!(config->refresh_tolerance_bps >= 0.0 && config->refresh_tolerance_bps <= 10000.0)) {
+        return "refresh_tolerance_bps";
+    }
+    if (config->book_levels < 1 || config->book_levels > 1000000) {
+        return "book_levels";
+    }
+    if (config->sync_records < MM_EVENT_RECORDS_MAX || config->sync_records > (1 << 24)) {
+        return "sync_records";
+    }
+    if (config->snapshot_levels < 1 || config->snapshot_levels > MM_DEPTH_LEVELS_MAX) {
+        return "snapshot_levels";
+    }
+    if (config->orders_max < 1 || config->orders_max > 2 * MM_PLAN_MAX) {
+        return "orders_max";
+    }
+    if (config->tombstones < 1 || config->tombstones > (1 << 24)) {
+        return "tombstones";
+    }
+    if (config->crossed_max_ns < 1) {
+        return "crossed_max_ns";
+    }
+    if (config->warm_ns < 0) {
+        return "warm_ns";
+    }
+    if (config->stop_confirm_ns < 1) {
+        return "stop_confirm_ns";
+    }
+    return NULL;
+}
+
+size_t mm_engine_bytes(const mm_engine_config *config)
+{
+    if (bad_config_field(config) != NULL) {
+        return 0;
+    }
+    parts p = parts_of(config);
+    return p.engine + p.book + p.sync + p.orders + p.ledger + p.risk;
+}
+
+static void builtin_inventory_skew(void *state, const mm_quote_input *input, mm_quotes *quotes)
+{
+    mm_quote_inventory_skew((const mm_quote_config *)state, input, quotes);
+}
+
+static void builtin_avellaneda_stoikov(void *state, const mm_quote_input *input, mm_quotes *quotes)
+{
+    mm_quote_avellaneda_stoikov((const mm_quote_config *)state, input, quotes);
+}
+
+static void choose_strategy(mm_engine *engine)
+{
+    engine->strategy.state = &engine->config.quote;
+    if (engine->config.strategy == MM_STRATEGY_INVENTORY_SKEW) {
+        engine->strategy.name = "inventory_skew";
+        engine->strategy.compute = builtin_inventory_skew;
+    } else if (engine->config.strategy == MM_STRATEGY_AVELLANEDA_STOIKOV) {
+        engine->strategy.name = "avellaneda_stoikov";
+        engine->strategy.compute = builtin_avellaneda_stoikov;
+    }
+}
+
+static mm_status init_parts(mm_engine *engine, uint8_t *memory, const char **bad_field)
+{
+    const mm_engine_config *config = &engine->config;
+    parts p = parts_of(config);
+    uint8_t *at = memory + p.engine;
+    *bad_field = "book_levels";
+    mm_status status =
+        mm_book_init(at, p.book, (size_t)config->book_levels, config->symbol.tick_e8, &engine->book);
+    at += p.book;
+    if (status == MM_OK) {
+        *bad_field = "sync_records";
+        status = mm_sync_init(at, p.sync, (size_t)config->sync_records, &engine->sync);
+        at += p.sync;
+    }
+    if (status == MM_OK) {
+        *bad_field = "order";
+        status = mm_orders_init(at, p.orders, (size_t)config->orders_max, (size_t)config->tombstones,
+                                &config->order, &engine->orders);
+        at += p.orders;
+    }
+    if (status == MM_OK) {
+        *bad_field = "trade_ids";
+        status = mm_ledger_init(at, p.ledger, (size_t)config->trade_ids, &config->symbol, &engine->ledger);
+        at += p.ledger;
+    }
+    if (status == MM_OK) {
+        *bad_field = "signal";
+        status = mm_signal_init(&engine->signals, &config->signal);
+    }
+    if (status == MM_OK) {
+        status = mm_risk_init(at, p.risk, &config->risk, &engine->risk, bad_field);
+    }
+    return status;
+}
+
+mm_status mm_engine_init(void *memory, size_t memory_bytes, const mm_engine_config *config, mm_engine **engine,
+                         const char **bad_field)
+{
+    *bad_field = bad_config_field(config);
+    if (*bad_field != NULL) {
+        return MM_E_ARGUMENT;
+    }
+    mm_quote_config derived = config->quote;
+    if (mm_quote_derive(&derived, bad_field) != MM_OK) {
+        return MM_E_ARGUMENT;
+    }
+    if (!mm__memory_fits(memory, memory_bytes, mm_engine_bytes(config))) {
+        *bad_field = "memory";
+        return MM_E_ARGUMENT;
+    }
+    mm_engine *e = (mm_engine *)memory;
+    memset(e, 0, sizeof *e);
+    e->config = *config;
+    mm_status status = init_parts(e, (uint8_t *)memory, bad_field);
+    if (status != MM_OK) {
+        return status;
+    }
+    *bad_field = NULL;
+    e->ticker_id = -1;
+    e->pending_ticker_id = -1;
+    e->target_e8 = config->inventory_target_e8;
+    e->symbol_trading = 1;
+    e->deadline_ns = INT64_MAX;
+    choose_strategy(e);
+    *engine = e;
+    return MM_OK;
+}
+
+mm_engine *mm_engine_new(const mm_engine_config *config, const char **bad_field)
+{
+    size_t bytes = mm_engine_bytes(config);
+    *bad_field = bad_config_field(config);
+    if (bytes == 0) {
+        return NULL;
+    }
+    void *memory = mm__memory_new(bytes);
+    if (memory == NULL) {
+        *bad_field = "memory";
+        return NULL;
+    }
+    mm_engine *engine = NULL;
+    if (mm_engine_init(memory, bytes, config, &engine, bad_field) != MM_OK) {
+        mm__memory_free(memory);
+        return NULL;
+    }
+    return engine;
+}
+
+void mm_engine_free(mm_engine *engine)
+{
+    mm__memory_free(engine);
+}
+
+void mm_engine_strategy(mm_engine *engine, const mm_strategy *strategy)
+{
+    MM_ASSERT(engine->config.strategy == MM_STRATEGY_CUSTOM);
+    MM_ASSERT(strategy->compute != NULL);
+    engine->strategy = *strategy;
+}
+
+/* ---- actions ------------------------------------------------------------------------------ */
+
+mm_record *mm__engine_emit(mm_engine *engine, uint16_t kind)
+{
+    MM_ASSERT(engine->action_count < MM__ACTIONS_MAX);
+    if (engine->action_count >= MM__ACTIONS_MAX) {
+        return NULL;
+    }
+    mm_record *record = &engine->actions[engine->action_count++];
+    memset(record, 0, sizeof *record);
+    record->seq = engine->action_seq++;
+    record->kind = kind;
+    record->count = 1;
+    engine->counters.actions++;
+    return record;
+}
+
+static void fill_action(mm_engine *engine, mm_record *record, const mm_order *order)
+{
+    record->flags = (uint16_t)((uint32_t)order->side << 8 | (uint32_t)order->layer);
+    record->body.action.order_seq = order->seq;
+    record->body.action.exchange_id = order->exchange_id;
+    record->body.action.price_e8 = order->price_e8;
+    record->body.action.qty_e8 = order->qty_e8;
+    record->body.action.decision_ns = engine->now_ns;
+    record->body.action.cause_ns = engine->cause_ns;
+}
+
+/* false = no room: the ring is full or nothing may leave; decide again soon. */
+bool mm__engine_emit_cancel(mm_engine *engine, mm_order *order)
+{
+    if (engine->cancel_room < 1 || engine->now_ns < engine->ban_until_ns) {
+        engine->replan = 1;
+        return false;
+    }
+    mm_record *record = mm__engine_emit(engine, MM_KIND_CANCEL);
+    if (record == NULL) {
+        return false;
+    }
+    engine->cancel_room--;
+    fill_action(engine, record, order);
+    mm_orders_cancel(engine->orders, order, engine->now_ns);
+    return true;
+}
+
+bool mm__engine_emit_query(mm_engine *engine, const mm_order *order)
+{
+    if (engine->action_room < 1 || engine->now_ns < engine->ban_until_ns) {
+        engine->replan = 1;
+        return false;
+    }
+    mm_record *record = mm__engine_emit(engine, MM_KIND_QUERY);
+    if (record == NULL) {
+        return false;
+    }
+    engine->action_room--;
+    fill_action(engine, record, order);
+    return true;
+}
+
+/* The caller has checked the room: an order in the table must go out. */
+bool mm__engine_emit_place(mm_engine *engine, const mm_order *order)
+{
+    MM_ASSERT(engine->action_room >= 1);
+    mm_record *record = mm__engine_emit(engine, MM_KIND_PLACE);
+    if (record == NULL) {
+        return false;
+    }
+    engine->action_room--;
+    fill_action(engine, record, order);
+    return true;
+}
+
+bool mm__engine_emit_want(mm_engine *engine, uint16_t kind, int64_t token, int64_t value2, uint64_t order_seq)
+{
+    if (engine->action_room < 1 || engine->now_ns < engine->ban_until_ns) {
+        engine->replan = 1;
+        return false;
+    }
+    mm_record *record = mm__engine_emit(engine, kind);
+    if (record == NULL) {
+        return false;
+    }
+    engine->action_room--;
+    record->body.command.now_ns = engine->now_ns;
+    record->body.command.command = token;
+    record->body.command.value2 = value2;
+    record->body.command.order_seq = order_seq;
+    return true;
+}
+
+/* ---- one event ---------------------------------------------------------------------------- */
+
+static uint32_t batch_end(mm_engine *engine, const mm_record *event)
+{
+    const mm_command_body *body = &event->body.command;
+    MM_ASSERT(body->value >= 0 && body->value2 >= 0);
+    /* A clock that steps back must not make an age negative. */
+    if (body->now_ns > engine->now_ns) {
+        engine->now_ns = body->now_ns;
+    }
+    engine->action_room = body->value;
+    engine->cancel_room = body->value2;
+    engine->action_count = 0;
+    mm__engine_decide(engine);
+    uint32_t bits = 0;
+    if (engine->action_count > 0) {
+        bits |= MM_STEP_ACTIONS;
+    }
+    if (engine->need_quote) {
+        bits |= MM_STEP_NEED_QUOTE;
+    }
+    return bits;
+}
+
+uint32_t mm_engine_step(mm_engine *engine, const mm_record *event)
+{
+    MM_ASSERT(event->count >= 1 && event->count <= MM_EVENT_RECORDS_MAX);
+    engine->action_count = 0;
+    engine->counters.events++;
+    uint16_t kind = event->kind;
+    if (kind == MM_KIND_BATCH_END) {
+        return batch_end(engine, event);
+    }
+    if (kind >= MM_KIND_DEPTH && kind <= MM_KIND_MARKET_FAULT) {
+        mm__engine_market(engine, event);
+    } else if (kind >= MM_KIND_REPORT && kind <= MM_KIND_ACCOUNT_END) {
+        mm__engine_exec(engine, event);
+    } else if (kind == MM_KIND_QUOTE) {
+        mm__engine_quote(engine, event);
+    } else if (kind >= MM_KIND_COMMAND && kind <= MM_KIND_CLOCK) {
+        mm__engine_command(engine, event);
+    } else {
+        MM_ASSERT(kind == MM_KIND_TIMER);
+    }
+    return 0;
+}
+
+const mm_record *mm_engine_actions(const mm_engine *engine, size_t *action_count)
+{
+    *action_count = engine->action_count;
+    return engine->actions;
+}
+
+int64_t mm_engine_deadline(const mm_engine *engine)
+{
+    return engine->deadline_ns;
+}
+
+const mm_book *mm_engine_book(const mm_engine *engine)
+{
+    return engine->book;
+}

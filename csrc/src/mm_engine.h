@@ -1,0 +1,154 @@
+/* Private to mm_engine*.c: the engine's state and the calls between its files.
+ *
+ *   mm_engine.c          memory, step, actions, deadlines
+ *   mm_engine_market.c   market data in: sync, top, signals, staleness
+ *   mm_engine_exec.c     reports in: orders, ledger, reconciliation, commands
+ *   mm_engine_decide.c   BATCH_END: verdict, quotes, plan, actions out
+ *   mm_engine_read.c     status out
+ */
+#ifndef MM_ENGINE_H
+#define MM_ENGINE_H
+
+#include "mm_internal.h"
+
+/* Most actions of one batch: a cancel and a query for every order, a place for every layer of both sides, cancels of
+ * leftovers, and the requests to the REST worker. */
+#define MM__ACTIONS_MAX 256
+/* Orders of an earlier run (or unknown to us) that are being cancelled by exchange id. */
+#define MM__LEFTOVERS_MAX 64
+
+/* Progress of a read that has to be empty twice: at the start and at the end of a run. */
+typedef struct mm__confirm {
+    int32_t active;
+    int32_t empty_reads;  /* in a row */
+    int64_t token;        /* of the read under way, 0 = none */
+    int64_t asked_ns;
+    int64_t next_ns;      /* when to ask again */
+    int32_t rows;         /* own orders seen in the read under way */
+} mm__confirm;
+
+struct mm_engine {
+    mm_engine_config config;
+    mm_book *book;
+    mm_sync *sync;
+    mm_orders *orders;
+    mm_ledger *ledger;
+    mm_risk *risk;
+    mm_signals signals;
+    mm_strategy strategy;
+
+    /* time: only what BATCH_END and records say */
+    int64_t now_ns;
+    int64_t deadline_ns;
+
+    /* market */
+    mm_top ticker;
+    int64_t ticker_id;          /* -1 none */
+    int64_t pending_ticker_id;  /* a ticker the depth book has not caught up with, -1 none */
+    int64_t pending_ticker_ns;
+    int64_t frame_ns;           /* last sign of life of the market connection */
+    int64_t depth_ns;           /* last depth message */
+    int64_t cause_ns;           /* receive stamp of the first market frame since the last decision */
+    int64_t snapshot_asked_ns;  /* 0 = none under way */
+    int64_t snapshot_next_ns;
+    int64_t snapshot_failures;
+    int64_t synced_ns;          /* first sync */
+    int64_t resynced_ns;        /* latest sync */
+    int64_t first_mid_e8;       /* of an exact book, 0 = none yet: values the start inventory */
+    int64_t last_mid_e8;        /* newest mid of an exact book, 0 = none yet */
+    int64_t crossed_since_ns;   /* 0 = not crossed */
+    int32_t crossed_run;        /* depth messages in a row that left it crossed */
+    int32_t market_up;
+    int32_t market_changed;     /* since the last decision */
+    int32_t gapped;             /* the book was lost to a gap and is not back yet */
+    int32_t buffered_any;       /* a diff arrived since the last reset: a snapshot may be asked for */
+
+    /* account and channels */
+    int32_t order_up;
+    int32_t user_up;
+    int32_t user_was_up;
+    int32_t started;
+    int32_t start_confirmed;
+    int32_t symbol_trading;
+    int32_t clock_known;
+    int32_t clock_wanted;       /* ask the worker to measure it */
+    int64_t clock_offset_ns;
+    int64_t ban_until_ns;
+    int64_t mismatch_since_ns;  /* ledger and account differ since, 0 = equal */
+    int64_t mismatch_asked_ns;
+    int32_t mismatch_reads;     /* account reads since that still differ */
+    int32_t reconcile_trades;   /* reads still under way after a reconnect */
+    int32_t reconcile_account;
+    int32_t want_trades;        /* to be asked at the next decision */
+    int32_t want_account;
+    int64_t target_e8;          /* inventory target; INT64_MIN until known */
+    int64_t exchange_id_high;   /* highest order id seen */
+    mm__confirm start_check;
+    mm__confirm stop_check;
+    int64_t leftovers[MM__LEFTOVERS_MAX];
+    uint32_t leftover_count;
+
+    /* life */
+    int32_t state;
+    int32_t said_state;         /* as the last STATE action told it, with these reasons */
+    uint64_t said_verdict;
+    uint64_t tell_bits;         /* reasons to be told once though they stop nothing */
+    int32_t stopping;
+    int32_t stopped;
+    int32_t killed;
+    uint64_t kill_bits;         /* why */
+    uint64_t halt_bits;         /* reasons that stay until RESUME */
+    uint64_t pause_bits;
+    int64_t loss_speed_until_ns;
+    int32_t strategy_fault;
+
+    /* decision */
+    mm_quotes wanted;
+    mm_quotes python_quotes;
+    int32_t python_have;
+    int32_t need_quote;         /* asked and not answered */
+    uint64_t verdict;
+    uint64_t side_verdict[2];
+    int32_t side_resting[2];    /* an own order of that side was resting after the last decision */
+    int32_t replan;             /* something had no room: decide again soon */
+    int64_t action_room;
+    int64_t cancel_room;
+
+    mm_record actions[MM__ACTIONS_MAX];
+    uint32_t action_count;
+    uint64_t action_seq;
+
+    mm_engine_status counters;  /* the counting fields only */
+};
+
+/* actions */
+mm_record *mm__engine_emit(mm_engine *engine, uint16_t kind);
+bool mm__engine_emit_cancel(mm_engine *engine, mm_order *order);
+bool mm__engine_emit_query(mm_engine *engine, const mm_order *order);
+bool mm__engine_emit_place(mm_engine *engine, const mm_order *order);
+bool mm__engine_emit_want(mm_engine *engine, uint16_t kind, int64_t token, int64_t value2, uint64_t order_seq);
+
+/* market */
+void mm__engine_market(mm_engine *engine, const mm_record *event);
+void mm__engine_invalidate(mm_engine *engine);
+bool mm__engine_top(const mm_engine *engine, mm_top *top);
+uint64_t mm__engine_market_verdict(mm_engine *engine);
+void mm__engine_want_snapshot(mm_engine *engine);
+int64_t mm__engine_market_deadline(const mm_engine *engine);
+
+/* exec */
+void mm__engine_exec(mm_engine *engine, const mm_record *event);
+void mm__engine_command(mm_engine *engine, const mm_record *event);
+void mm__engine_due(mm_engine *engine);
+void mm__engine_confirm(mm_engine *engine, mm__confirm *confirm);
+uint64_t mm__engine_account_verdict(mm_engine *engine);
+int64_t mm__engine_exec_deadline(const mm_engine *engine);
+int64_t mm__engine_inventory(const mm_engine *engine);
+
+/* decide */
+void mm__engine_decide(mm_engine *engine);
+void mm__engine_quote(mm_engine *engine, const mm_record *event);
+void mm__engine_view(const mm_engine *engine, const mm_top *top, mm_risk_view *view);
+bool mm__engine_quote_input(const mm_engine *engine, mm_quote_input *input);
+
+#endif /* MM_ENGINE_H */

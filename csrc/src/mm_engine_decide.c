@@ -1,0 +1,564 @@
+/* BATCH_END: why not to quote, what to quote, and the fewest actions that get there.
+ *
+ * A verdict that concerns everything pulls all quotes. Otherwise the strategy's wishes are fitted to the symbol, each side is
+ * planned against its resting orders, and each new order passes the risk manager on its own, best layer first, so that what runs
+ * short (balance, position room) is missed by the outer layers. */
+#include "mm_engine.h"
+
+#include <string.h>
+
+/* Reasons that pass by themselves within moments: an old order stays where it is until its replacement can go, unless it has
+ * become too good a price. */
+#define TEMPORARY                                                                                                      \
+    (MM_BIT(MM_REASON_RATE_LIMIT) | MM_BIT(MM_REASON_IN_FLIGHT) | MM_BIT(MM_REASON_NO_ROOM) |                          \
+     MM_BIT(MM_REASON_POOL) | MM_BIT(MM_REASON_DUPLICATE))
+/* Reasons that a smaller order may not have. */
+#define SIZE_RELATED                                                                                                   \
+    (MM_BIT(MM_REASON_ORDER_QTY) | MM_BIT(MM_REASON_ORDER_NOTIONAL) | MM_BIT(MM_REASON_POSITION_LIMIT) |               \
+     MM_BIT(MM_REASON_OPEN_NOTIONAL) | MM_BIT(MM_REASON_NO_BALANCE))
+/* How soon a decision that had no room is taken again. */
+#define REPLAN_NS 1000000
+#define DAY_NS 86400000000000
+
+void mm__engine_view(const mm_engine *engine, const mm_top *top, mm_risk_view *view)
+{
+    view->symbol = &engine->config.symbol;
+    view->orders = engine->orders;
+    view->ledger = engine->ledger;
+    view->top = *top;
+    view->position_e8 = mm__engine_inventory(engine);
+    view->now_ns = engine->now_ns;
+}
+
+/* ---- time spent --------------------------------------------------------------------------- */
+
+static void count_time(mm_engine *engine, int64_t from_ns)
+{
+    if (engine->synced_ns == 0 || from_ns == 0) {
+        return;
+    }
+    int64_t since_ns = from_ns > engine->synced_ns ? from_ns : engine->synced_ns;
+    int64_t spent_ns = engine->now_ns - since_ns;
+    if (spent_ns <= 0) {
+        return;
+    }
+    engine->counters.synced_time_ns += spent_ns;
+    int64_t *quoted_ns[2] = {&engine->counters.quoted_bid_ns, &engine->counters.quoted_ask_ns};
+    for (int32_t side = MM_BID; side <= MM_ASK; side++) {
+        if (engine->side_resting[side]) {
+            *quoted_ns[side] += spent_ns;
+            continue;
+        }
+        int32_t reason = mm_reason_first(engine->side_verdict[side]);
+        engine->counters.reason_ns[reason == MM_REASON_NONE ? MM_REASON_IN_FLIGHT : reason] += spent_ns;
+    }
+}
+
+/* ---- verdict ------------------------------------------------------------------------------ */
+
+static uint64_t life_verdict(mm_engine *engine)
+{
+    uint64_t verdict = engine->pause_bits;
+    if (mm_panic_killed()) {
+        engine->killed = 1;
+        engine->kill_bits |= MM_BIT(MM_REASON_PANIC);
+    }
+    if (engine->killed) {
+        verdict |= MM_BIT(MM_REASON_KILLED) | engine->kill_bits;
+    }
+    if (engine->stopping) {
+        verdict |= MM_BIT(MM_REASON_STOPPING);
+    }
+    if (engine->halt_bits != 0 || engine->now_ns < engine->loss_speed_until_ns) {
+        verdict |= MM_BIT(MM_REASON_HALTED) | engine->halt_bits;
+    }
+    if (engine->now_ns < engine->loss_speed_until_ns) {
+        verdict |= MM_BIT(MM_REASON_LOSS_SPEED);
+    }
+    return verdict;
+}
+
+/* What the inventory target alone has gained or lost since the start: it is held by intent, so it is not the bot's trading, and the
+ * loss limits judge trading. */
+static bool holding_gain(const mm_engine *engine, int64_t mid_e8, int64_t *gain_e8)
+{
+    int64_t move_e8 = 0;
+    return mm_fixed_sub(mid_e8, engine->first_mid_e8, &move_e8) == MM_OK &&
+           mm_fixed_mul(engine->target_e8, move_e8, MM_ROUND_FLOOR, gain_e8) == MM_OK;
+}
+
+static void judge_equity(mm_engine *engine, int64_t mid_e8)
+{
+    mm_pnl pnl;
+    int64_t equity_e8 = 0, held_e8 = 0, traded_e8 = 0;
+    if (!mm_ledger_pnl(engine->ledger, mid_e8, &pnl) || !mm_ledger_equity(engine->ledger, mid_e8, &equity_e8)) {
+        return;
+    }
+    bool kill = false;
+    if (!holding_gain(engine, mid_e8, &held_e8) || mm_fixed_sub(pnl.total_e8, held_e8, &traded_e8) != MM_OK ||
+        mm_fixed_sub(equity_e8, held_e8, &equity_e8) != MM_OK) {
+        engine->killed = 1; /* money that cannot be counted is not risked */
+        engine->kill_bits |= MM_BIT(MM_REASON_LOSS_LIMIT);
+        return;
+    }
+    int64_t until_ns = 0;
+    int64_t utc_day = (engine->now_ns + engine->config.utc_offset_ns) / DAY_NS;
+    uint64_t bits =
+        mm_risk_equity(engine->risk, equity_e8, traded_e8, utc_day, engine->now_ns, &kill, &until_ns);
+    if (kill) {
+        engine->killed = 1;
+        engine->kill_bits |= bits;
+    } else if ((bits & MM_BIT(MM_REASON_DRAWDOWN)) != 0) {
+        engine->halt_bits |= MM_BIT(MM_REASON_DRAWDOWN);
+    }
+    if (until_ns > engine->loss_speed_until_ns) {
+        engine->loss_speed_until_ns = until_ns;
+    }
+}
+
+static uint64_t observed_verdict(mm_engine *engine, uint64_t market_verdict)
+{
+    mm_top top;
+    if (market_verdict != 0 || !mm__engine_top(engine, &top)) {
+        return 0;
+    }
+    int64_t mid_e8 = top.bid_price_e8 + (top.ask_price_e8 - top.bid_price_e8) / 2;
+    if (engine->started) {
+        judge_equity(engine, mid_e8);
+    }
+    uint64_t verdict = mm_risk_market(engine->risk, mid_e8, engine->now_ns);
+    uint64_t halting = verdict & (MM_BIT(MM_REASON_REJECT_RATE) | MM_BIT(MM_REASON_MALFORMED));
+    engine->halt_bits |= halting;
+    return verdict;
+}
+
+/* Observations first: what they find may halt, and the life verdict says so at once. */
+static uint64_t whole_verdict(mm_engine *engine)
+{
+    uint64_t market = mm__engine_market_verdict(engine);
+    uint64_t verdict = market | observed_verdict(engine, market) | mm__engine_account_verdict(engine);
+    /* Malformed messages halt even while there is no book to judge by. */
+    uint64_t malformed = mm_risk_market(engine->risk, 0, engine->now_ns) & MM_BIT(MM_REASON_MALFORMED);
+    engine->halt_bits |= malformed;
+    return verdict | malformed | life_verdict(engine);
+}
+
+static bool is_reducing(const mm_engine *engine, const mm_top *top)
+{
+    const mm_risk_config *risk = &engine->config.risk;
+    int64_t inventory_e8 = mm__engine_inventory(engine);
+    int64_t size_e8 = inventory_e8 < 0 ? -inventory_e8 : inventory_e8;
+    int64_t mid_e8 = top->bid_price_e8 + (top->ask_price_e8 - top->bid_price_e8) / 2;
+    int64_t notional_e8 = 0;
+    if (mm_fixed_mul(size_e8, mid_e8, MM_ROUND_CEIL, &notional_e8) != MM_OK) {
+        return true;
+    }
+    double share = risk->reducing_pct / 100.0;
+    return (double)size_e8 >= share * (double)risk->position_max_e8 ||
+           (double)notional_e8 >= share * (double)risk->position_notional_max_e8;
+}
+
+static int32_t state_of(const mm_engine *engine, const mm_top *top)
+{
+    if (engine->stopped) {
+        return MM_STATE_STOPPED;
+    }
+    if (engine->stopping) {
+        return MM_STATE_STOPPING;
+    }
+    if (engine->killed) {
+        return MM_STATE_KILLED;
+    }
+    if (!engine->started || !engine->start_confirmed) {
+        return MM_STATE_INIT;
+    }
+    if ((engine->verdict & MM_BIT(MM_REASON_HALTED)) != 0) {
+        return MM_STATE_HALTED;
+    }
+    if (mm_sync_state(engine->sync) != MM_SYNC_SYNCED) {
+        return MM_STATE_SYNCING;
+    }
+    return is_reducing(engine, top) ? MM_STATE_REDUCING : MM_STATE_ACTIVE;
+}
+
+static void say_state(mm_engine *engine, const mm_top *top)
+{
+    uint64_t verdict = engine->verdict | engine->tell_bits;
+    engine->state = state_of(engine, top);
+    if (engine->state == engine->said_state && verdict == engine->said_verdict) {
+        return;
+    }
+    if (engine->action_room < 1) {
+        engine->replan = 1;
+        return;
+    }
+    mm_record *record = mm__engine_emit(engine, MM_KIND_STATE);
+    if (record != NULL) {
+        engine->action_room--;
+        engine->said_state = engine->state;
+        engine->said_verdict = verdict;
+        engine->tell_bits = 0;
+        record->body.command.now_ns = engine->now_ns;
+        record->body.command.command = engine->state;
+        record->body.command.verdict = verdict;
+    }
+}
+
+/* ---- wanted quotes ------------------------------------------------------------------------ */
+
+static void own_levels(const mm_engine *engine, int32_t side, mm_level *out, size_t *count)
+{
+    mm_order *open[2 * MM_PLAN_MAX];
+    size_t found = mm_orders_open(engine->orders, side, open, MM_ARRAY_COUNT(open));
+    *count = 0;
+    for (size_t i = 0; i < found; i++) {
+        if (open[i]->state == MM_ORDER_LIVE) {
+            out[*count].price_e8 = open[i]->price_e8;
+            out[*count].qty_e8 = open[i]->qty_e8 - open[i]->executed_e8;
+            (*count)++;
+        }
+    }
+}
+
+static void fill_input(const mm_engine *engine, const mm_top *top, mm_quote_input *input)
+{
+    mm_level bids[2 * MM_PLAN_MAX], asks[2 * MM_PLAN_MAX];
+    size_t bid_count = 0, ask_count = 0;
+    own_levels(engine, MM_BID, bids, &bid_count);
+    own_levels(engine, MM_ASK, asks, &ask_count);
+    input->book = engine->book;
+    input->symbol = &engine->config.symbol;
+    input->top = *top;
+    input->position_e8 = mm__engine_inventory(engine);
+    input->now_ns = engine->now_ns;
+    mm_signal_read(&engine->signals, engine->book, bids, bid_count, asks, ask_count, engine->now_ns, &input->signal);
+}
+
+static void pull(mm_quotes *quotes, uint64_t verdict)
+{
+    memset(quotes, 0, sizeof *quotes);
+    quotes->bid_verdict = verdict;
+    quotes->ask_verdict = verdict;
+}
+
+/* The strategy's wishes for this moment, fitted to the symbol. A Python strategy is asked through the host: its last answer
+ * holds until the next, and a question stays open until it is answered. */
+static void want(mm_engine *engine, const mm_top *top, mm_quotes *quotes)
+{
+    uint64_t others = engine->verdict & ~MM_BIT(MM_REASON_STRATEGY_FAULT);
+    bool python = engine->config.strategy == MM_STRATEGY_PYTHON;
+    if (python && others == 0 && engine->market_changed) {
+        engine->need_quote = 1;
+    }
+    if (engine->verdict != 0) {
+        pull(quotes, engine->verdict);
+        engine->need_quote = others == 0 ? engine->need_quote : 0;
+        return;
+    }
+    mm_quote_input input;
+    fill_input(engine, top, &input);
+    if (!python) {
+        memset(quotes, 0, sizeof *quotes);
+        engine->strategy.compute(engine->strategy.state, &input, quotes);
+    } else if (engine->python_have) {
+        *quotes = engine->python_quotes;
+    } else {
+        pull(quotes, MM_BIT(MM_REASON_WARMUP));
+        return;
+    }
+    mm_quote_fit(&input, engine->config.risk.cross_guard_ticks, quotes);
+}
+
+static bool same_side(const mm_level *a, uint32_t a_count, const mm_level *b, uint32_t b_count)
+{
+    return a_count == b_count && memcmp(a, b, a_count * sizeof *a) == 0;
+}
+
+static void note_wanted(mm_engine *engine, const mm_quotes *quotes)
+{
+    const mm_quotes *last = &engine->wanted;
+    if (!same_side(quotes->bids, quotes->bid_count, last->bids, last->bid_count) ||
+        !same_side(quotes->asks, quotes->ask_count, last->asks, last->ask_count)) {
+        engine->counters.quotes++;
+    }
+    engine->wanted = *quotes;
+}
+
+/* ---- one side ----------------------------------------------------------------------------- */
+
+/* One side on its way from wishes to actions. */
+typedef struct side_plan {
+    int32_t side;
+    const mm_level *wanted;
+    uint32_t wanted_count;
+    mm_order *orders[MM_PLAN_MAX];
+    mm_level resting[MM_PLAN_MAX];
+    size_t order_count;
+    mm_plan plan;
+    uint64_t verdict;    /* of the wishes that could not be placed */
+    uint32_t waiting;    /* wishes that could not be placed for a temporary reason */
+} side_plan;
+
+static void gather(const mm_engine *engine, side_plan *s)
+{
+    mm_order *open[2 * MM_PLAN_MAX];
+    size_t found = mm_orders_open(engine->orders, s->side, open, MM_ARRAY_COUNT(open));
+    s->order_count = 0;
+    for (size_t i = 0; i < found && s->order_count < MM_PLAN_MAX; i++) {
+        mm_order *order = open[i];
+        if (order->state == MM_ORDER_UNKNOWN || order->cancel_pending) {
+            continue;
+        }
+        s->orders[s->order_count] = order;
+        s->resting[s->order_count].price_e8 = order->price_e8;
+        s->resting[s->order_count].qty_e8 = order->qty_e8 - order->executed_e8;
+        s->order_count++;
+    }
+}
+
+static int64_t tolerance_of(const mm_engine *engine, const mm_top *top)
+{
+    double mid = 0.5 * ((double)top->bid_price_e8 + (double)top->ask_price_e8);
+    return (int64_t)(mid * engine->config.refresh_tolerance_bps * 1e-4);
+}
+
+/* Places one wish if risk and room allow, cut to what the limits leave. Returns the verdict. */
+static uint64_t place(mm_engine *engine, const mm_top *top, int32_t side, int32_t layer, const mm_level *wish)
+{
+    mm_risk_view view;
+    mm__engine_view(engine, top, &view);
+    bool reducing = engine->state == MM_STATE_REDUCING;
+    int64_t qty_e8 = wish->qty_e8;
+    uint64_t verdict = mm_risk_order(engine->risk, &view, side, layer, wish->price_e8, qty_e8, reducing);
+    if (verdict != 0 && (verdict & ~(uint64_t)SIZE_RELATED) == 0) {
+        int64_t room_e8 = mm_risk_room(engine->risk, &view, side, wish->price_e8);
+        if (room_e8 > 0 && room_e8 < qty_e8) {
+            qty_e8 = room_e8;
+            uint64_t cut = mm_risk_order(engine->risk, &view, side, layer, wish->price_e8, qty_e8, reducing);
+            if ((cut & (MM_BIT(MM_REASON_MIN_NOTIONAL) | MM_BIT(MM_REASON_LOT_SIZE))) != 0) {
+                engine->counters.dust_e8 = (uint64_t)qty_e8;
+            }
+            verdict = cut == 0 ? 0 : verdict | cut;
+        }
+    }
+    if (verdict != 0) {
+        return verdict;
+    }
+    if (engine->action_room < 1) {
+        engine->replan = 1;
+        return MM_BIT(MM_REASON_NO_ROOM);
+    }
+    mm_order *order = NULL;
+    if (!mm_orders_place(engine->orders, side, layer, wish->price_e8, qty_e8, engine->now_ns, &order)) {
+        return MM_BIT(MM_REASON_POOL);
+    }
+    mm_risk_sent(engine->risk, side, wish->price_e8, qty_e8, engine->now_ns);
+    return mm__engine_emit_place(engine, order) ? 0 : MM_BIT(MM_REASON_NO_ROOM);
+}
+
+/* Resting, not already on its way out, and known to the book: a cancel can reach it. */
+static bool can_cancel(const mm_order *order)
+{
+    return order->state == MM_ORDER_LIVE && !order->cancel_pending;
+}
+
+/* An outer layer gives up its balance for a better one. */
+static void drop_outermost(mm_engine *engine, side_plan *s)
+{
+    mm_order *outermost = NULL;
+    for (size_t i = 0; i < s->order_count; i++) {
+        mm_order *order = s->orders[i];
+        if (s->plan.keep[i] < 0 || !can_cancel(order)) {
+            continue;
+        }
+        if (outermost == NULL || s->plan.keep[i] > outermost->layer) {
+            outermost = order;
+        }
+    }
+    if (outermost != NULL) {
+        (void)mm__engine_emit_cancel(engine, outermost);
+    }
+}
+
+static void place_new(mm_engine *engine, const mm_top *top, side_plan *s)
+{
+    bool dropped = false;
+    for (uint32_t j = 0; j < s->wanted_count; j++) {
+        if (!s->plan.place[j]) {
+            continue;
+        }
+        uint64_t verdict = place(engine, top, s->side, (int32_t)j, &s->wanted[j]);
+        s->verdict |= verdict;
+        if ((verdict & TEMPORARY) != 0 && (verdict & ~(uint64_t)TEMPORARY) == 0) {
+            s->waiting++;
+        }
+        bool short_of_balance = (verdict & MM_BIT(MM_REASON_NO_BALANCE)) != 0;
+        if (short_of_balance && !dropped && s->plan.cancel_count == 0) {
+            drop_outermost(engine, s);
+            dropped = true;
+        }
+    }
+}
+
+/* How far an order may offer more than the best wish while its replacement has to wait: a quarter of the wanted half-width, so that it
+ * keeps three quarters of its edge, but never less than the refresh tolerance. */
+static int64_t grace_of(const mm_engine *engine, int64_t tolerance_e8)
+{
+    const mm_quotes *wanted = &engine->wanted;
+    if (wanted->bid_count == 0 || wanted->ask_count == 0) {
+        return tolerance_e8;
+    }
+    int64_t grace_e8 = (wanted->asks[0].price_e8 - wanted->bids[0].price_e8) / 8;
+    return grace_e8 > tolerance_e8 ? grace_e8 : tolerance_e8;
+}
+
+/* True when the order offers so much more than the best wish that it must go even without a replacement. */
+static bool too_good(const side_plan *s, const mm_order *order, int64_t grace_e8)
+{
+    if (s->wanted_count == 0) {
+        return true;
+    }
+    int64_t better_by_e8 = s->side == MM_BID ? order->price_e8 - s->wanted[0].price_e8
+                                             : s->wanted[0].price_e8 - order->price_e8;
+    return better_by_e8 > grace_e8;
+}
+
+static void cancel_old(mm_engine *engine, side_plan *s, int64_t grace_e8)
+{
+    for (size_t i = 0; i < s->order_count; i++) {
+        mm_order *order = s->orders[i];
+        if (s->plan.keep[i] >= 0 || !can_cancel(order)) {
+            continue;
+        }
+        if (s->waiting > 0 && !too_good(s, order, grace_e8)) {
+            s->waiting--;
+            continue;
+        }
+        (void)mm__engine_emit_cancel(engine, order);
+    }
+}
+
+static bool side_rests(const mm_engine *engine, int32_t side)
+{
+    return mm_orders_count(engine->orders, side, MM_ORDER_LIVE) > 0;
+}
+
+static void act_on_side(mm_engine *engine, const mm_top *top, int32_t side)
+{
+    side_plan s;
+    memset(&s, 0, sizeof s);
+    s.side = side;
+    s.wanted = side == MM_BID ? engine->wanted.bids : engine->wanted.asks;
+    s.wanted_count = side == MM_BID ? engine->wanted.bid_count : engine->wanted.ask_count;
+    int64_t tolerance_e8 = tolerance_of(engine, top);
+    gather(engine, &s);
+    mm_plan_side(s.wanted, s.wanted_count, s.resting, s.order_count, tolerance_e8, engine->config.symbol.step_e8,
+                 &s.plan);
+    place_new(engine, top, &s);
+    cancel_old(engine, &s, grace_of(engine, tolerance_e8));
+    uint64_t wish_verdict = side == MM_BID ? engine->wanted.bid_verdict : engine->wanted.ask_verdict;
+    engine->side_verdict[side] = s.wanted_count == 0 ? wish_verdict : s.verdict;
+    engine->side_resting[side] = side_rests(engine, side);
+}
+
+/* ---- stop and deadline -------------------------------------------------------------------- */
+
+static void settle_stop(mm_engine *engine)
+{
+    if (!engine->stopping || engine->stopped) {
+        return;
+    }
+    bool clear = mm_orders_count(engine->orders, -1, -1) == 0 && mm_orders_unfilled_reports(engine->orders) == 0 &&
+                 engine->leftover_count == 0;
+    if (!clear) {
+        memset(&engine->stop_check, 0, sizeof engine->stop_check);
+        return;
+    }
+    if (!engine->stop_check.active) {
+        memset(&engine->stop_check, 0, sizeof engine->stop_check);
+        engine->stop_check.active = 1;
+    }
+    mm__engine_confirm(engine, &engine->stop_check);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void set_deadline(mm_engine *engine)
+{
+    int64_t at = earlier(mm__engine_market_deadline(engine), mm__engine_exec_deadline(engine));
+    if (engine->verdict == 0) {
+        at = earlier(at, mm_risk_deadline(engine->risk, engine->now_ns));
+    }
+    if (engine->now_ns < engine->loss_speed_until_ns) {
+        at = earlier(at, engine->loss_speed_until_ns);
+    }
+    if (engine->replan) {
+        at = earlier(at, engine->now_ns + REPLAN_NS);
+    }
+    engine->deadline_ns = at > engine->now_ns ? at : engine->now_ns + REPLAN_NS;
+}
+
+void mm__engine_decide(mm_engine *engine)
+{
+    mm_top top;
+    mm_quotes quotes;
+    int64_t before_ns = engine->counters.now_ns;
+    engine->counters.now_ns = engine->now_ns;
+    count_time(engine, before_ns);
+    engine->replan = 0;
+    engine->counters.dust_e8 = 0;
+    mm__engine_due(engine);
+    mm__engine_want_snapshot(engine);
+    engine->verdict = whole_verdict(engine);
+    if (engine->strategy_fault) {
+        engine->verdict |= MM_BIT(MM_REASON_STRATEGY_FAULT);
+    }
+    (void)mm__engine_top(engine, &top);
+    say_state(engine, &top);
+    want(engine, &top, &quotes);
+    note_wanted(engine, &quotes);
+    act_on_side(engine, &top, MM_BID);
+    act_on_side(engine, &top, MM_ASK);
+    settle_stop(engine);
+    set_deadline(engine);
+    engine->market_changed = 0;
+    engine->cause_ns = 0;
+}
+
+/* A Python strategy's answer. */
+void mm__engine_quote(mm_engine *engine, const mm_record *event)
+{
+    const mm_command_body *body = &event->body.command;
+    mm_quotes *quotes = &engine->python_quotes;
+    MM_ASSERT(body->command >= 0 && body->command <= MM_LAYERS_MAX);
+    MM_ASSERT(body->value >= 0 && body->value <= MM_LAYERS_MAX);
+    memset(quotes, 0, sizeof *quotes);
+    quotes->bid_count = (uint32_t)body->command;
+    quotes->ask_count = (uint32_t)body->value;
+    quotes->bid_verdict = quotes->bid_count == 0 ? MM_BIT(MM_REASON_STRATEGY_PASS) : 0;
+    quotes->ask_verdict = quotes->ask_count == 0 ? MM_BIT(MM_REASON_STRATEGY_PASS) : 0;
+    size_t bid_records = (quotes->bid_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
+    for (uint32_t i = 0; i < quotes->bid_count; i++) {
+        quotes->bids[i] = event[1 + i / MM_LEVELS_PER_RECORD].body.levels[i % MM_LEVELS_PER_RECORD];
+    }
+    for (uint32_t i = 0; i < quotes->ask_count; i++) {
+        quotes->asks[i] = event[1 + bid_records + i / MM_LEVELS_PER_RECORD].body.levels[i % MM_LEVELS_PER_RECORD];
+    }
+    engine->python_have = 1;
+    engine->need_quote = 0;
+    engine->strategy_fault = 0;
+}
+
+/* What a Python strategy is asked about; false when no question is open. */
+bool mm__engine_quote_input(const mm_engine *engine, mm_quote_input *input)
+{
+    mm_top top;
+    if (!engine->need_quote || !mm__engine_top(engine, &top)) {
+        return false;
+    }
+    fill_input(engine, &top, input);
+    return true;
+}

@@ -1,0 +1,391 @@
+/* The engine's market side: the exact book, the newest top, signals, and whether any of it may be trusted. */
+#include "mm_engine.h"
+
+#include <string.h>
+
+/* A snapshot that does not come back is asked for again after this. */
+#define SNAPSHOT_REPLY_NS 5000000000
+/* First wait after a snapshot that could not be used; doubled up to 32 times: at most about 8 a minute, so a resync
+ * storm cannot eat the request weight (a 5,000-level snapshot costs 250 of 6,000 a minute). */
+#define SNAPSHOT_RETRY_NS 250000000
+#define SNAPSHOT_RETRY_DOUBLINGS 5
+/* A crossed book that stays so for this many depth messages is wrong, not fast. */
+#define CROSSED_RUN_MAX 3
+
+static void signal_reset(mm_engine *engine)
+{
+    mm_signal_reset(&engine->signals);
+    engine->crossed_since_ns = 0;
+    engine->crossed_run = 0;
+}
+
+/* The book may not be used until a new snapshot has been merged. */
+void mm__engine_invalidate(mm_engine *engine)
+{
+    mm_sync_reset(engine->sync, engine->book);
+    engine->buffered_any = 0;
+    engine->pending_ticker_id = -1;
+    engine->ticker_id = -1;
+    memset(&engine->ticker, 0, sizeof engine->ticker);
+    engine->market_changed = 1;
+    signal_reset(engine);
+}
+
+static bool has_both_sides(const mm_top *top)
+{
+    return top->bid_qty_e8 > 0 && top->ask_qty_e8 > 0;
+}
+
+/* The newer, by update id, of the depth book's top and bookTicker; false without both sides or an exact book. */
+bool mm__engine_top(const mm_engine *engine, mm_top *top)
+{
+    if (mm_sync_state(engine->sync) != MM_SYNC_SYNCED) {
+        memset(top, 0, sizeof *top);
+        return false;
+    }
+    *top = engine->ticker_id > mm_sync_last_id(engine->sync) ? engine->ticker : *mm_book_top(engine->book);
+    return has_both_sides(top);
+}
+
+/* Own resting quantity is not the market's: it is taken out of the touch before signals see it. */
+static void subtract_own(const mm_engine *engine, mm_top *top)
+{
+    mm_order *own[2 * MM_PLAN_MAX];
+    size_t count = mm_orders_open(engine->orders, -1, own, MM_ARRAY_COUNT(own));
+    for (size_t i = 0; i < count; i++) {
+        const mm_order *order = own[i];
+        if (order->state != MM_ORDER_LIVE) {
+            continue;
+        }
+        int64_t resting_e8 = order->qty_e8 - order->executed_e8;
+        bool at_touch =
+            order->price_e8 == (order->side == MM_BID ? top->bid_price_e8 : top->ask_price_e8);
+        int64_t *qty_e8 = order->side == MM_BID ? &top->bid_qty_e8 : &top->ask_qty_e8;
+        if (at_touch && *qty_e8 > resting_e8) {
+            *qty_e8 -= resting_e8;
+        }
+    }
+}
+
+static void top_changed(mm_engine *engine, int64_t recv_ns)
+{
+    mm_top top;
+    engine->market_changed = 1;
+    if (!mm__engine_top(engine, &top) || top.bid_price_e8 >= top.ask_price_e8) {
+        return;
+    }
+    int64_t mid_e8 = top.bid_price_e8 + (top.ask_price_e8 - top.bid_price_e8) / 2;
+    engine->last_mid_e8 = mid_e8;
+    if (engine->first_mid_e8 == 0) {
+        engine->first_mid_e8 = mid_e8;
+    }
+    mm_ledger_start_mid(engine->ledger, mid_e8);
+    mm_risk_mid(engine->risk, mid_e8, recv_ns);
+    subtract_own(engine, &top);
+    mm_signal_top(&engine->signals, &top, recv_ns);
+}
+
+static void after_sync(mm_engine *engine, int64_t recv_ns)
+{
+    signal_reset(engine);
+    engine->gapped = 0;
+    engine->snapshot_failures = 0;
+    engine->resynced_ns = recv_ns;
+    if (engine->synced_ns == 0) {
+        engine->synced_ns = recv_ns;
+    } else {
+        engine->counters.resyncs++;
+    }
+}
+
+static void check_crossed(mm_engine *engine, int64_t recv_ns)
+{
+    if (mm_book_crossed(engine->book) == 0) {
+        engine->crossed_since_ns = 0;
+        engine->crossed_run = 0;
+        return;
+    }
+    engine->crossed_run++;
+    if (engine->crossed_since_ns == 0) {
+        engine->crossed_since_ns = recv_ns;
+    }
+    if (engine->crossed_run >= CROSSED_RUN_MAX) {
+        mm__engine_invalidate(engine);
+    }
+}
+
+static void snapshot_failed(mm_engine *engine, int64_t now_ns)
+{
+    int64_t doublings = engine->snapshot_failures < SNAPSHOT_RETRY_DOUBLINGS ? engine->snapshot_failures
+                                                                             : SNAPSHOT_RETRY_DOUBLINGS;
+    engine->snapshot_asked_ns = 0;
+    engine->snapshot_failures++;
+    engine->snapshot_next_ns = now_ns + ((int64_t)SNAPSHOT_RETRY_NS << doublings);
+}
+
+static void malformed(mm_engine *engine, int64_t now_ns)
+{
+    engine->counters.malformed++;
+    mm_risk_malformed(engine->risk, now_ns);
+    mm__engine_invalidate(engine);
+}
+
+static void on_depth(mm_engine *engine, const mm_record *event)
+{
+    const mm_depth_body *body = &event->body.depth;
+    engine->depth_ns = body->recv_ns;
+    engine->buffered_any = 1;
+    int32_t result = mm_sync_depth(engine->sync, engine->book, event);
+    if (result < 0) {
+        malformed(engine, body->recv_ns);
+        return;
+    }
+    if (result == MM_SYNC_GAP) {
+        engine->counters.gaps = mm_sync_statistics(engine->sync).gaps;
+        engine->gapped = 1;
+        signal_reset(engine);
+        engine->market_changed = 1;
+        return;
+    }
+    if (result != MM_SYNC_APPLIED) {
+        return;
+    }
+    engine->counters.book_updates++;
+    if (engine->pending_ticker_id >= 0 && body->last_id >= engine->pending_ticker_id) {
+        engine->pending_ticker_id = -1;
+    }
+    check_crossed(engine, body->recv_ns);
+    top_changed(engine, body->recv_ns);
+}
+
+static void on_snapshot(mm_engine *engine, const mm_record *event)
+{
+    const mm_depth_body *body = &event->body.depth;
+    if (mm_sync_state(engine->sync) == MM_SYNC_SYNCED) {
+        return; /* a late second answer: the book is exact already */
+    }
+    engine->snapshot_asked_ns = 0;
+    uint64_t applied_before = mm_sync_statistics(engine->sync).applied;
+    int32_t result =
+        mm_sync_snapshot(engine->sync, engine->book, event, (size_t)engine->config.snapshot_levels);
+    if (result < 0) {
+        malformed(engine, body->recv_ns);
+        snapshot_failed(engine, body->recv_ns);
+        return;
+    }
+    if (mm_sync_state(engine->sync) != MM_SYNC_SYNCED) {
+        snapshot_failed(engine, body->recv_ns);
+        return;
+    }
+    engine->counters.book_updates += mm_sync_statistics(engine->sync).applied - applied_before;
+    after_sync(engine, body->recv_ns);
+    check_crossed(engine, body->recv_ns);
+    top_changed(engine, body->recv_ns);
+}
+
+static void on_ticker(mm_engine *engine, const mm_record *event)
+{
+    const mm_ticker_body *body = &event->body.ticker;
+    if (body->update_id <= engine->ticker_id) {
+        return;
+    }
+    engine->ticker_id = body->update_id;
+    engine->ticker.bid_price_e8 = body->bid_price_e8;
+    engine->ticker.bid_qty_e8 = body->bid_qty_e8;
+    engine->ticker.ask_price_e8 = body->ask_price_e8;
+    engine->ticker.ask_qty_e8 = body->ask_qty_e8;
+    if (mm_sync_state(engine->sync) != MM_SYNC_SYNCED) {
+        return;
+    }
+    if (engine->pending_ticker_id < 0 && body->update_id > mm_sync_last_id(engine->sync)) {
+        engine->pending_ticker_id = body->update_id;
+        engine->pending_ticker_ns = body->recv_ns;
+    }
+    top_changed(engine, body->recv_ns);
+}
+
+static void on_trade(mm_engine *engine, const mm_record *event)
+{
+    const mm_trade_body *body = &event->body.trade;
+    mm_risk_trade(engine->risk, body->price_e8, body->qty_e8, body->recv_ns);
+    mm_signal_trade(&engine->signals, body->price_e8, body->qty_e8,
+                    (event->flags & MM_FLAG_BUYER_MAKER) != 0, body->recv_ns);
+    engine->market_changed = 1;
+}
+
+static void on_link(mm_engine *engine, const mm_record *event)
+{
+    const mm_link_body *body = &event->body.link;
+    if (body->state == MM_LINK_UP) {
+        engine->market_up = 1;
+        engine->snapshot_asked_ns = 0;
+        engine->snapshot_next_ns = 0;
+        mm__engine_invalidate(engine);
+    } else if (body->state == MM_LINK_DOWN) {
+        engine->market_up = 0;
+        mm__engine_invalidate(engine);
+    }
+}
+
+static int64_t recv_ns_of(const mm_record *event)
+{
+    switch (event->kind) {
+    case MM_KIND_DEPTH:
+    case MM_KIND_PARTIAL:
+        return event->body.depth.recv_ns;
+    case MM_KIND_TICKER:
+        return event->body.ticker.recv_ns;
+    case MM_KIND_TRADE:
+        return event->body.trade.recv_ns;
+    case MM_KIND_MARKET_LINK:
+    case MM_KIND_MARKET_FAULT:
+        return event->body.link.recv_ns;
+    default: /* a REST snapshot says nothing about the stream */
+        return 0;
+    }
+}
+
+void mm__engine_market(mm_engine *engine, const mm_record *event)
+{
+    int64_t recv_ns = recv_ns_of(event);
+    if (recv_ns > engine->frame_ns) {
+        engine->frame_ns = recv_ns;
+    }
+    if (engine->cause_ns == 0 && event->kind != MM_KIND_MARKET_LINK) {
+        engine->cause_ns = recv_ns;
+    }
+    switch (event->kind) {
+    case MM_KIND_DEPTH:
+        on_depth(engine, event);
+        break;
+    case MM_KIND_SNAPSHOT:
+        on_snapshot(engine, event);
+        break;
+    case MM_KIND_TICKER:
+        on_ticker(engine, event);
+        break;
+    case MM_KIND_TRADE:
+        on_trade(engine, event);
+        break;
+    case MM_KIND_MARKET_LINK:
+        on_link(engine, event);
+        break;
+    case MM_KIND_MARKET_FAULT:
+        if (event->body.link.state < 0) {
+            malformed(engine, recv_ns);
+        } else {
+            mm__engine_invalidate(engine); /* an event was dropped at a full ring */
+        }
+        break;
+    default: /* partial books are decoded for embedders; the engine's book is exact without them */
+        break;
+    }
+}
+
+/* Asks for a snapshot when one is due: a diff must have been buffered first, so that the snapshot can bridge it. */
+void mm__engine_want_snapshot(mm_engine *engine)
+{
+    if (!engine->market_up || !engine->start_confirmed || !engine->buffered_any ||
+        mm_sync_state(engine->sync) == MM_SYNC_SYNCED) {
+        return;
+    }
+    if (engine->snapshot_asked_ns != 0) {
+        if (engine->now_ns - engine->snapshot_asked_ns < SNAPSHOT_REPLY_NS) {
+            return;
+        }
+        snapshot_failed(engine, engine->now_ns);
+    }
+    if (engine->now_ns < engine->snapshot_next_ns) {
+        return;
+    }
+    if (mm__engine_emit_want(engine, MM_KIND_WANT_SNAPSHOT, 0, engine->config.snapshot_levels, 0)) {
+        engine->snapshot_asked_ns = engine->now_ns;
+    }
+}
+
+static bool is_stale(const mm_engine *engine)
+{
+    const mm_risk_config *risk = &engine->config.risk;
+    int64_t now_ns = engine->now_ns;
+    if (now_ns - engine->frame_ns > risk->stale_book_ns) {
+        return true;
+    }
+    if (engine->pending_ticker_id >= 0 && now_ns - engine->pending_ticker_ns > risk->ticker_ahead_ns) {
+        return true;
+    }
+    return risk->quiet_max_ns > 0 && now_ns - engine->depth_ns > risk->quiet_max_ns;
+}
+
+static uint64_t shape_verdict(const mm_engine *engine)
+{
+    uint64_t verdict = 0;
+    size_t levels_min = (size_t)engine->config.risk.book_levels_min;
+    mm_top top;
+    if (!mm__engine_top(engine, &top)) {
+        return MM_BIT(MM_REASON_ONE_SIDED);
+    }
+    if (top.bid_price_e8 >= top.ask_price_e8 || mm_book_crossed(engine->book) != 0) {
+        verdict |= MM_BIT(MM_REASON_CROSSED_BOOK);
+    }
+    if (mm_book_count(engine->book, MM_BID) < levels_min || mm_book_count(engine->book, MM_ASK) < levels_min) {
+        verdict |= MM_BIT(MM_REASON_THIN_BOOK);
+    }
+    if (engine->now_ns - engine->resynced_ns < engine->config.warm_ns) {
+        verdict |= MM_BIT(MM_REASON_WARMUP);
+    }
+    return verdict;
+}
+
+/* Why the market data does not allow a quote. May throw away a book that stays crossed. */
+uint64_t mm__engine_market_verdict(mm_engine *engine)
+{
+    if (engine->crossed_since_ns != 0 &&
+        engine->now_ns - engine->crossed_since_ns >= engine->config.crossed_max_ns) {
+        mm__engine_invalidate(engine);
+    }
+    if (!engine->market_up) {
+        return MM_BIT(MM_REASON_DISCONNECTED);
+    }
+    if (mm_sync_state(engine->sync) != MM_SYNC_SYNCED) {
+        return MM_BIT(engine->gapped ? MM_REASON_GAP : MM_REASON_SYNCING);
+    }
+    uint64_t verdict = is_stale(engine) ? MM_BIT(MM_REASON_STALE_BOOK) : 0;
+    return verdict | shape_verdict(engine);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t mm__engine_market_deadline(const mm_engine *engine)
+{
+    const mm_risk_config *risk = &engine->config.risk;
+    int64_t at = INT64_MAX;
+    if (!engine->market_up) {
+        return at;
+    }
+    if (mm_sync_state(engine->sync) != MM_SYNC_SYNCED) {
+        if (!engine->start_confirmed || !engine->buffered_any) {
+            return at;
+        }
+        return engine->snapshot_asked_ns != 0 ? engine->snapshot_asked_ns + SNAPSHOT_REPLY_NS
+                                              : engine->snapshot_next_ns;
+    }
+    if (!is_stale(engine)) {
+        at = earlier(at, engine->frame_ns + risk->stale_book_ns + 1);
+        if (engine->pending_ticker_id >= 0) {
+            at = earlier(at, engine->pending_ticker_ns + risk->ticker_ahead_ns + 1);
+        }
+        if (risk->quiet_max_ns > 0) {
+            at = earlier(at, engine->depth_ns + risk->quiet_max_ns + 1);
+        }
+    }
+    if (engine->crossed_since_ns != 0) {
+        at = earlier(at, engine->crossed_since_ns + engine->config.crossed_max_ns);
+    }
+    if (engine->now_ns - engine->resynced_ns < engine->config.warm_ns) {
+        at = earlier(at, engine->resynced_ns + engine->config.warm_ns);
+    }
+    return at;
+}

@@ -1,0 +1,102 @@
+/* The input log: its header, and replaying its records. */
+#include "mm_internal.h"
+
+#include <string.h>
+
+static const char log_magic[8] = {'M', 'M', 'C', 'O', 'R', 'E', '\n', 0};
+
+MM_STATIC_ASSERT(sizeof(mm_log_header) <= MM_LOG_HEADER_BYTES, log_header_fits);
+
+mm_status mm_log_header_make(const mm_engine_config *config, uint8_t *out, size_t out_bytes)
+{
+    mm_log_header header;
+    if (out_bytes < MM_LOG_HEADER_BYTES) {
+        return MM_E_CAPACITY;
+    }
+    memset(&header, 0, sizeof header);
+    memcpy(header.magic, log_magic, sizeof header.magic);
+    header.abi = MM_ABI;
+    header.config_bytes = (uint32_t)sizeof(mm_engine_config);
+    const char *build = mm_build_info();
+    size_t build_bytes = strlen(build);
+    build_bytes = build_bytes < sizeof header.build - 1 ? build_bytes : sizeof header.build - 1;
+    memcpy(header.build, build, build_bytes);
+    header.config = *config;
+    memset(out, 0, MM_LOG_HEADER_BYTES);
+    memcpy(out, &header, sizeof header);
+    return MM_OK;
+}
+
+mm_status mm_log_header_read(const uint8_t *bytes, size_t byte_count, mm_log_header *header)
+{
+    if (byte_count < MM_LOG_HEADER_BYTES || memcmp(bytes, log_magic, sizeof log_magic) != 0) {
+        return MM_E_SYNTAX;
+    }
+    memcpy(header, bytes, sizeof *header);
+    if (header->abi != MM_ABI || header->config_bytes != sizeof(mm_engine_config)) {
+        return MM_E_VERSION;
+    }
+    header->build[sizeof header->build - 1] = 0;
+    return MM_OK;
+}
+
+static bool is_action(const mm_record *record)
+{
+    return record->kind >= MM_KIND_PLACE && record->kind <= MM_KIND_WANT_CLOCK;
+}
+
+/* All but `seq`, which is the ring's in a log and a running number here. */
+static bool same_action(const mm_record *a, const mm_record *b)
+{
+    const size_t skip = offsetof(mm_record, kind);
+    return memcmp((const uint8_t *)a + skip, (const uint8_t *)b + skip, sizeof *a - skip) == 0;
+}
+
+/* One engine step; its actions go behind those made so far. */
+static mm_status step(mm_engine *engine, const mm_record *event, mm_record *actions, size_t capacity, size_t *count)
+{
+    size_t made_count = 0;
+    (void)mm_engine_step(engine, event);
+    const mm_record *made = mm_engine_actions(engine, &made_count);
+    if (*count + made_count > capacity) {
+        return MM_E_CAPACITY;
+    }
+    memcpy(actions + *count, made, made_count * sizeof *made);
+    *count += made_count;
+    return MM_OK;
+}
+
+mm_status mm_log_replay(mm_engine *engine, const mm_record *records, size_t record_count, mm_record *actions,
+                        size_t action_capacity, size_t *action_count, size_t *consumed, size_t *mismatch)
+{
+    size_t compared = 0;
+    size_t at = 0;
+    *action_count = 0;
+    *mismatch = SIZE_MAX;
+    while (at < record_count) {
+        const mm_record *record = &records[at];
+        size_t count = record->count;
+        if (count < 1 || count > MM_EVENT_RECORDS_MAX) {
+            return MM_E_SYNTAX;
+        }
+        if (count > record_count - at) {
+            break;
+        }
+        if (is_action(record)) {
+            bool same = compared < *action_count && same_action(&actions[compared], record);
+            if (!same && *mismatch == SIZE_MAX) {
+                *mismatch = compared;
+            }
+            compared++;
+        } else {
+            mm_status status = step(engine, record, actions, action_capacity, action_count);
+            if (status != MM_OK) {
+                return status;
+            }
+        }
+        at += count;
+    }
+    *consumed = at;
+    /* Actions made but not logged belong to a batch whose tail is still to come, or were never made live. */
+    return MM_OK;
+}

@@ -1,0 +1,251 @@
+/* The loop on one thread: bytes in, orders out. */
+#include "mm_loop_host.h"
+
+static void a_frame_becomes_an_order_in_one_pass(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_record action;
+    bot_start(&b);
+    uint32_t bits = mm_loop_run(b.loop, 1, b.now_ns);
+    MM_CHECK((bits & MM_RUN_ORDERS) != 0);
+    MM_CHECK(mm_loop_pending(b.loop, MM_ROLE_ORDERS));
+    MM_CHECK(mm_loop_next_action(b.loop, &action));
+    MM_CHECK_INT(action.kind, ==, MM_KIND_PLACE);
+    MM_CHECK_UINT(action.body.action.order_seq, ==, 1);
+    MM_CHECK(mm_loop_sent(b.loop, &action, b.now_ns + 1000));
+    bits = bot_order(&b, "{\"id\":\"p1\",\"status\":200,\"result\":{\"symbol\":\"BTCUSDT\",\"orderId\":12,\"orderListId\":-1,"
+                         "\"clientOrderId\":\"mA1-0k3f9zq-0000001-b0\",\"transactTime\":1700000000000,"
+                         "\"price\":\"66933.00\",\"origQty\":\"0.00100\",\"executedQty\":\"0.00000\",\"status\":\"NEW\","
+                         "\"timeInForce\":\"GTC\",\"type\":\"LIMIT_MAKER\",\"side\":\"BUY\"},\"rateLimits\":[]}");
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    mm_engine_status status;
+    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK_UINT(status.orders_sent, ==, 1);
+    MM_CHECK_UINT(status.orders_acked, ==, 1);
+    /* A snapshot was behind this order, not a frame. */
+    MM_CHECK_UINT(mm_loop_hist(b.loop, MM_STAGE_TICK_TO_ORDER)->count, ==, 0);
+    MM_CHECK_UINT(mm_loop_hist(b.loop, MM_STAGE_QUOTE_TO_SEND)->count, ==, 1);
+    MM_CHECK_UINT(mm_loop_hist(b.loop, MM_STAGE_ORDER_TO_ACK)->count, ==, 1);
+    bot_close(&b);
+}
+
+static void the_time_from_a_frame_to_its_order_is_measured(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_record action;
+    bot_start(&b);
+    b.now_ns += MS;
+    (void)bot_market(&b, "{\"e\":\"depthUpdate\",\"E\":1,\"s\":\"BTCUSDT\",\"U\":103,\"u\":103,"
+                         "\"b\":[[\"66990.00\",\"1\"]],\"a\":[]}");
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    MM_CHECK(mm_loop_next_action(b.loop, &action));
+    MM_CHECK_INT(action.body.action.cause_ns, ==, b.now_ns);
+    MM_CHECK(mm_loop_sent(b.loop, &action, b.now_ns + 12345));
+    MM_CHECK_INT(mm_loop_hist(b.loop, MM_STAGE_TICK_TO_ORDER)->max_ns, ==, 12345);
+    bot_close(&b);
+}
+
+static void cancels_come_before_orders(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_record action;
+    bot_start(&b);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    mm_record cancel = host_event(MM_KIND_CANCEL);
+    cancel.body.action.order_seq = 9;
+    MM_CHECK(mm_spsc_push(mm_loop_ring(b.loop, MM_RING_CANCEL), &cancel));
+    MM_CHECK(mm_loop_next_action(b.loop, &action));
+    MM_CHECK_INT(action.kind, ==, MM_KIND_CANCEL);
+    MM_CHECK(mm_loop_next_action(b.loop, &action));
+    MM_CHECK_INT(action.kind, ==, MM_KIND_PLACE);
+    bot_close(&b);
+}
+
+static void a_held_engine_is_not_run_twice(void)
+{
+    bot b = bot_open(NULL, 0);
+    MM_CHECK(mm_role_try(mm_loop_role(b.loop, MM_ROLE_ENGINE), 7));
+    MM_CHECK_UINT(mm_loop_run(b.loop, 1, b.now_ns), ==, MM_RUN_BUSY);
+    mm_role_release(mm_loop_role(b.loop, MM_ROLE_ENGINE), 7);
+    MM_CHECK((mm_loop_run(b.loop, 1, b.now_ns) & MM_RUN_BUSY) == 0);
+    bot_close(&b);
+}
+
+static void a_ping_is_answered_with_its_payload_and_counts_as_life(void)
+{
+    bot b = bot_open(NULL, 0);
+    uint8_t reply[256];
+    size_t bytes = 0;
+    bot_frame(b.market_ws, MM_WS_PING, "1700", 4);
+    uint32_t bits = mm_loop_pump(b.loop, MM_CHANNEL_MARKET, b.market_ws, b.market_feed, b.now_ns, reply, sizeof reply,
+                                 &bytes);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_CONTROL | MM_PUMP_RECORDS);
+    MM_CHECK_UINT(bytes, ==, 2 + 4 + 4);
+    MM_CHECK_UINT(reply[0], ==, 0x80 | MM_WS_PONG);
+    for (size_t i = 0; i < 4; i++) {
+        MM_CHECK_UINT(reply[6 + i] ^ reply[2 + i], ==, (uint8_t)"1700"[i]);
+    }
+    bot_close(&b);
+}
+
+static void the_hosts_replies_stop_the_pump_and_orders_do_not(void)
+{
+    bot b = bot_open(NULL, 0);
+    uint32_t bits = bot_order(&b, "{\"id\":\"s1\",\"status\":200,\"result\":{\"subscriptionId\":0}}");
+    MM_CHECK_UINT(bits, ==, MM_PUMP_REPLY);
+    MM_CHECK_TEXT(mm_feed_last(b.order_feed)->request_id, "s1");
+    bits = bot_order(&b, "{\"id\":\"s2\",\"status\":418,\"error\":{\"code\":-1003,\"msg\":\"banned\","
+                         "\"data\":{\"serverTime\":1,\"retryAfter\":1659146400000}}}");
+    MM_CHECK((bits & MM_PUMP_LIMIT) != 0);
+    MM_CHECK_INT(mm_feed_last(b.order_feed)->retry_after_ms, ==, INT64_C(1659146400000));
+    bot_close(&b);
+}
+
+static void malformed_market_data_reaches_the_engine_with_its_place(void)
+{
+    bot b = bot_open(NULL, 0);
+    bot_start(&b);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    uint32_t bits = bot_market(&b, "{\"e\":\"depthUpdate\",\"s\":\"BTCUSDT\",\"U\":103,\"u\":103,\"b\":[[\"1e5\",\"1\"]],\"a\":[]}");
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    mm_engine_status status;
+    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK_UINT(status.malformed, ==, 1);
+    MM_CHECK_INT(status.sync_state, ==, MM_SYNC_WAITING);
+    bot_close(&b);
+}
+
+static void a_full_market_ring_drops_whole_events_and_says_so(void)
+{
+    bot b = bot_open(NULL, 0);
+    uint32_t bits = 0;
+    for (int i = 0; i < 9000 && (bits & MM_PUMP_DROPPED) == 0; i++) {
+        bits = bot_market(&b, "{\"e\":\"trade\",\"E\":1,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"1\",\"q\":\"1\",\"T\":1,\"m\":true,\"M\":true}");
+    }
+    MM_CHECK((bits & MM_PUMP_DROPPED) != 0);
+    while (mm_loop_pending(b.loop, MM_ROLE_ENGINE)) {
+        (void)mm_loop_run(b.loop, 1, b.now_ns);
+    }
+    bits = bot_market(&b, "{\"e\":\"trade\",\"E\":1,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"1\",\"q\":\"1\",\"T\":1,\"m\":true,\"M\":true}");
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
+    const mm_record *first = mm_spsc_peek(mm_loop_ring(b.loop, MM_RING_MARKET));
+    MM_REQUIRE(first != NULL);
+    MM_CHECK_INT(first->kind, ==, MM_KIND_MARKET_FAULT);
+    bot_close(&b);
+}
+
+static void a_log_that_cannot_keep_up_kills_the_run(void)
+{
+    bot b = bot_open(NULL, 256);
+    uint32_t bits = 0;
+    for (int i = 0; i < 400; i++) {
+        (void)bot_market(&b, "{\"e\":\"trade\",\"E\":1,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"1\",\"q\":\"1\",\"T\":1,\"m\":true,\"M\":true}");
+        bits |= mm_loop_run(b.loop, 1, b.now_ns);
+    }
+    MM_CHECK((bits & MM_RUN_LOG_LOST) != 0);
+    mm_engine_status status;
+    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK_INT(status.state, ==, MM_STATE_KILLED);
+    MM_CHECK((status.verdict & MM_BIT(MM_REASON_LOG_FULL)) != 0);
+    bot_close(&b);
+}
+
+static int64_t garbage_clock(void)
+{
+    static uint64_t state = 1;
+    state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    return (int64_t)state;
+}
+
+enum { LOGGED_MAX = 16384 };
+
+static size_t record_run(mm_clock_fn clock, mm_record *logged)
+{
+    bot b = bot_open(clock, 65536);
+    size_t at = 0, count = 0;
+    bot_start(&b);
+    for (int i = 0; i < 200; i++) {
+        char text[256];
+        int shift = (int)(mm_test_below(60));
+        snprintf(text, sizeof text,
+                 "{\"e\":\"depthUpdate\",\"E\":1,\"s\":\"BTCUSDT\",\"U\":%d,\"u\":%d,\"b\":[[\"%d.00\",\"1.5\"]],"
+                 "\"a\":[[\"%d.00\",\"0.5\"]]}",
+                 103 + i, 103 + i, 66999 - shift, 67001 + shift);
+        (void)bot_market(&b, text);
+        (void)mm_loop_run(b.loop, 1, b.now_ns);
+        b.now_ns += 7 * MS;
+        while ((count = mm_spsc_pop(mm_loop_ring(b.loop, MM_RING_LOG), logged + at, LOGGED_MAX - at)) > 0) {
+            at += count;
+        }
+    }
+    bot_close(&b);
+    return at;
+}
+
+static void the_log_replays_to_the_same_actions_and_a_garbage_telemetry_clock_changes_nothing(void)
+{
+    static mm_record logged[LOGGED_MAX], other[LOGGED_MAX], actions[LOGGED_MAX];
+    size_t count = record_run(NULL, logged);
+    mm_test_reseed("the_log_replays_to_the_same_actions_and_a_garbage_telemetry_clock_changes_nothing", mm_test_seed());
+    size_t other_count = record_run(garbage_clock, other);
+    MM_CHECK_UINT(count, ==, other_count);
+    MM_CHECK_BYTES(logged, other, count * sizeof logged[0]);
+    const char *bad_field = NULL;
+    mm_engine_config config = host_config();
+    config.refresh_tolerance_bps = 0;
+    mm_engine *engine = mm_engine_new(&config, &bad_field);
+    size_t made = 0, consumed = 0, mismatch = 0;
+    MM_CHECK(mm_log_replay(engine, logged, count, actions, LOGGED_MAX, &made, &consumed, &mismatch) == MM_OK);
+    MM_CHECK(mismatch == SIZE_MAX);
+    MM_CHECK_UINT(consumed, ==, count);
+    MM_CHECK_UINT(made, >, 2);
+    mm_engine_free(engine);
+    /* One changed input is noticed. */
+    for (size_t i = 0; i < count; i++) {
+        if (logged[i].kind == MM_KIND_PLACE) {
+            logged[i].body.action.price_e8 += TICK;
+            break;
+        }
+    }
+    engine = mm_engine_new(&config, &bad_field);
+    MM_CHECK(mm_log_replay(engine, logged, count, actions, LOGGED_MAX, &made, &consumed, &mismatch) == MM_OK);
+    MM_CHECK(mismatch != SIZE_MAX);
+    mm_engine_free(engine);
+}
+
+static void the_header_of_a_log_says_what_made_it(void)
+{
+    static uint8_t bytes[MM_LOG_HEADER_BYTES];
+    mm_log_header header;
+    mm_engine_config config = host_config();
+    MM_CHECK(mm_log_header_make(&config, bytes, sizeof bytes) == MM_OK);
+    MM_CHECK(mm_log_header_make(&config, bytes, sizeof bytes - 1) == MM_E_CAPACITY);
+    MM_CHECK(mm_log_header_read(bytes, sizeof bytes, &header) == MM_OK);
+    MM_CHECK_BYTES(&header.config, &config, sizeof config);
+    MM_CHECK_TEXT(header.build, mm_build_info());
+    bytes[0] ^= 1;
+    MM_CHECK(mm_log_header_read(bytes, sizeof bytes, &header) == MM_E_SYNTAX);
+    bytes[0] ^= 1;
+    bytes[8] ^= 1;
+    MM_CHECK(mm_log_header_read(bytes, sizeof bytes, &header) == MM_E_VERSION);
+}
+
+int main(int argc, char **argv)
+{
+    static const mm_test tests[] = {
+        MM_TEST(a_frame_becomes_an_order_in_one_pass),
+        MM_TEST(the_time_from_a_frame_to_its_order_is_measured),
+        MM_TEST(cancels_come_before_orders),
+        MM_TEST(a_held_engine_is_not_run_twice),
+        MM_TEST(a_ping_is_answered_with_its_payload_and_counts_as_life),
+        MM_TEST(the_hosts_replies_stop_the_pump_and_orders_do_not),
+        MM_TEST(malformed_market_data_reaches_the_engine_with_its_place),
+        MM_TEST(a_full_market_ring_drops_whole_events_and_says_so),
+        MM_TEST(a_log_that_cannot_keep_up_kills_the_run),
+        MM_TEST(the_log_replays_to_the_same_actions_and_a_garbage_telemetry_clock_changes_nothing),
+        MM_TEST(the_header_of_a_log_says_what_made_it),
+    };
+    return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
+}
