@@ -220,7 +220,7 @@ class StrategySettings:
         False, Flag(), "", "quote even where the width does not pay the maker fee of both sides"
     )
     refresh_tolerance_bps: float = _setting(
-        0.5, Real(0.0, 100.0), "bps of mid",
+        2.0, Real(0.0, 100.0), "bps of mid",
         "a resting quote closer than this to its wanted price stays and keeps its place in the queue",
     )
     timeout_ms: int = _setting(

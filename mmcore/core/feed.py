@@ -1,0 +1,171 @@
+"""Decoding of the exchange's JSON messages into records, in C.
+
+One call takes one message and makes whole events of it. A handle may be used by one thread at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mmcore._native import ffi, lib
+from mmcore.errors import CoreError
+
+Records = npt.NDArray[np.void]
+
+_I8: Final = "<i8"
+_LEVEL: Final = np.dtype([("price_e8", _I8), ("qty_e8", _I8)])
+_BODIES: Final[dict[str, Any]] = {
+    "depth": [("first_id", _I8), ("last_id", _I8), ("prev_id", _I8), ("event_time_us", _I8), ("recv_ns", _I8),
+              ("bid_count", "<u4"), ("ask_count", "<u4")],
+    "ticker": [("update_id", _I8), ("bid_price_e8", _I8), ("bid_qty_e8", _I8), ("ask_price_e8", _I8),
+               ("ask_qty_e8", _I8), ("recv_ns", _I8)],
+    "trade": [("trade_id", _I8), ("price_e8", _I8), ("qty_e8", _I8), ("trade_time_us", _I8), ("recv_ns", _I8),
+              ("first_trade_id", _I8)],
+    "report": [("order_seq", "<u8"), ("exchange_id", _I8), ("price_e8", _I8), ("qty_e8", _I8), ("executed_e8", _I8),
+               ("status", "<i2"), ("side", "<i2"), ("code", "<i4")],
+    "fill": [("trade_id", _I8), ("quote_e8", _I8), ("fee_e8", _I8), ("fee_asset", "S16"), ("time_us", _I8)],
+    "outcome": [("order_seq", "<u8"), ("recv_ns", _I8), ("until_ns", _I8), ("verdict", "<u8"), ("code", "<i4"),
+                ("operation", "<i4"), ("http_status", "<i4"), ("detail", "<i4")],
+    "balance": [("asset", "S16"), ("free_e8", _I8), ("locked_e8", _I8), ("time_us", _I8), ("token", _I8)],
+}  # fmt: skip
+_HEAD: Final = {"seq": ("<u8", 0), "kind": ("<u2", 8), "flags": ("<u2", 10), "count": ("<u4", 12)}
+_BODY_OFFSET: Final = 16
+
+DECODED: Final = np.dtype(
+    {
+        "names": [*_HEAD, *_BODIES, "levels"],
+        "formats": [*(code for code, _ in _HEAD.values()), *map(np.dtype, _BODIES.values()), (_LEVEL, (3,))],
+        "offsets": [*(offset for _, offset in _HEAD.values()), *[_BODY_OFFSET] * (len(_BODIES) + 1)],
+        "itemsize": 64,
+    }
+)
+"""A record as NumPy sees it; `kind` tells which of the bodies, which share their bytes, is meant."""
+
+# No event, level or row takes fewer bytes of text per record than this.
+_TEXT_PER_RECORD: Final = 16
+
+
+class DecodeError(CoreError):
+    """A message that cannot be decoded. position: the byte where it went wrong."""
+
+    def __init__(self, status: int, position: int) -> None:
+        name = bytes(ffi.string(lib.mm_status_name(status))).decode("ascii")
+        super().__init__(status, f"message refused at byte {position}: {name}")
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class FeedInfo:
+    """What the last message was beside its records. Texts are empty, numbers 0, and counts -1 when it did not say."""
+
+    symbol: str
+    stream: str
+    request_id: str
+    client_id: str
+    error_code: int
+    error_text: str
+    http_status: int
+    retry_after_ms: int
+    """Milliseconds since the epoch."""
+    subscription_id: int
+    used_weight: int
+    order_count_10s: int
+    order_count_1d: int
+    shutdown: bool
+    terminated: bool
+
+
+class Feed:
+    """A decoder.
+
+    symbol: only this symbol's messages become records; "" = every symbol's.
+    order_prefix, account_prefix: how client ids of this run, and of any run of this account, begin; "" = none.
+    Raises CoreError when one has more than 23 bytes of UTF-8.
+    """
+
+    def __init__(self, symbol: str = "", order_prefix: str = "", account_prefix: str = "") -> None:
+        fields = {"symbol": symbol, "order_prefix": order_prefix, "account_prefix": account_prefix}
+        texts = {name: text.encode("utf-8") for name, text in fields.items()}
+        for name, text in texts.items():
+            if len(text) > 23:
+                raise CoreError(lib.MM_E_ARGUMENT, f"{name} is longer than 23 bytes")
+        raw = lib.mm_feed_new(ffi.new("mm_feed_config *", texts))
+        if raw == ffi.NULL:
+            raise CoreError(lib.MM_E_SYSTEM, "no memory for a decoder")
+        self._raw = ffi.gc(raw, lib.mm_feed_free)
+        self._out = ffi.new("mm_record[]", 0)
+        self._count = ffi.new("size_t *")
+        self._error_at = ffi.new("size_t *")
+
+    @property
+    def raw(self) -> Any:
+        """The `mm_feed *`, for other handles of `mmcore.core`."""
+        return self._raw
+
+    def decode(self, message: bytes | bytearray | memoryview, recv_ns: int = 0) -> Records:
+        """The events of one message as an array of DECODED that shares memory: valid until the next call.
+
+        Raises DecodeError when the message is malformed; then nothing of it is to be used.
+        """
+        count = self._decode(message, recv_ns)
+        return np.frombuffer(ffi.buffer(self._out), dtype=DECODED, count=count)
+
+    def decode_events(self, message: bytes | bytearray | memoryview, recv_ns: int = 0) -> list[Any]:
+        """The same as one `mm_record *` an event, its continuations behind it; valid until the next call."""
+        events = []
+        at, count = 0, self._decode(message, recv_ns)
+        while at < count:
+            events.append(self._out + at)
+            at += self._out[at].count
+        return events
+
+    def last(self) -> FeedInfo:
+        """What the last message was, whoever decoded it with this handle."""
+        info = lib.mm_feed_last(self._raw)
+        return FeedInfo(
+            symbol=_text(info.symbol),
+            stream=_text(info.stream),
+            request_id=_text(info.request_id),
+            client_id=_text(info.client_id),
+            error_code=info.error_code,
+            error_text=_text(info.error_text),
+            http_status=info.http_status,
+            retry_after_ms=info.retry_after_ms,
+            subscription_id=info.subscription_id,
+            used_weight=info.used_weight,
+            order_count_10s=info.order_count_10s,
+            order_count_1d=info.order_count_1d,
+            shutdown=bool(info.shutdown),
+            terminated=bool(info.terminated),
+        )
+
+    def order_seq(self, client_id: str) -> tuple[int, int]:
+        """(order_seq, 0) of a client id of this run; else (0, MM_FLAG_OLD_RUN or MM_FLAG_FOREIGN)."""
+        text = client_id.encode("utf-8")
+        flags = ffi.new("uint16_t *")
+        return int(lib.mm_feed_order_seq(self._raw, text, len(text), flags)), int(flags[0])
+
+    def _decode(self, message: bytes | bytearray | memoryview, recv_ns: int) -> int:
+        text = ffi.from_buffer("char[]", message)
+        needed = len(text) // _TEXT_PER_RECORD + 4
+        if len(self._out) < needed:
+            self._out = ffi.new("mm_record[]", needed)
+        status = lib.mm_feed_decode(
+            self._raw, text, len(text), recv_ns, self._out, len(self._out), self._count, self._error_at
+        )
+        if status < 0:
+            raise DecodeError(status, self._error_at[0])
+        return int(self._count[0])
+
+
+def reject_class(error_code: int, http_status: int, message: str) -> int:
+    """MM_REJECT_* of a refusal by the exchange. Any thread."""
+    return int(lib.mm_feed_reject_class(error_code, http_status, message.encode("utf-8")))
+
+
+def _text(array: Any) -> str:
+    return bytes(ffi.string(array)).decode("utf-8")

@@ -1,0 +1,247 @@
+"""Rings, roles and the engine tied together: what the host's threads call.
+
+Every call releases the GIL. Who may call what is said at each method; docs/concepts/threads.md has the whole table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mmcore._native import ffi, lib
+from mmcore.core.engine import Engine, EngineStatus
+from mmcore.core.feed import Feed
+from mmcore.core.log import RECORD, Records
+from mmcore.core.ws import WsParser
+from mmcore.errors import CoreError
+
+FEED: Final[int] = lib.MM_ROLE_FEED
+ENGINE: Final[int] = lib.MM_ROLE_ENGINE
+ORDERS: Final[int] = lib.MM_ROLE_ORDERS
+REST: Final[int] = lib.MM_ROLE_REST
+
+RING_EXEC: Final[int] = lib.MM_RING_EXEC
+RING_REST: Final[int] = lib.MM_RING_REST
+RING_CONTROL: Final[int] = lib.MM_RING_CONTROL
+RING_MARKET: Final[int] = lib.MM_RING_MARKET
+
+CHANNEL_MARKET: Final[int] = lib.MM_CHANNEL_MARKET
+CHANNEL_ORDER: Final[int] = lib.MM_CHANNEL_ORDER
+
+STAGES: Final = ("recv_to_decode", "decode_to_book", "book_to_quote", "quote_to_send", "tick_to_order", "order_to_ack")
+
+_REPLY_BYTES: Final = 4096
+_LOG_CHUNK: Final = 4096
+_NEVER: Final = 2**63 - 1
+
+
+def new_record() -> Any:
+    """Room for one record: where actions and work are taken to."""
+    return ffi.new("mm_record *")
+
+
+@dataclass(frozen=True, slots=True)
+class Pumped:
+    """What came out of a socket's bytes."""
+
+    records: bool
+    """The engine has input: run it."""
+    reply: bool
+    """Stopped at a message for the host (`Feed.last`); pump again after looking at it."""
+    closed: bool
+    """Close frame or protocol error."""
+    limited: bool
+    """Stopped at a refusal for limits; pump again after looking at it."""
+    shutdown: bool
+    answer: bytes
+    """Control frames to send back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What running the engine left to do."""
+
+    busy: bool
+    orders: bool
+    need_quote: bool
+    log_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteQuestion:
+    """What a Python strategy is asked about. Levels: (price_e8, qty_e8), best first."""
+
+    bids: tuple[tuple[int, int], ...]
+    asks: tuple[tuple[int, int], ...]
+    position_e8: int
+    tick_e8: int
+    step_e8: int
+    alpha: float
+    volatility: float
+    imbalance: float
+    trade_flow: float
+    ofi: float
+    microprice_e8: float
+    now_ns: int
+
+
+class Loop:
+    """Owns the rings and roles of one bot. `holder`: a number > 0 that names the calling thread."""
+
+    def __init__(self, engine: Engine, values: Mapping[str, int]) -> None:
+        """values: the fields of `mm_loop_config`. Raises CoreError when memory or descriptors cannot be had."""
+        raw = lib.mm_loop_new(ffi.new("mm_loop_config *", dict(values)), engine.raw, ffi.NULL)
+        if raw == ffi.NULL:
+            raise CoreError(lib.MM_E_SYSTEM, "loop")
+        self._raw = ffi.gc(raw, lib.mm_loop_free)
+        self.engine = engine
+
+    # ---- bytes and events in
+
+    def pump(self, channel: int, parser: WsParser, feed: Feed, recv_ns: int) -> Pumped:
+        """Decodes all complete frames. Holder of FEED (market channel) or ORDERS."""
+        reply = ffi.new("uint8_t[]", _REPLY_BYTES)
+        count = ffi.new("size_t *")
+        bits = lib.mm_loop_pump(self._raw, channel, parser.raw, feed.raw, recv_ns, reply, _REPLY_BYTES, count)
+        return Pumped(
+            records=bool(bits & lib.MM_PUMP_RECORDS), reply=bool(bits & lib.MM_PUMP_REPLY),
+            closed=bool(bits & lib.MM_PUMP_CLOSED), limited=bool(bits & lib.MM_PUMP_LIMIT),
+            shutdown=bool(bits & lib.MM_PUMP_SHUTDOWN), answer=bytes(ffi.buffer(reply, count[0])))
+
+    def push(self, ring: int, records: Any) -> bool:
+        """One event built by `mmcore.core.record` into an inbound ring, by its one producer. False: full."""
+        return bool(lib.mm_loop_push(self._raw, ring, records))
+
+    # ---- the engine
+
+    def run(self, holder: int, now_ns: int) -> Ran:
+        """Tries the ENGINE role and runs the engine over everything that waits. Any thread."""
+        return _ran(lib.mm_loop_run(self._raw, holder, now_ns))
+
+    def deadline_ns(self) -> int:
+        """When `run` is due though nothing arrives."""
+        return int(lib.mm_loop_deadline(self._raw))
+
+    def pending(self, role: int) -> bool:
+        """Whether a role has input waiting."""
+        return bool(lib.mm_loop_pending(self._raw, role))
+
+    def progress(self, role: int) -> int:
+        """Runs of a role so far."""
+        return int(lib.mm_loop_progress(self._raw, role))
+
+    def status(self, holder: int) -> EngineStatus:
+        """Waits its turn for the ENGINE role. Any thread."""
+        raw = ffi.new("mm_engine_status *")
+        lib.mm_loop_read(self._raw, holder, raw)
+        return EngineStatus.of(raw)
+
+    # ---- Python strategies
+
+    def question(self, holder: int, levels: int) -> QuoteQuestion | None:
+        """What the strategy is asked; None when no question is open."""
+        given = ffi.new("mm_quote_input *")
+        bids, asks = ffi.new("mm_level[]", levels), ffi.new("mm_level[]", levels)
+        counts = ffi.new("size_t[2]", [levels, levels])
+        if not lib.mm_loop_quote_input(self._raw, holder, given, bids, counts, asks, counts + 1):
+            return None
+        signal, symbol = given.signal, self.engine.config.raw.symbol
+        return QuoteQuestion(
+            bids=_levels(bids, counts[0]), asks=_levels(asks, counts[1]), position_e8=int(given.position_e8),
+            tick_e8=int(symbol.tick_e8), step_e8=int(symbol.step_e8), alpha=signal.alpha,
+            volatility=signal.volatility, imbalance=signal.imbalance, trade_flow=signal.trade_flow, ofi=signal.ofi,
+            microprice_e8=signal.microprice_e8, now_ns=int(given.now_ns))
+
+    def answer(self, holder: int, bids: Sequence[tuple[int, int]], asks: Sequence[tuple[int, int]], now_ns: int) -> Ran:
+        """The strategy's decision, best level first, at most 8 a side."""
+        quotes = ffi.new("mm_quotes *", {"bid_count": len(bids), "ask_count": len(asks),
+                                         "bids": list(bids), "asks": list(asks)})
+        return _ran(lib.mm_loop_quote(self._raw, holder, quotes, now_ns))
+
+    def strategy_fault(self, holder: int, now_ns: int) -> Ran:
+        """The strategy failed: its quotes are pulled until it gives a good answer."""
+        return _ran(lib.mm_loop_quote(self._raw, holder, ffi.NULL, now_ns))
+
+    # ---- actions out: holder of ORDERS, `next_work`: the REST worker
+
+    def next_action(self, action: Any) -> bool:
+        """Next cancel, else next other action, into an `mm_record *`."""
+        return bool(lib.mm_loop_next_action(self._raw, action))
+
+    def sent(self, action: Any, sent_ns: int) -> bool:
+        """Its bytes went to the kernel. False: the exec ring is full, run the engine and say it again."""
+        return bool(lib.mm_loop_sent(self._raw, action, sent_ns))
+
+    def not_sent(self, action: Any, verdict: int, now_ns: int) -> bool:
+        """It did not go. False as for `sent`."""
+        return bool(lib.mm_loop_not_sent(self._raw, action, verdict, now_ns))
+
+    def next_work(self, work: Any) -> bool:
+        """Next request to the REST worker, into an `mm_record *`."""
+        return bool(lib.mm_spsc_pop(lib.mm_loop_ring(self._raw, lib.MM_RING_WORK), work, 1))
+
+    # ---- waiting
+
+    def signal(self, role: int) -> None:
+        """Wakes the consumer of a role's rings. Any thread."""
+        lib.mm_event_signal(lib.mm_loop_event(self._raw, role))
+
+    def wait(self, role: int, ready: Any, timeout_ns: int) -> None:
+        """Parks until the role is signalled or timeout_ns is over, unless `ready()` is true already."""
+        event = lib.mm_loop_event(self._raw, role)
+        key = lib.mm_event_prepare(event)
+        if ready():
+            lib.mm_event_cancel(event)
+        else:
+            lib.mm_event_wait(event, key, min(timeout_ns, _NEVER))
+
+    def poll(self, role: int, ready: Any, fds: Sequence[int], want_write: int, timeout_ns: int) -> int:
+        """As `wait`, but on descriptors too: bit i = fds[i] has input, bit 32 + i = it takes output."""
+        event = lib.mm_loop_event(self._raw, role)
+        key = lib.mm_event_prepare(event)
+        if ready():
+            timeout_ns = 0
+        found = ffi.new("uint64_t *")
+        lib.mm_event_poll(event, key, list(fds), len(fds), want_write, timeout_ns, found)
+        return int(found[0])
+
+    def try_role(self, role: int, holder: int) -> bool:
+        """Takes a role if it is free."""
+        return bool(lib.mm_role_try(lib.mm_loop_role(self._raw, role), holder))
+
+    def release_role(self, role: int, holder: int) -> None:
+        """Gives it up; look at its rings once more before parking."""
+        lib.mm_role_release(lib.mm_loop_role(self._raw, role), holder)
+
+    # ---- telemetry
+
+    def latency(self, stage: int) -> tuple[int, int, int, int, int]:
+        """p50, p99, p99.9, max, count of a stage, in ns."""
+        hist = lib.mm_loop_hist(self._raw, stage)
+        p50, p99, p999 = (int(lib.mm_hist_quantile(hist, quantile)) for quantile in (0.5, 0.99, 0.999))
+        return p50, p99, p999, int(hist.max_ns), int(hist.count)
+
+    def drain_log(self) -> Records:
+        """Whole events off the log ring, as many as one chunk holds. The log writer's thread."""
+        import numpy as np
+
+        ring = lib.mm_loop_ring(self._raw, lib.MM_RING_LOG)
+        out = np.zeros(_LOG_CHUNK + lib.MM_EVENT_RECORDS_MAX, dtype=RECORD)
+        raw = ffi.from_buffer("mm_record[]", out, require_writable=True)
+        at = 0
+        while at < _LOG_CHUNK:
+            count = lib.mm_spsc_pop(ring, raw + at, len(out) - at)
+            if count == 0:
+                break
+            at += count
+        return out[:at]
+
+
+def _ran(bits: int) -> Ran:
+    return Ran(bool(bits & lib.MM_RUN_BUSY), bool(bits & lib.MM_RUN_ORDERS), bool(bits & lib.MM_RUN_NEED_QUOTE),
+               bool(bits & lib.MM_RUN_LOG_LOST))
+
+
+def _levels(raw: Any, count: int) -> tuple[tuple[int, int], ...]:
+    return tuple((int(level.price_e8), int(level.qty_e8)) for level in raw[0:count])

@@ -1,0 +1,358 @@
+"""The order thread: the engine's actions out through the gate, the exchange's answers in.
+
+The ORDERS role may be held by another thread for a moment: the feed thread sends what its frame caused. So
+everything here happens under
+the role, and the socket belongs to its holder.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mmcore.core import loop as core_loop
+from mmcore.core import record
+from mmcore.core.feed import Feed as Decoder
+from mmcore.core.gate import Gate
+from mmcore.core.kinds import Kind, Operation
+from mmcore.core.loop import Loop, Ran
+from mmcore.core.ws import WsParser
+from mmcore.exchange.base import ExchangeClient, OrderRequest, Side
+from mmcore.exchange.base import Operation as Asked
+from mmcore.exchange.binance.link import Connect, Drop, Fail, Ping, ResyncClock, Send
+from mmcore.exchange.binance.protocol import ClockOffset, LimitState, Verdict, WsReply, verdict
+from mmcore.exchange.binance.signing import Signer
+from mmcore.exchange.binance.ws_api import WsApi
+from mmcore.exchange.channel import Channel, ping_frame, text_frame
+from mmcore.host.clock import Clock
+from mmcore.host.connector import Connector
+from mmcore.host.outcomes import to_record
+from mmcore.host.worker import HostThread
+
+_log = logging.getLogger("mmcore.orders")
+
+HOLDER: Final = 3
+_BUFFER_BYTES: Final = 1 << 20
+_PARK_MAX_NS: Final = 50_000_000
+_READS_MAX: Final = 64
+# News of an order that nobody asked for reads like the answer to a query.
+_ASKED: Final = {Asked.PLACE: Operation.PLACE, Asked.CANCEL: Operation.CANCEL, Asked.QUERY: Operation.QUERY}
+_OPERATION: Final = {Kind.PLACE: Operation.PLACE, Kind.CANCEL: Operation.CANCEL, Kind.QUERY: Operation.QUERY}
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What order entry needs of the exchange."""
+
+    api: WsApi
+    signer: Signer
+    clock: ClockOffset
+    limits: LimitState
+    symbol: str
+
+
+class OrdersThread(HostThread):
+    """Holder of the ORDERS role when no other thread is."""
+
+    def __init__(self, loop: Loop, gate: Gate, session: Session, decoder: Decoder, clock: Clock, *,
+                 orders_by_rest: ExchangeClient | None, cancel_by_rest: Callable[[OrderRequest, Operation, int], bool],
+                 resync_clock: Callable[[], None], leftover_name: Callable[[int], str | None],
+                 after_run: Callable[[int, Ran], None], fail: Callable[[Exception], None]) -> None:
+        """orders_by_rest: order entry over REST instead of the WebSocket API. cancel_by_rest(request, operation,
+        seq): cancels and
+        queries while the channel is down. leftover_name(exchange id): client id of an order of an earlier run.
+        fail: told what ends
+        the run."""
+        super().__init__("orders")
+        self._loop = loop
+        self._gate = gate
+        self._session = session
+        self._decoder = decoder
+        self._clock = clock
+        self._orders_by_rest = orders_by_rest
+        self._cancel_by_rest = cancel_by_rest
+        self._resync_clock = resync_clock
+        self._leftover_name = leftover_name
+        self._after_run = after_run
+        self._fail = fail
+        self._parser = WsParser(_BUFFER_BYTES)
+        self._channel: Channel | None = None
+        self._connector = Connector("orders-connect", clock.mono_ns, self.wake)
+        self._action = core_loop.new_record()
+        self._was_ready = False
+        self.connects = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether orders may be sent. Any thread; a moment old."""
+        return self._session.api.ready
+
+    def wake(self) -> None:
+        """Any thread."""
+        self._loop.signal(core_loop.ORDERS)
+
+    # ---- the role
+
+    def try_run(self, holder: int) -> bool:
+        """Sends what waits if the role is free. False: it is held, and its holder will look again."""
+        while self._loop.try_role(core_loop.ORDERS, holder):
+            self._send_actions(holder)
+            self._loop.release_role(core_loop.ORDERS, holder)
+            if not self._loop.pending(core_loop.ORDERS):
+                return True
+        return False
+
+    def step(self) -> None:
+        self._wait()
+        while not self._loop.try_role(core_loop.ORDERS, HOLDER):
+            self._clock.sleep(0)  # another thread is sending: microseconds
+        try:
+            self._serve()
+        finally:
+            self._loop.release_role(core_loop.ORDERS, HOLDER)
+        self._run_engine()
+
+    def _serve(self) -> None:
+        self._take_connections()
+        self._gate_news()
+        self._do(self._clock.mono_ns())
+        if self._channel is not None:
+            self._read(self._channel)
+        if self._orders_by_rest is not None:
+            self._take_rest_answers(self._orders_by_rest)
+        self._tell_ready()
+        self._send_actions(HOLDER)
+
+    def _run_engine(self) -> None:
+        """Answers are in the ring: the engine decides, and its actions go out."""
+        self._after_run(HOLDER, self._loop.run(HOLDER, self._clock.mono_ns()))
+
+    def _wait(self) -> None:
+        now_ns = self._clock.mono_ns()
+        timeout_ns = max(0, min(self._session.api.deadline_ns() - now_ns, _PARK_MAX_NS))
+        fds = [self._channel.fileno()] if self._channel is not None else []
+        want_write = 1 if self._channel is not None and self._channel.wants_write else 0
+        if self._orders_by_rest is not None:
+            fds.append(self._orders_by_rest.fileno())
+        self._loop.poll(core_loop.ORDERS, self._has_work, fds, want_write, timeout_ns)
+
+    def _has_work(self) -> bool:
+        return self.stopping or self._connector.waiting or self._loop.pending(core_loop.ORDERS)
+
+    def end(self) -> None:
+        self._connector.close()
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    # ---- the session
+
+    def _gate_news(self) -> None:
+        if self._session.clock.known:
+            self._gate.set_clock(self._session.clock.offset_ns)
+        self._gate.ban(self._session.limits.banned_until_ns)
+
+    def _do(self, now_ns: int) -> None:
+        for action in self._session.api.poll(now_ns):
+            if isinstance(action, Connect):
+                self._connector.start(action)
+            elif isinstance(action, Drop):
+                self._lose(action.reason, now_ns, known=True)
+            elif isinstance(action, ResyncClock):
+                self._resync_clock()
+            elif isinstance(action, Fail):
+                self._fail(action.error)
+            elif self._channel is not None and isinstance(action, Ping):
+                self._channel.send(ping_frame(action.payload))
+            elif self._channel is not None and isinstance(action, Send):
+                self._channel.send(text_frame(action.text))
+
+    def _take_connections(self) -> None:
+        while (result := self._connector.take()) is not None:
+            attempt, made = result
+            now_ns = self._clock.mono_ns()
+            if not isinstance(made, Channel):
+                _log.warning("order channel: %s", made)
+                self._session.api.on_failed(attempt, now_ns, made)
+            elif not self._session.api.on_connected(attempt, now_ns):
+                made.close()
+            else:
+                self._use(made, now_ns)
+
+    def _use(self, channel: Channel, now_ns: int) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._say_link(up=False, now_ns=now_ns)
+        self.connects += 1
+        self._channel = channel
+        self._parser.reset()
+        _log.info("order channel connected")
+
+    def _lose(self, reason: str, now_ns: int, *, known: bool = False) -> None:
+        if self._channel is None:
+            return
+        _log.warning("order channel lost: %s", reason)
+        self._channel.close()
+        self._channel = None
+        if not known:
+            self._session.api.on_dropped(now_ns)
+
+    def _tell_ready(self) -> None:
+        """The engine quotes only while orders can go out and the account's events come in."""
+        if self._session.api.ready != self._was_ready:
+            self._say_link(up=self._session.api.ready, now_ns=self._clock.mono_ns())
+
+    def _say_link(self, *, up: bool, now_ns: int) -> None:
+        if up == self._was_ready:
+            return
+        self._was_ready = up
+        for channel in (record.ORDER, record.USER):
+            self._push(record.order_link(channel, up, now_ns))
+
+    def _push(self, records: Any) -> None:
+        """Into the exec ring, of which this role is the producer. What became of an order is never dropped: a full
+        ring is emptied by
+        running the engine."""
+        while not self._loop.push(core_loop.RING_EXEC, records):
+            self._loop.run(HOLDER, self._clock.mono_ns())
+
+    # ---- answers
+
+    def _read(self, channel: Channel) -> None:
+        if channel.wants_write:
+            channel.flush()
+        for _ in range(_READS_MAX):
+            count = channel.recv_into(self._parser.space())
+            if count is None:
+                return
+            now_ns = self._clock.mono_ns()
+            if count == 0:
+                self._lose(channel.close_reason, now_ns)
+                return
+            self._parser.filled(count)
+            self._session.api.on_seen(now_ns)
+            if not self._pump(channel, now_ns):
+                return
+
+    def _pump(self, channel: Channel, recv_ns: int) -> bool:
+        """False: the connection is over."""
+        more = True
+        while more:
+            pumped = self._loop.pump(core_loop.CHANNEL_ORDER, self._parser, self._decoder, recv_ns)
+            if pumped.answer:
+                channel.send(pumped.answer)
+            if pumped.limited:
+                self._limited(recv_ns)
+            if pumped.reply:
+                self._reply(recv_ns)
+            if pumped.shutdown:
+                _log.info("order channel: the exchange announces a shutdown")
+                self._session.api.on_shutdown_notice(recv_ns)
+            if pumped.closed:
+                self._lose(f"closed by the exchange ({self._parser.close_code})", recv_ns)
+                return False
+            more = pumped.reply or pumped.limited
+        return True
+
+    def _reply(self, now_ns: int) -> None:
+        last = self._decoder.last()
+        if last.terminated:
+            self._session.api.on_terminated()
+            return
+        self._session.api.on_reply(
+            WsReply(last.request_id, last.http_status, last.error_code, last.error_text, last.retry_after_ms), now_ns)
+
+    def _limited(self, now_ns: int) -> None:
+        """A 429 or 418: everyone who sends must know at once."""
+        last, session = self._decoder.last(), self._session
+        meaning = verdict(last.http_status, last.error_code, last.error_text)
+        if meaning not in (Verdict.LIMIT, Verdict.BANNED):
+            return
+        server_ms = session.clock.server_ms(now_ns) if session.clock.known else None
+        wait_ns = None
+        if last.retry_after_ms and server_ms is not None:
+            wait_ns = (last.retry_after_ms - server_ms) * 1_000_000
+        until_ns = session.limits.on_refusal(meaning, last.error_code, last.error_text, wait_ns, now_ns, server_ms)
+        _log.warning("the exchange asks to wait: %s", last.error_text)
+        self._gate.ban(session.limits.banned_until_ns)
+        self._push(record.ban(until_ns, now_ns))
+
+    def _take_rest_answers(self, client: ExchangeClient) -> None:
+        for response in client.poll():
+            seq, _ = self._decoder.order_seq(response.client_id)
+            operation = _ASKED[response.operation or Asked.QUERY]
+            self._push(to_record(response, operation, seq, self._clock.mono_ns()))
+
+    # ---- actions
+
+    def _send_actions(self, holder: int) -> None:
+        sent = False
+        while self._loop.next_action(self._action):
+            self._send(holder, self._action)
+            sent = True
+        if sent and self._channel is not None and self._channel.wants_write:
+            self.wake()  # the kernel did not take it all: the order thread waits for it to be writable
+
+    def _send(self, holder: int, action: Any) -> None:
+        operation = _OPERATION[Kind(action.kind)]
+        # The gate sees every order, in order: it counts them.
+        refusal, payload = self._gate.encode(action, self._clock.mono_ns())
+        if refusal:
+            self._not_sent(holder, action, refusal)
+        elif self._orders_by_rest is not None:
+            self._send_by_rest(self._orders_by_rest, holder, action, operation, payload)
+        elif self._channel is not None and self._session.api.ready:
+            frame = self._gate.seal(self._session.signer.sign(payload))
+            if self._channel.send(frame):
+                self._sent(holder, action)
+            else:
+                self._not_sent(holder, action, record.verdict("DISCONNECTED"))
+        elif operation is Operation.PLACE:
+            self._not_sent(holder, action, record.verdict("DISCONNECTED"))
+        else:
+            self._cancel_elsewhere(holder, action, operation)
+
+    def _cancel_elsewhere(self, holder: int, action: Any, operation: Operation) -> None:
+        request = self._request(action)
+        if request is not None and self._cancel_by_rest(request, operation, int(action.body.action.order_seq)):
+            self._sent(holder, action)
+        else:
+            self._not_sent(holder, action, record.verdict("DISCONNECTED"))
+
+    def _send_by_rest(self, client: ExchangeClient, holder: int, action: Any, operation: Operation,
+                      payload: bytes) -> None:
+        request = self._request(action)
+        if request is None:
+            self._not_sent(holder, action, record.verdict("DISCONNECTED"))
+            return
+        if operation is Operation.PLACE:
+            request = OrderRequest(request.client_id, request.symbol, request.side, request.price_e8, request.qty_e8,
+                                   wire=self._gate.seal(self._session.signer.sign(payload)))
+        hand_over = {Operation.PLACE: client.send_order, Operation.CANCEL: client.cancel_order,
+                     Operation.QUERY: client.query_order}[operation]
+        if hand_over(request):
+            self._sent(holder, action)
+        else:
+            self._not_sent(holder, action, record.verdict("NO_ROOM"))
+
+    def _request(self, action: Any) -> OrderRequest | None:
+        body = action.body.action
+        side, layer = action.flags >> 8, action.flags & 0xFF
+        seq = int(body.order_seq)
+        name = self._gate.client_id(seq, side, layer) if seq else self._leftover_name(int(body.exchange_id))
+        if name is None:
+            return None
+        return OrderRequest(name, self._session.symbol, Side.BUY if side == 0 else Side.SELL, int(body.price_e8),
+                            int(body.qty_e8), int(body.exchange_id) or None)
+
+    def _sent(self, holder: int, action: Any) -> None:
+        now_ns = self._clock.mono_ns()
+        while not self._loop.sent(action, now_ns):
+            self._loop.run(holder, self._clock.mono_ns())
+
+    def _not_sent(self, holder: int, action: Any, refusal: int) -> None:
+        now_ns = self._clock.mono_ns()
+        while not self._loop.not_sent(action, refusal, now_ns):
+            self._loop.run(holder, self._clock.mono_ns())

@@ -1,0 +1,279 @@
+"""The REST worker: everything cold that needs an answer from the exchange over HTTP.
+
+It takes the engine's requests (snapshots, open orders, trades, balances, the clock), cancels while the order
+channel is down, and jobs of the
+supervisor. Its results go into a ring of its own. Cancels come first.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mmcore.core import loop as core_loop
+from mmcore.core import record
+from mmcore.core.engine import reasons, state_name
+from mmcore.core.feed import Feed as Decoder
+from mmcore.core.kinds import Kind, Operation, OrderState, RecordFlag
+from mmcore.core.loop import Loop
+from mmcore.errors import MmcoreError
+from mmcore.exchange.base import OpenOrder, OrderRequest, OwnTrade
+from mmcore.exchange.binance.protocol import ClientId, ClockOffset, is_own
+from mmcore.exchange.binance.rest import RestClient
+from mmcore.host.clock import Clock
+from mmcore.host.outcomes import side_number, to_record
+from mmcore.host.worker import HostThread
+
+_log = logging.getLogger("mmcore.rest")
+
+_PARK_MAX_NS: Final = 200_000_000
+_CLOCK_EVERY_NS: Final = 60_000_000_000
+_CLOCK_SAMPLES: Final = 3
+_JOBS_MAX: Final = 1024
+_CONFIRM_S: Final = 1.0
+_NAMES_MAX: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What names this run's orders."""
+
+    symbol: str
+    tag: str
+    epoch: int
+
+
+class RestWorker(HostThread):
+    """Holder of the REST client and of the REST ring's producing end."""
+
+    def __init__(self, loop: Loop, client: RestClient, decoder: Decoder, offset: ClockOffset, clock: Clock, run: Run,
+                 on_state: Callable[[int, int], None]) -> None:
+        """on_state(state, verdict): told of each change of the engine's state."""
+        super().__init__("rest")
+        self._loop = loop
+        self._client = client
+        self._decoder = decoder
+        self._offset = offset
+        self._clock = clock
+        self._run_names = run
+        self._on_state = on_state
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._urgent: deque[Callable[[], None]] = deque()
+        self._jobs_lock = threading.Lock()
+        self._work = core_loop.new_record()
+        self._clock_due_ns = 0
+        self._names: dict[int, str] = {}
+        self._first_trade_id = 0
+        self.trading = True
+
+    def wake(self) -> None:
+        """Any thread."""
+        self._loop.signal(core_loop.REST)
+
+    def submit(self, job: Callable[[], None], urgent: bool) -> bool:
+        """Puts a job into the queue, an urgent one in front of all others. False: no room. Any thread."""
+        with self._jobs_lock:
+            queue = self._urgent if urgent else self._jobs
+            if len(queue) >= _JOBS_MAX:
+                return False
+            queue.append(job)
+        self.wake()
+        return True
+
+    def leftover_name(self, exchange_id: int) -> str | None:
+        """Client id of an own order that an openOrders read has shown. Any thread."""
+        return self._names.get(exchange_id)
+
+    def step(self) -> None:
+        self._loop.wait(core_loop.REST, self._has_work, _PARK_MAX_NS)
+        while self._run_one_job():
+            pass
+        while self._loop.next_work(self._work) and not self.stopping:
+            self._take_work(self._work)
+            while self._run_one_job():
+                pass
+        if self._clock.mono_ns() >= self._clock_due_ns:
+            self._measure_clock()
+
+    def end(self) -> None:
+        self._client.close()
+
+    def _has_work(self) -> bool:
+        return self.stopping or bool(self._jobs) or bool(self._urgent) or self._loop.pending(core_loop.REST)
+
+    def _run_one_job(self) -> bool:
+        with self._jobs_lock:
+            queue = self._urgent or self._jobs
+            job = queue.popleft() if queue else None
+        if job is None:
+            return False
+        job()
+        return True
+
+    def push(self, records: Any) -> None:
+        """Into this worker's ring; waits for room, the engine takes it within moments. This thread only."""
+        while not self._loop.push(core_loop.RING_REST, records):
+            if self.stopping:
+                return
+            self._clock.sleep(0.001)
+
+    # ---- the engine's requests
+
+    def _take_work(self, work: Any) -> None:
+        kind, body = Kind(work.kind), work.body.command
+        token, value = int(body.command), int(body.value2)
+        if kind is Kind.STATE:
+            self._say_state(int(body.command), int(body.verdict))
+            return
+        asked: dict[Kind, Callable[[], None]] = {
+            Kind.WANT_SNAPSHOT: lambda: self._snapshot(value),
+            Kind.WANT_OPEN: lambda: self.read_open_orders(token),
+            Kind.WANT_TRADES: lambda: self.read_trades(token, value),
+            Kind.WANT_ACCOUNT: lambda: self.read_account(token),
+            Kind.WANT_CLOCK: self._measure_clock,
+        }
+        try:
+            asked[kind]()
+        except MmcoreError as error:
+            # The engine asks again: no answer is never taken for an empty one.
+            _log.warning("%s: %s", kind.name.removeprefix("WANT_").lower(), error)
+
+    def _say_state(self, state: int, verdict: int) -> None:
+        why = reasons(verdict)
+        _log.info("%s %s", state_name(state), ", ".join(why))
+        if state == EngineState.HALTED:
+            _log.warning("halted: %s", " ".join(reason_text(reason) for reason in reason_numbers(verdict)))
+        elif "ACCOUNT_RESET" in why:
+            _log.warning("the account was reset by the exchange: its balances now are the new start")
+        elif "SYMBOL_HALT" in why and self.trading:
+            self._clock_due_ns = 0  # the exchange says by a refusal that the symbol has stopped: look at once
+        self._on_state(state, verdict)
+
+    def _snapshot(self, levels: int) -> None:
+        snapshot = self._client.depth(self._run_names.symbol, levels)
+        for event in self._decoder.decode_events(snapshot.body, snapshot.received_ns):
+            self.push(event)
+
+    def read_account(self, token: int) -> None:
+        """Pushes every balance, then the end mark."""
+        snapshot = self._client.account()
+        assets = self._loop.engine.config.assets
+        for one in snapshot.balances:
+            if one.free_e8 or one.locked_e8 or one.asset in assets:
+                self.push(record.balance(one.asset, one.free_e8, one.locked_e8, snapshot.update_time_ms * 1000))
+        self.push(record.account_end(token))
+
+    def note_trades(self) -> None:
+        """Trades so far are history: only later ones are this run's."""
+        last = max((trade.trade_id for trade in self._client.own_trades(self._run_names.symbol)), default=-1)
+        self._first_trade_id = last + 1
+
+    def read_open_orders(self, token: int) -> None:
+        """Pushes every open order, then the end mark."""
+        for order in self._client.open_orders(self._run_names.symbol):
+            self.push(self._open_row(order))
+        self.push(record.open_end(token))
+
+    def _open_row(self, order: OpenOrder) -> Any:
+        seq, flags = self._seq_of(order.client_id)
+        if not flags & RecordFlag.FOREIGN:
+            self._remember(order.exchange_id, order.client_id)
+        return record.report(
+            Kind.OPEN_ROW, seq, exchange_id=order.exchange_id, status=OrderState.LIVE, flags=flags,
+            side=side_number(order.side), price_e8=order.price_e8, qty_e8=order.qty_e8, executed_e8=order.executed_e8)
+
+    def _remember(self, exchange_id: int, client_id: str) -> None:
+        if len(self._names) >= _NAMES_MAX:
+            self._names.pop(next(iter(self._names)))
+        self._names[exchange_id] = client_id
+
+    def _seq_of(self, client_id: str) -> tuple[int, int]:
+        """This run's sequence number, or 0 and whose order it is."""
+        parsed = ClientId.parse(client_id)
+        if parsed is None or parsed.tag != self._run_names.tag:
+            return 0, RecordFlag.FOREIGN
+        if parsed.epoch != self._run_names.epoch:
+            return 0, RecordFlag.OLD_RUN
+        return parsed.sequence, 0
+
+    def read_trades(self, token: int, from_id: int) -> None:
+        """Pushes the account's trades from `from_id` on, but none from before this run, then the end mark."""
+        first = max(from_id, self._first_trade_id)
+        for trade in self._client.own_trades(self._run_names.symbol, from_id=first):
+            self.push(self._trade_row(trade))
+        self.push(record.trades_end(token))
+
+    def _trade_row(self, trade: OwnTrade) -> Any:
+        """A trade names its order by the exchange's id only: whose it is, the order's client id tells."""
+        name = self._names.get(trade.exchange_id)
+        if name is None:
+            name = self._client.client_id_of(self._run_names.symbol, trade.exchange_id)
+            self._remember(trade.exchange_id, name)
+        seq, flags = self._seq_of(name)
+        return record.trade_row(
+            seq, flags=flags | (RecordFlag.MAKER if trade.maker else 0), side=side_number(trade.side),
+            exchange_id=trade.exchange_id, trade_id=trade.trade_id, price_e8=trade.price_e8, qty_e8=trade.qty_e8,
+            quote_e8=trade.quote_e8, fee_e8=trade.fee_e8, fee_asset=trade.fee_asset, time_us=trade.time_ms * 1000)
+
+    def _measure_clock(self) -> None:
+        self._clock_due_ns = self._clock.mono_ns() + _CLOCK_EVERY_NS
+        try:
+            for _ in range(_CLOCK_SAMPLES):
+                self._client.server_time()
+            self._check_symbol()
+        except MmcoreError as error:
+            self._clock_due_ns = self._clock.mono_ns() + _CLOCK_EVERY_NS // 60
+            _log.warning("server time: %s", error)
+        if self._offset.known:
+            now_ns = self._clock.mono_ns()
+            self.push(record.clock(self._offset.offset_ns, 2 * self._offset.error_ns(now_ns), now_ns))
+
+    def _check_symbol(self) -> None:
+        rules = self._client.exchange_info(self._run_names.symbol).rules(self._run_names.symbol)
+        trading = rules.refusal() is None
+        if trading != self.trading:
+            _log.warning("%s is %s", self._run_names.symbol, "trading again" if trading else rules.status)
+        self.trading = trading
+        self.push(record.symbol(trading, self._clock.mono_ns()))
+
+    def resync_clock(self) -> None:
+        """Measures the exchange's clock soon. Any thread."""
+        self.submit(self._measure_clock, True)
+
+    # ---- cancels without the order channel
+
+    def cancel(self, request: OrderRequest, operation: Operation, order_seq: int) -> bool:
+        """Cancels or queries an order; the answer comes as a record. False: no room. Any thread."""
+        return self.submit(lambda: self._cancel_now(request, operation, order_seq), True)
+
+    def _cancel_now(self, request: OrderRequest, operation: Operation, order_seq: int) -> None:
+        call = self._client.cancel_order if operation is Operation.CANCEL else self._client.query_order
+        response = call(request)
+        self.push(to_record(response, operation, order_seq, self._clock.mono_ns()))
+
+    def cancel_everything(self, until_ns: int) -> list[str]:
+        """For when the engine cannot: cancels every own open order until none is left in two reads a second apart.
+        Returns the
+        client ids that are not confirmed gone at until_ns. This thread only."""
+        left: list[str] = ["unknown: the exchange did not answer"]
+        empty_reads = 0
+        while empty_reads < 2 and self._clock.mono_ns() < until_ns:
+            try:
+                rows = [row for row in self._client.open_orders(self._run_names.symbol)
+                        if is_own(row.client_id, self._run_names.tag)]
+            except MmcoreError as error:
+                _log.warning("open orders: %s", error)
+                self._clock.sleep(_CONFIRM_S / 4)
+                continue
+            left = [row.client_id for row in rows]
+            empty_reads = 0 if rows else empty_reads + 1
+            for row in rows:
+                self._client.cancel_order(OrderRequest(row.client_id, row.symbol, row.side, row.price_e8, row.qty_e8,
+                                                       row.exchange_id))
+            if empty_reads < 2:
+                self._clock.sleep(_CONFIRM_S)
+        return left if empty_reads < 2 else []
