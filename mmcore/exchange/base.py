@@ -1,0 +1,250 @@
+"""The seam between the host and an exchange.
+
+A user's exchange is a class derived from `ExchangeClient`. Its calls hand a request over and return at once; what
+became of it comes out of `poll`. Everything that crosses the seam is a plain record. Money, prices and quantities are
+integers that count 1e-8 (suffix `_e8`); times are milliseconds since the epoch by the exchange's clock (`_ms`) or
+nanoseconds of the local monotonic clock (`_ns`).
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from mmcore.errors import ExitCode, MmcoreError
+
+_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """A foreign text as one line of plain ASCII, cut to `limit` characters: safe in logs and messages."""
+    cut = text[:limit] + "..." if len(text) > limit else text
+    return _UNPRINTABLE.sub("?", cut)
+
+
+class SymbolError(MmcoreError):
+    """The configured symbol cannot be traded by this bot; another one may."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.USAGE
+
+
+class Side(enum.Enum):
+    """Side of an order, spelled as the exchange spells it."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class Operation(enum.Enum):
+    """What was asked about an order."""
+
+    PLACE = "place"
+    CANCEL = "cancel"
+    QUERY = "query"
+
+
+class Outcome(enum.Enum):
+    """What became of a request, or what happened to an order since."""
+
+    ACKED = "acked"
+    """The order rests; `executed_e8` of it may have traded."""
+    REJECTED = "rejected"
+    """The exchange refused the order; it never reached the book."""
+    FILLED = "filled"
+    """The order has traded: the whole of it when `executed_e8 == qty_e8`. With `trade_id >= 0` this is one trade."""
+    CANCELED = "canceled"
+    """The order is off the book because we asked."""
+    EXPIRED = "expired"
+    """The order is off the book without our asking."""
+    CANCEL_REJECTED = "cancel_rejected"
+    """The cancel did nothing. By itself this says nothing about the order."""
+    NOT_FOUND = "not_found"
+    """A query knows no such order. Queries lag, so by itself this proves nothing."""
+    NOT_SENT = "not_sent"
+    """Nothing left this machine."""
+    UNKNOWN = "unknown"
+    """Nobody knows: neither success nor failure. The order counts as live until it is resolved."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """A request about one order: to place, cancel or query it."""
+
+    client_id: str
+    """Our own id of the order, never used twice."""
+    symbol: str
+    side: Side
+    price_e8: int
+    qty_e8: int
+    exchange_id: int | None = None
+    """The exchange's id, None while it is not known."""
+    wire: bytes | memoryview = field(default=b"", repr=False)
+    """The request as the gate encoded it, for an exchange whose encoding lives in C. It may hold a signature, so it is
+    never shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderResponse:
+    """One outcome. Fields the exchange did not state are 0, -1 or empty as their defaults say."""
+
+    outcome: Outcome
+    client_id: str
+    """The id the order was placed with (on a cancel too)."""
+    operation: Operation | None = None
+    """What this answers: an order may be placed and cancelled before either answer is there. None = news of an order
+    that nobody asked for."""
+    exchange_id: int | None = None
+    code: int = 0
+    """The exchange's error code, 0 = none."""
+    message: str = ""
+    """The exchange's or the transport's text, cut to a line of printable characters."""
+    side: Side | None = None
+    price_e8: int = 0
+    qty_e8: int = 0
+    executed_e8: int = -1
+    """Quantity traded so far, -1 = not said."""
+    executed_quote_e8: int = -1
+    """Quote asset exchanged so far, -1 = not said."""
+    trade_id: int = -1
+    last_price_e8: int = 0
+    last_qty_e8: int = 0
+    fee_e8: int = 0
+    """Commission of this trade in `fee_asset`; may be negative."""
+    fee_asset: str = ""
+    maker: bool = False
+    time_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolFilters:
+    """Numeric limits of one symbol. 0 switches a bound off, as on the exchange."""
+
+    price_min_e8: int
+    price_max_e8: int
+    tick_e8: int
+    qty_min_e8: int
+    qty_max_e8: int
+    step_e8: int
+    notional_min_e8: int
+    notional_max_e8: int
+    bid_multiplier_down_e8: int
+    """A buy's price lies in [down, up] x reference price, counted in 1e-8."""
+    bid_multiplier_up_e8: int
+    ask_multiplier_down_e8: int
+    ask_multiplier_up_e8: int
+    open_orders_max: int
+    """Open orders allowed on the symbol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Absolute balance of one asset."""
+
+    asset: str
+    free_e8: int
+    locked_e8: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSnapshot:
+    """The account as one read showed it."""
+
+    balances: tuple[Balance, ...]
+    can_trade: bool
+    permissions: frozenset[str]
+    update_time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommissionRates:
+    """Commission as a fraction of what is received (times 1e8), every kind of commission summed."""
+
+    maker_buy_e8: int
+    maker_sell_e8: int
+    taker_buy_e8: int
+    taker_sell_e8: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """An order that rests, ours or another program's."""
+
+    symbol: str
+    client_id: str
+    exchange_id: int
+    side: Side
+    price_e8: int
+    qty_e8: int
+    executed_e8: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTrade:
+    """One trade of this account."""
+
+    trade_id: int
+    exchange_id: int
+    side: Side
+    price_e8: int
+    qty_e8: int
+    quote_e8: int
+    fee_e8: int
+    fee_asset: str
+    maker: bool
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DepthSnapshot:
+    """A depth snapshot as it came: the core decodes it."""
+
+    symbol: str
+    levels: int
+    """Levels a side asked for: a shorter side is the whole side."""
+    body: bytes = field(repr=False)
+    received_ns: int
+
+
+class ExchangeClient(abc.ABC):
+    """An exchange that takes orders.
+
+    All methods are called by the holder of the orders role, one at a time. `send_order`, `cancel_order` and
+    `query_order` never wait for the exchange: they return True when the request was taken over, after which exactly
+    one answering `OrderResponse` comes out of `poll` (UNKNOWN when nobody can say), and False when nothing was taken
+    (no room, or not connected). A failure of the network is never reported as a refusal.
+    """
+
+    @abc.abstractmethod
+    def connect(self) -> None:
+        """Makes the client usable. May block for some seconds; raises an `MmcoreError` when it cannot."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Gives everything back. Requests still open come out of `poll` as UNKNOWN first. Idempotent."""
+
+    @abc.abstractmethod
+    def send_order(self, request: OrderRequest) -> bool:
+        """Hands a new order over. Never repeated by the client."""
+
+    @abc.abstractmethod
+    def cancel_order(self, request: OrderRequest) -> bool:
+        """Hands a cancel over; cancels overtake new orders."""
+
+    @abc.abstractmethod
+    def query_order(self, request: OrderRequest) -> bool:
+        """Asks for the state of one order."""
+
+    @abc.abstractmethod
+    def poll(self) -> Sequence[OrderResponse]:
+        """Outcomes since the last call, in the order they happened; never blocks."""
+
+    @abc.abstractmethod
+    def fileno(self) -> int:
+        """A descriptor that polls readable while `poll` has something to give."""

@@ -1,0 +1,1 @@
+"""Binance Spot: signing, filters, protocol rules, REST, market streams and the WebSocket API."""

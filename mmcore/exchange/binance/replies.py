@@ -1,0 +1,218 @@
+"""REST replies of Binance Spot as records. Pure: bytes in, records or `MalformedError` out.
+
+Unknown fields are passed over; a missing or misshapen one that is needed is an error, never a guess.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+from mmcore.errors import UnreachableError
+from mmcore.exchange.base import (
+    AccountSnapshot,
+    Balance,
+    CommissionRates,
+    OpenOrder,
+    OrderResponse,
+    Outcome,
+    OwnTrade,
+    Side,
+)
+from mmcore.units import parse_e8
+
+_OUTCOMES: Final[Mapping[str, Outcome]] = {
+    "NEW": Outcome.ACKED,
+    "PENDING_NEW": Outcome.ACKED,
+    "PARTIALLY_FILLED": Outcome.ACKED,
+    "FILLED": Outcome.FILLED,
+    "CANCELED": Outcome.CANCELED,
+    "REJECTED": Outcome.REJECTED,
+    "EXPIRED": Outcome.EXPIRED,
+    "EXPIRED_IN_MATCH": Outcome.EXPIRED,
+}
+
+
+class MalformedError(UnreachableError):
+    """Something answered, but not as the exchange does."""
+
+
+def document(body: bytes) -> Any:
+    """The parsed JSON of a reply; NaN and Infinity are no JSON."""
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        pass
+    raise MalformedError("the answer is not JSON")
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def error_of(body: bytes) -> tuple[int, str]:
+    """Code and message of an error body; (0, "") when it is none of the exchange's."""
+    try:
+        found = document(body)
+    except MalformedError:
+        return 0, ""
+    if not isinstance(found, Mapping):
+        return 0, ""
+    code, message = found.get("code"), found.get("msg")
+    if not isinstance(code, int) or isinstance(code, bool) or not isinstance(message, str) or code >= 0:
+        return 0, ""
+    return code, message
+
+
+def server_time_ms(body: bytes) -> int:
+    """Of /time."""
+    return _int(_object(document(body)), "serverTime")
+
+
+def account(body: bytes) -> AccountSnapshot:
+    """Of /account."""
+    found = _object(document(body))
+    permissions = found.get("permissions", [])
+    return AccountSnapshot(
+        balances=tuple(
+            Balance(_text(row, "asset"), _e8(row, "free"), _e8(row, "locked")) for row in _rows(found.get("balances"))
+        ),
+        can_trade=found.get("canTrade") is True,
+        permissions=frozenset(str(name) for name in permissions) if isinstance(permissions, list) else frozenset(),
+        update_time_ms=_int(found, "updateTime"),
+    )
+
+
+def commission(body: bytes) -> CommissionRates:
+    """Of /account/commission: standard, special and tax rates added up. A discount for paying in another asset is left
+    out, for it ends when that asset runs out: real fees are at most these."""
+    found = _object(document(body))
+    kinds = [_object(found[name]) for name in ("standardCommission", "specialCommission", "taxCommission")
+             if name in found]
+    if not kinds:
+        raise MalformedError("the answer has no commission rates")
+    rates = {name: sum(_e8(kind, name) for kind in kinds) for name in ("maker", "taker", "buyer", "seller")}
+    return CommissionRates(
+        maker_buy_e8=rates["maker"] + rates["buyer"],
+        maker_sell_e8=rates["maker"] + rates["seller"],
+        taker_buy_e8=rates["taker"] + rates["buyer"],
+        taker_sell_e8=rates["taker"] + rates["seller"],
+    )
+
+
+def open_orders(body: bytes) -> tuple[OpenOrder, ...]:
+    """Of /openOrders."""
+    return tuple(
+        OpenOrder(
+            symbol=_text(row, "symbol"),
+            client_id=_text(row, "clientOrderId"),
+            exchange_id=_int(row, "orderId"),
+            side=_side(row),
+            price_e8=_e8(row, "price"),
+            qty_e8=_e8(row, "origQty"),
+            executed_e8=_e8(row, "executedQty"),
+            time_ms=_int(row, "time"),
+        )
+        for row in _rows(document(body))
+    )
+
+
+def own_trades(body: bytes) -> tuple[OwnTrade, ...]:
+    """Of /myTrades, oldest first."""
+    return tuple(
+        OwnTrade(
+            trade_id=_int(row, "id"),
+            exchange_id=_int(row, "orderId"),
+            side=Side.BUY if _bool(row, "isBuyer") else Side.SELL,
+            price_e8=_e8(row, "price"),
+            qty_e8=_e8(row, "qty"),
+            quote_e8=_e8(row, "quoteQty"),
+            fee_e8=_e8(row, "commission"),
+            fee_asset=_text(row, "commissionAsset"),
+            maker=_bool(row, "isMaker"),
+            time_ms=_int(row, "time"),
+        )
+        for row in _rows(document(body))
+    )
+
+
+def client_id(body: bytes) -> str:
+    """The client id of a queried order."""
+    return _text(_object(document(body)), "clientOrderId")
+
+
+def order(body: bytes, client_id: str) -> OrderResponse:
+    """Of /order, whichever method. client_id: the order's, which the reply must be about. A reply of the shortest form
+    (symbol, ids and time) means that the order was accepted; a state unknown here is UNKNOWN."""
+    found = _object(document(body))
+    about = found.get("origClientOrderId") or _text(found, "clientOrderId")
+    if about != client_id:
+        raise MalformedError("the answer is about another order")
+    status = found.get("status")
+    side = found.get("side")
+    return OrderResponse(
+        outcome=Outcome.ACKED if status is None else _OUTCOMES.get(str(status), Outcome.UNKNOWN),
+        client_id=client_id,
+        exchange_id=_int(found, "orderId"),
+        side=None if side is None else _side(found),
+        price_e8=_e8(found, "price", 0),
+        qty_e8=_e8(found, "origQty", 0),
+        executed_e8=_e8(found, "executedQty", -1),
+        executed_quote_e8=_e8(found, "cummulativeQuoteQty", -1),
+        time_ms=_int(found, "transactTime" if "transactTime" in found else "updateTime", 0),
+    )
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise MalformedError("the answer has not the expected form")
+    return value
+
+
+def _rows(value: object) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list):
+        raise MalformedError("the answer has not the expected form")
+    return [_object(row) for row in value]
+
+
+def _text(row: Mapping[str, Any], field: str) -> str:
+    value = row.get(field)
+    if not isinstance(value, str):
+        raise MalformedError(f"the answer has no text {field}")
+    return value
+
+
+def _int(row: Mapping[str, Any], field: str, absent: int | None = None) -> int:
+    value = row.get(field, absent)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise MalformedError(f"the answer has no whole number {field}")
+    return value
+
+
+def _bool(row: Mapping[str, Any], field: str) -> bool:
+    value = row.get(field)
+    if not isinstance(value, bool):
+        raise MalformedError(f"the answer has no true or false {field}")
+    return value
+
+
+def _e8(row: Mapping[str, Any], field: str, absent: int | None = None) -> int:
+    value = row.get(field)
+    if value is None and absent is not None:
+        return absent
+    fault = "is missing or no text"
+    if isinstance(value, str):
+        try:
+            return parse_e8(value)
+        except ValueError as error:
+            fault = str(error)
+    raise MalformedError(f"the answer's {field} {fault}")
+
+
+def _side(row: Mapping[str, Any]) -> Side:
+    try:
+        return Side(row.get("side"))
+    except ValueError:
+        pass
+    raise MalformedError("the answer has no side BUY or SELL")

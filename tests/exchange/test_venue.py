@@ -1,0 +1,321 @@
+"""The clients against the local exchange, a separate process and an independent witness, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from mmcore.errors import ExchangeError, ExitCode
+from mmcore.exchange.base import OrderRequest, Outcome, Side, SymbolError
+from mmcore.exchange.binance.link import Action, Connect, Fail, Ping, ResyncClock, Send
+from mmcore.exchange.binance.protocol import (
+    ClientId,
+    ClockOffset,
+    Endpoints,
+    LimitState,
+    WsReply,
+    WsRequests,
+    endpoints_at,
+)
+from mmcore.exchange.binance.rest import RestClient
+from mmcore.exchange.binance.signing import Ed25519Signer, HmacSigner, Signer, rest_payload, rest_signed
+from mmcore.exchange.binance.streams import MarketStreams
+from mmcore.exchange.binance.ws_api import WsApi
+from mmcore.exchange.channel import Channel, open_channel, ping_frame, text_frame
+from mmcore.units import E8, format_e8
+
+if TYPE_CHECKING:
+    from conftest import Servers
+
+SYMBOL = "BTCUSDT"
+
+
+@dataclass(frozen=True)
+class Venue:
+    """A running venue and both kinds of key it accepts."""
+
+    endpoints: Endpoints
+    hmac: tuple[str, Signer]
+    ed25519: tuple[str, Signer]
+
+
+@pytest.fixture(scope="module")
+def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    public = tmp_path_factory.mktemp("venue") / "public.pem"
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    root = Path(__file__).resolve().parent.parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root), "VENUE_ED25519_API_KEY": "an-ed25519-key"}
+    command = [sys.executable, "-m", "mmcore.venue", "--port", "0", "--market", "synthetic", "--seed", "1",
+               "--ed25519-public-key", str(public)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=public.parent)
+    assert process.stdout is not None
+    try:
+        told = json.loads(process.stdout.readline())
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        yield Venue(endpoints_at(told["url"]), (told["api_key"], HmacSigner(told["api_secret"])),
+                    ("an-ed25519-key", Ed25519Signer(pem)))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        process.stdout.close()
+
+
+class Client:
+    """A REST client with its clock."""
+
+    def __init__(self, venue: Venue, servers: Servers, key: tuple[str, Signer]) -> None:
+        self.clock, self.limits = ClockOffset(), LimitState()
+        self.now_ns = servers.now_ns
+        self.signer = key[1]
+        self.rest = RestClient(venue.endpoints, tag="A1", now_ns=servers.now_ns, clock=self.clock,
+                               limits=self.limits, api_key=key[0], signer=key[1])
+
+    def order(self, sequence: int, side: Side, price_e8: int, qty_e8: int) -> OrderRequest:
+        """A post-only order as the gate would encode it."""
+        client_id = str(ClientId("A1", 1, sequence, side, 0))
+        payload = rest_payload([
+            ("newClientOrderId", client_id), ("newOrderRespType", "RESULT"), ("price", format_e8(price_e8)),
+            ("quantity", format_e8(qty_e8)), ("recvWindow", 5000), ("selfTradePreventionMode", "EXPIRE_TAKER"),
+            ("side", side.value), ("symbol", SYMBOL), ("timestamp", self.clock.server_ms(self.now_ns())),
+            ("type", "LIMIT_MAKER")])
+        return OrderRequest(client_id, SYMBOL, side, price_e8, qty_e8, wire=rest_signed(payload, self.signer))
+
+
+@pytest.fixture(params=["hmac", "ed25519"])
+def client(venue: Venue, servers: Servers, request: pytest.FixtureRequest) -> Iterator[Client]:
+    made = Client(venue, servers, getattr(venue, request.param))
+    yield made
+    made.rest.close()
+
+
+def best(client: Client) -> tuple[int, int]:
+    book = json.loads(client.rest.depth(SYMBOL, 5).body)
+    return round(float(book["bids"][0][0]) * 100) * E8 // 100, round(float(book["asks"][0][0]) * 100) * E8 // 100
+
+
+def test_the_venues_rules_balances_and_fees_are_read(client: Client) -> None:
+    client.rest.server_time()
+    rules = client.rest.exchange_info(SYMBOL).rules(SYMBOL)
+    assert (rules.base_asset, rules.quote_asset) == ("BTC", "USDT")
+    assert rules.filters.tick_e8 == E8 // 100
+    assert rules.filters.step_e8 == 1000
+    assert rules.filters.notional_min_e8 == 5 * E8
+    account = client.rest.account()
+    assert rules.refusal(account.permissions) is None
+    assert account.can_trade
+    assert {balance.asset for balance in account.balances} >= {"BTC", "USDT"}
+    assert client.rest.commission(SYMBOL).maker_buy_e8 == E8 // 1000
+    with pytest.raises(SymbolError, match="BTCUSTD is not listed"):
+        client.rest.exchange_info("BTCUSTD")
+
+
+def test_an_order_lives_from_acknowledgement_to_cancel_and_is_found_at_each_step(client: Client) -> None:
+    client.rest.server_time()
+    bid, _ = best(client)
+    order = client.order(1, Side.BUY, bid - 500 * E8, E8 // 1000)
+    placed = client.rest.place_order(order)
+    assert placed.outcome is Outcome.ACKED, placed
+    assert (placed.price_e8, placed.qty_e8, placed.executed_e8) == (order.price_e8, order.qty_e8, 0)
+    assert [one.client_id for one in client.rest.open_orders(SYMBOL)] == [order.client_id]
+    assert client.rest.query_order(order).outcome is Outcome.ACKED
+    assert placed.exchange_id is not None
+    assert client.rest.client_id_of(SYMBOL, placed.exchange_id) == order.client_id
+    locked = {one.asset: one.locked_e8 for one in client.rest.account().balances}
+    assert locked["USDT"] == order.price_e8 * order.qty_e8 // E8
+    gone = client.rest.cancel_order(order)
+    assert (gone.outcome, gone.client_id, gone.executed_e8) == (Outcome.CANCELED, order.client_id, 0)
+    assert client.rest.open_orders(SYMBOL) == ()
+    assert client.rest.query_order(order).outcome is Outcome.CANCELED
+    again = client.rest.cancel_order(order)
+    assert (again.outcome, again.code) == (Outcome.CANCEL_REJECTED, -2011)
+    assert client.rest.own_trades(SYMBOL, exchange_id=placed.exchange_id) == ()
+
+
+def test_refusals_come_back_as_what_they_are(client: Client) -> None:
+    client.rest.server_time()
+    bid, ask = best(client)
+    crossing = client.rest.place_order(client.order(1, Side.BUY, ask + 100 * E8, E8 // 1000))
+    assert (crossing.outcome, crossing.code, crossing.message) == (
+        Outcome.REJECTED, -2010, "Order would immediately match and take.")
+    dust = client.rest.place_order(client.order(2, Side.BUY, bid - 500 * E8, 1000))
+    assert (dust.outcome, dust.code) == (Outcome.REJECTED, -1013)
+    assert "NOTIONAL" in dust.message
+    unknown = client.rest.query_order(client.order(3, Side.BUY, bid, E8))
+    assert (unknown.outcome, unknown.code) == (Outcome.NOT_FOUND, -2013)
+
+
+def test_a_wrong_secret_is_refused_with_the_exit_code_of_credentials(venue: Venue, servers: Servers) -> None:
+    client = Client(venue, servers, (venue.hmac[0], HmacSigner("wrong")))
+    with pytest.raises(ExchangeError) as caught:
+        client.rest.account()
+    assert (caught.value.code, caught.value.exit_code) == (-1022, ExitCode.CREDENTIALS)
+    client.rest.close()
+
+
+def test_a_clock_an_hour_off_is_put_right_by_the_first_refusal(venue: Venue, servers: Servers) -> None:
+    client = Client(venue, servers, venue.hmac)
+    hour_ago_ms = client.rest.server_time() - 3_600_000
+    client.clock.reset()
+    client.clock.add(servers.now_ns(), servers.now_ns(), hour_ago_ms)
+    with pytest.raises(ExchangeError) as caught:
+        client.rest.open_orders(SYMBOL)
+    assert caught.value.code == -1021
+    assert client.rest.open_orders(SYMBOL) == ()
+    client.rest.close()
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# WebSockets
+
+
+class Frames:
+    """Reads server frames off a channel: an independent, slow reading of RFC 6455."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self._data = b""
+
+    def next(self) -> tuple[int, bytes]:
+        while (frame := self._cut()) is None:
+            buffer = memoryview(bytearray(65536))
+            got = self.channel.recv_into(buffer)
+            if got is None:
+                assert select.select([self.channel.fileno()], [], [], 20)[0], "silence"
+                continue
+            assert got, self.channel.close_reason
+            self._data += buffer[:got]
+        return frame
+
+    def _cut(self) -> tuple[int, bytes] | None:
+        data = self._data
+        if len(data) < 2:
+            return None
+        size, at = data[1] & 0x7F, 2
+        if size >= 126:
+            width = 2 if size == 126 else 8
+            if len(data) < 2 + width:
+                return None
+            size, at = int.from_bytes(data[2 : 2 + width], "big"), 2 + width
+        if len(data) < at + size:
+            return None
+        self._data = data[at + size :]
+        return data[0] & 0x0F, data[at : at + size]
+
+
+def connect(connection: MarketStreams | WsApi, servers: Servers) -> Channel:
+    (action,) = connection.poll(servers.now_ns())
+    assert isinstance(action, Connect)
+    channel = open_channel(action.url, now_ns=servers.now_ns)
+    assert connection.on_connected(action.attempt, servers.now_ns())
+    return channel
+
+
+def test_the_market_connection_gets_all_three_streams_and_its_pings_are_answered(
+    venue: Venue, servers: Servers
+) -> None:
+    streams = MarketStreams(venue.endpoints, SYMBOL, LimitState(), random.Random(1))
+    channel = connect(streams, servers)
+    frames = Frames(channel)
+    assert channel.send(ping_frame(b"12345678"))
+    wanted = {"btcusdt@depth@100ms", "btcusdt@bookTicker", "btcusdt@trade", "pong"}
+    for _ in range(100_000):
+        opcode, payload = frames.next()
+        if opcode == 1:
+            wanted.discard(json.loads(payload)["stream"])
+        elif opcode == 10:
+            assert payload == b"12345678"
+            wanted.discard("pong")
+        if not wanted:
+            break
+    assert not wanted
+    channel.close()
+
+
+class OrderSession:
+    """A WsApi on a real channel, driven as the order thread drives it."""
+
+    def __init__(self, venue: Venue, servers: Servers, key: tuple[str, Signer]) -> None:
+        self._now_ns = servers.now_ns
+        self._client = Client(venue, servers, key)
+        self.api = WsApi(venue.endpoints, WsRequests(*key), self._client.clock, self._client.limits, random.Random(1))
+        self.channel = connect(self.api, servers)
+        self.frames = Frames(self.channel)
+        self.sent: list[str] = []
+
+    def step(self) -> Fail | None:
+        for action in self.api.poll(self._now_ns()):
+            if isinstance(action, Fail):
+                return action
+            self._do(action)
+        opcode, payload = self.frames.next()
+        if opcode == 1:
+            self._take(json.loads(payload))
+        self.api.on_seen(self._now_ns())
+        return None
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Send(text):
+                self.sent.append(json.loads(text)["method"])
+                assert self.channel.send(text_frame(text))
+            case Ping(payload):
+                assert self.channel.send(ping_frame(payload))
+            case ResyncClock():
+                self._client.rest.server_time()
+                for again in self.api.poll(self._now_ns()):
+                    self._do(again)
+            case _:
+                raise AssertionError(action)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "status" in message:
+            error = message.get("error", {})
+            self.api.on_reply(WsReply(str(message["id"] or ""), message["status"], error.get("code", 0),
+                                      error.get("msg", "")), self._now_ns())
+
+    def close(self) -> None:
+        self.channel.close()
+        self._client.rest.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "methods"),
+    [("hmac", ["userDataStream.subscribe.signature"]), ("ed25519", ["session.logon", "userDataStream.subscribe"])],
+)
+def test_the_order_session_becomes_ready_with_either_kind_of_key(
+    venue: Venue, servers: Servers, kind: str, methods: list[str]
+) -> None:
+    session = OrderSession(venue, servers, getattr(venue, kind))
+    for _ in range(20):
+        assert session.step() is None
+        if session.api.ready:
+            break
+    assert session.api.ready
+    assert session.sent == methods
+    session.close()
+
+
+def test_the_order_session_with_a_wrong_secret_fails_for_good(venue: Venue, servers: Servers) -> None:
+    session = OrderSession(venue, servers, (venue.hmac[0], HmacSigner("wrong")))
+    failed = None
+    for _ in range(20):
+        failed = session.step()
+        if failed is not None:
+            break
+    assert failed is not None
+    assert failed.error.exit_code is ExitCode.CREDENTIALS
+    session.close()
