@@ -79,10 +79,14 @@ struct mm_engine {
     int32_t mismatch_reads;     /* account reads since that still differ */
     int32_t reconcile_trades;   /* reads still under way after a reconnect */
     int32_t reconcile_account;
+    int32_t doubt_account;      /* since a reconnect, until account and ledger are equal again */
     int32_t want_trades;        /* to be asked at the next decision */
     int32_t want_account;
     int64_t target_e8;          /* inventory target; INT64_MIN until known */
-    int64_t exchange_id_high;   /* highest order id seen */
+    int64_t exchange_id_high;   /* of the latest order that has one */
+    uint64_t exchange_id_seq;   /* that order */
+    int32_t was_reset;          /* the account was reset during this run: what it forgot cannot be waited for */
+    int64_t start_equity_e8;    /* quote, at the first judgement; 0 = none yet */
     mm__confirm start_check;
     mm__confirm stop_check;
     int64_t leftovers[MM__LEFTOVERS_MAX];

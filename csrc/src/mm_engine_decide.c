@@ -56,25 +56,29 @@ static void count_time(mm_engine *engine, int64_t from_ns)
 
 /* ---- verdict ------------------------------------------------------------------------------ */
 
+static bool is_halted(const mm_engine *engine)
+{
+    return engine->halt_bits != 0 || engine->now_ns < engine->loss_speed_until_ns;
+}
+
+/* The state says HALTED or KILLED; the verdict says why. */
 static uint64_t life_verdict(mm_engine *engine)
 {
-    uint64_t verdict = engine->pause_bits;
+    uint64_t verdict = engine->pause_bits | engine->halt_bits;
     if (mm_panic_killed()) {
         engine->killed = 1;
         engine->kill_bits |= MM_BIT(MM_REASON_PANIC);
     }
     if (engine->killed) {
-        verdict |= MM_BIT(MM_REASON_KILLED) | engine->kill_bits;
+        verdict |= engine->kill_bits;
     }
     if (engine->stopping) {
         verdict |= MM_BIT(MM_REASON_STOPPING);
     }
-    if (engine->halt_bits != 0 || engine->now_ns < engine->loss_speed_until_ns) {
-        verdict |= MM_BIT(MM_REASON_HALTED) | engine->halt_bits;
-    }
     if (engine->now_ns < engine->loss_speed_until_ns) {
         verdict |= MM_BIT(MM_REASON_LOSS_SPEED);
     }
+    MM_ASSERT(verdict != 0 || (!engine->killed && !is_halted(engine)));
     return verdict;
 }
 
@@ -95,8 +99,12 @@ static void judge_equity(mm_engine *engine, int64_t mid_e8)
         return;
     }
     bool kill = false;
+    if (engine->start_equity_e8 == 0) {
+        engine->start_equity_e8 = equity_e8 - pnl.total_e8;
+    }
+    /* Equity as trading alone made it: neither deposits nor the price of what is held by intent move it. */
     if (!holding_gain(engine, mid_e8, &held_e8) || mm_fixed_sub(pnl.total_e8, held_e8, &traded_e8) != MM_OK ||
-        mm_fixed_sub(equity_e8, held_e8, &equity_e8) != MM_OK) {
+        mm_fixed_add(engine->start_equity_e8, traded_e8, &equity_e8) != MM_OK) {
         engine->killed = 1; /* money that cannot be counted is not risked */
         engine->kill_bits |= MM_BIT(MM_REASON_LOSS_LIMIT);
         return;
@@ -172,7 +180,7 @@ static int32_t state_of(const mm_engine *engine, const mm_top *top)
     if (!engine->started || !engine->start_confirmed) {
         return MM_STATE_INIT;
     }
-    if ((engine->verdict & MM_BIT(MM_REASON_HALTED)) != 0) {
+    if (is_halted(engine)) {
         return MM_STATE_HALTED;
     }
     if (mm_sync_state(engine->sync) != MM_SYNC_SYNCED) {
@@ -468,8 +476,8 @@ static void settle_stop(mm_engine *engine)
     if (!engine->stopping || engine->stopped) {
         return;
     }
-    bool clear = mm_orders_count(engine->orders, -1, -1) == 0 && mm_orders_unfilled_reports(engine->orders) == 0 &&
-                 engine->leftover_count == 0;
+    bool filled = engine->was_reset || mm_orders_unfilled_reports(engine->orders) == 0;
+    bool clear = mm_orders_count(engine->orders, -1, -1) == 0 && filled && engine->leftover_count == 0;
     if (!clear) {
         memset(&engine->stop_check, 0, sizeof engine->stop_check);
         return;

@@ -56,40 +56,6 @@ static void check_balances(mm_engine *engine, int64_t now_ns)
     }
 }
 
-/* A trade on our account that was not our order's: the operator's own doing, a known cause. */
-static void adopt_foreign_fill(mm_engine *engine, const mm_record *event)
-{
-    const mm_report_body *report = &event->body.report;
-    const mm_fill_body *fill = &event[1].body.fill;
-    int64_t quote_e8 = fill->quote_e8;
-    if (mm_ledger_seen(engine->ledger, fill->trade_id)) {
-        return;
-    }
-    if (quote_e8 < 0 && mm_fixed_mul(report->price_e8, report->qty_e8, MM_ROUND_FLOOR, &quote_e8) != MM_OK) {
-        halt(engine, MM_REASON_LEDGER_MISMATCH);
-        return;
-    }
-    bool bought = report->side == MM_BID;
-    mm_balance_body delta;
-    memset(&delta, 0, sizeof delta);
-    memcpy(delta.asset, engine->config.symbol.base, sizeof delta.asset);
-    delta.free_e8 = bought ? report->qty_e8 : -report->qty_e8;
-    mm_status status = mm_ledger_deposit(engine->ledger, &delta);
-    memcpy(delta.asset, engine->config.symbol.quote, sizeof delta.asset);
-    delta.free_e8 = bought ? -quote_e8 : quote_e8;
-    if (status == MM_OK) {
-        status = mm_ledger_deposit(engine->ledger, &delta);
-    }
-    if (status == MM_OK && fill->fee_asset[0] != 0) {
-        memcpy(delta.asset, fill->fee_asset, sizeof delta.asset);
-        delta.free_e8 = -fill->fee_e8;
-        status = mm_ledger_deposit(engine->ledger, &delta);
-    }
-    if (status != MM_OK) {
-        halt(engine, MM_REASON_LEDGER_MISMATCH);
-    }
-}
-
 static void apply_fill(mm_engine *engine, const mm_record *event, mm_order *order)
 {
     const mm_report_body *report = &event->body.report;
@@ -104,7 +70,9 @@ static void apply_fill(mm_engine *engine, const mm_record *event, mm_order *orde
     }
     engine->counters.fills++;
     engine->market_changed = 1;
-    mm_orders_filled(engine->orders, order, report->qty_e8, engine->now_ns);
+    if (!mm_orders_filled(engine->orders, order, report->qty_e8, engine->now_ns)) {
+        halt(engine, MM_REASON_LEDGER_MISMATCH); /* more than was ordered */
+    }
 }
 
 static void on_balance(mm_engine *engine, const mm_record *event)
@@ -150,14 +118,18 @@ static void watch_codes(mm_engine *engine, const mm_record *event)
     }
 }
 
-/* Ids only rise on an exchange that remembers; one that starts again has lost our account's past. */
-static void watch_exchange_id(mm_engine *engine, int64_t exchange_id)
+/* Ids only rise on an exchange that remembers; one that starts again has lost our account's past. Only a later order tells: the
+ * reply of an earlier one may come after. */
+static void watch_exchange_id(mm_engine *engine, const mm_order *order)
 {
-    if (exchange_id > engine->exchange_id_high) {
-        engine->exchange_id_high = exchange_id;
-    } else if (exchange_id > 0 && exchange_id < engine->exchange_id_high && !engine->config.accept_reset) {
+    if (order->exchange_id <= 0 || order->seq <= engine->exchange_id_seq) {
+        return;
+    }
+    if (order->exchange_id < engine->exchange_id_high && !engine->config.accept_reset) {
         halt(engine, MM_REASON_ACCOUNT_RESET);
     }
+    engine->exchange_id_high = order->exchange_id;
+    engine->exchange_id_seq = order->seq;
 }
 
 static void on_order(mm_engine *engine, const mm_record *event)
@@ -180,7 +152,7 @@ static void on_order(mm_engine *engine, const mm_record *event)
     if (change.first_live) {
         engine->counters.orders_acked++;
         change.order->balance_mark = mm_ledger_mark(engine->ledger);
-        watch_exchange_id(engine, change.order->exchange_id);
+        watch_exchange_id(engine, change.order);
     }
     if (change.ended && change.to == MM_ORDER_REJECTED) {
         refused(engine, &change);
@@ -204,7 +176,11 @@ static void on_report(mm_engine *engine, const mm_record *event)
     if (!ours) {
         engine->counters.foreign_orders++;
         if ((event->flags & MM_FLAG_FILL) != 0) {
-            adopt_foreign_fill(engine, event);
+            const mm_report_body *report = &event->body.report;
+            if (mm_ledger_adopt(engine->ledger, report->side, report->price_e8, report->qty_e8,
+                                &event[1].body.fill) != MM_OK) {
+                halt(engine, MM_REASON_LEDGER_MISMATCH);
+            }
             check_balances(engine, engine->now_ns);
         }
         return;
@@ -343,6 +319,7 @@ static void on_order_link(mm_engine *engine, const mm_record *event)
         engine->want_account = 1;
         engine->reconcile_trades = 1;
         engine->reconcile_account = 1;
+        engine->doubt_account = 1;
     }
     engine->user_was_up = 1;
 }
@@ -389,12 +366,12 @@ void mm__engine_exec(mm_engine *engine, const mm_record *event)
 static void accept_reset(mm_engine *engine)
 {
     engine->halt_bits &= ~(MM_BIT(MM_REASON_ACCOUNT_RESET) | MM_BIT(MM_REASON_LEDGER_MISMATCH));
-    engine->exchange_id_high = 0;
     engine->mismatch_since_ns = 0;
     engine->mismatch_reads = 0;
     mm_ledger_rebase(engine->ledger);
     engine->want_account = 1;
     engine->reconcile_account = 1;
+    engine->doubt_account = 1;
 }
 
 void mm__engine_command(mm_engine *engine, const mm_record *event)
@@ -447,6 +424,7 @@ void mm__engine_command(mm_engine *engine, const mm_record *event)
 
 static void account_reset(mm_engine *engine, mm_order *order)
 {
+    engine->was_reset = 1;
     if (engine->config.accept_reset) {
         accept_reset(engine);
         engine->tell_bits |= MM_BIT(MM_REASON_ACCOUNT_RESET);
@@ -547,7 +525,11 @@ uint64_t mm__engine_account_verdict(mm_engine *engine)
     if (!engine->order_up || !engine->user_up) {
         verdict |= MM_BIT(MM_REASON_DISCONNECTED);
     }
-    if (engine->reconcile_trades || engine->reconcile_account) {
+    bool reading = engine->reconcile_trades || engine->reconcile_account;
+    if (engine->doubt_account && !reading && engine->mismatch_since_ns == 0) {
+        engine->doubt_account = 0;
+    }
+    if (engine->doubt_account) {
         verdict |= MM_BIT(MM_REASON_NO_ACCOUNT);
     }
     if (!engine->clock_known) {

@@ -13,7 +13,7 @@ void *mm__memory_new(size_t bytes)
 {
     void *memory = NULL;
     MM_ASSERT(bytes > 0);
-    int failure = posix_memalign(&memory, MM_CACHE_LINE_BYTES, bytes);
+    int failure = posix_memalign(&memory, MM_CACHE_PAIR_BYTES, bytes);
     if (failure != 0) {
         errno = failure;
         return NULL;

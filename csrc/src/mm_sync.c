@@ -1,265 +1,305 @@
-/* Snapshot + diffs = one exact book.
+/* Sequence rules that make one exact book of a snapshot and diffs.
  *
- * Diffs that come before the snapshot wait in a bounded buffer of whole events. A snapshot with id L is good when the oldest diff not
- * covered by it bridges it:
+ * While there is no snapshot, diffs wait in a buffer, and the buffer is always a run without a hole: a hole, or room
+ * running out, throws away what lies before it, and a snapshot must then be at least as new as what is lost
+ * (`lost_id`). So when a snapshot is accepted everything in the buffer that is newer can be applied.
  *
- *            covered, dropped        first applied         then
- *   spot     u <= L                  U <= L + 1 <= u       U <= last + 1 (the exchange sends U == last + 1; an overlap is
- *                                                          harmless, quantities are absolute)
- *   futures  u <  L                  U <= L <= u           pu == last
+ *              older, dropped     may follow `last`                       else
+ *     spot     u <= last          U <= last + 1                           gap
+ *     futures  u <  snapshot's    U <= snapshot's (the first); pu == last gap (u <= last: dropped)
  *
- * Anything else is a gap: the book is emptied, the diff that showed it is the first of a new buffer, and a new snapshot is needed. */
+ * On spot the first diff behind a snapshot and all later ones obey one rule. It is U <= id + 1 and u > id, not
+ * "U <= id <= u": when the snapshot ends exactly where a diff ended, that diff is dropped and the next begins at id + 1.
+ * A diff that overlaps what is applied is applied: its quantities are absolute and newer. */
 #include "mm_internal.h"
 
 #include <string.h>
 
 struct mm_sync {
-    mm_sync_stats stats;
-    mm_sync_fn observe;
-    void *context;
-    int64_t last_id;       /* of the book, -1 while waiting */
+    mm_record *buffer;
+    size_t capacity;
+    size_t begin; /* buffered events are buffer[begin .. end), each contiguous */
+    size_t end;
+    int64_t buffered_id; /* u of the last buffered diff, -1 = nothing is buffered */
+    int64_t lost_id;     /* a usable snapshot is at least as new as this, -1 = any */
+    int64_t last_id;     /* u of the book; of a snapshot its id; -1 while waiting */
     int32_t state;
-    int32_t bridged;       /* a diff has been applied since the snapshot */
-    size_t capacity;       /* records */
-    size_t used;
-    mm_level bids[MM_DEPTH_LEVELS_MAX]; /* one event's levels, side by side as the book takes them */
+    bool bridged; /* a diff has been applied behind the snapshot */
+    mm_sync_stats stats;
+    mm_sync_fn observer;
+    void *observer_context;
+    mm_level bids[MM_DEPTH_LEVELS_MAX];
     mm_level asks[MM_DEPTH_LEVELS_MAX];
-    mm_record buffer[];
 };
 
-/* ---- memory ------------------------------------------------------------------------------- */
+/* ---- Events -------------------------------------------------------------------------------------- */
 
-size_t mm_sync_bytes(size_t buffer_records)
+static size_t records_of_levels(size_t level_count)
 {
-    bool ok = buffer_records >= 1 && buffer_records <= ((size_t)1 << 24);
-    return ok ? sizeof(struct mm_sync) + buffer_records * sizeof(mm_record) : 0;
+    return (level_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
 }
 
-mm_status mm_sync_init(void *memory, size_t memory_bytes, size_t buffer_records, mm_sync **sync)
+/* Counts that hang together and ids in order; with MM_DEPTH_LEVELS_MAX this bounds all copying below. */
+static bool event_valid(const mm_record *records, uint16_t kind)
 {
-    size_t needed = mm_sync_bytes(buffer_records);
-    if (needed == 0 || !mm__memory_fits(memory, memory_bytes, needed)) {
-        return MM_E_ARGUMENT;
+    const mm_depth_body *body = &records->body.depth;
+    size_t records_needed = 1 + records_of_levels(body->bid_count) + records_of_levels(body->ask_count);
+    MM_ASSERT(records->kind == kind);
+    return records->kind == kind && body->bid_count <= MM_DEPTH_LEVELS_MAX &&
+           body->ask_count <= MM_DEPTH_LEVELS_MAX && records->count == records_needed &&
+           body->first_id >= 0 && body->first_id <= body->last_id;
+}
+
+/* Copies the levels of one side out of their records. */
+static void levels_copy(const mm_record *records, size_t level_count, mm_level *out)
+{
+    size_t whole = level_count / MM_LEVELS_PER_RECORD;
+    size_t rest = level_count % MM_LEVELS_PER_RECORD;
+    for (size_t i = 0; i < whole; i++) {
+        memcpy(&out[i * MM_LEVELS_PER_RECORD], records[i].body.levels, sizeof records[i].body.levels);
     }
-    mm_sync *s = (mm_sync *)memory;
-    memset(s, 0, sizeof *s);
-    s->last_id = -1;
-    s->capacity = buffer_records;
-    *sync = s;
-    return MM_OK;
-}
-
-mm_sync *mm_sync_new(size_t buffer_records)
-{
-    size_t bytes = mm_sync_bytes(buffer_records);
-    void *memory = bytes > 0 ? mm__memory_new(bytes) : NULL;
-    mm_sync *sync = NULL;
-    if (memory != NULL && mm_sync_init(memory, bytes, buffer_records, &sync) != MM_OK) {
-        mm__memory_free(memory);
+    if (rest > 0) {
+        memcpy(&out[whole * MM_LEVELS_PER_RECORD], records[whole].body.levels, rest * sizeof(mm_level));
     }
-    return sync;
 }
 
-void mm_sync_free(mm_sync *sync)
+static void event_levels(mm_sync *sync, const mm_record *records)
 {
-    mm__memory_free(sync);
+    const mm_depth_body *body = &records->body.depth;
+    levels_copy(records + 1, body->bid_count, sync->bids);
+    levels_copy(records + 1 + records_of_levels(body->bid_count), body->ask_count, sync->asks);
 }
-
-void mm_sync_observe(mm_sync *sync, mm_sync_fn fn, void *context)
-{
-    sync->observe = fn;
-    sync->context = context;
-}
-
-/* ---- buffer: whole events, oldest first --------------------------------------------------- */
-
-static void drop_front(mm_sync *sync, size_t record_count)
-{
-    MM_ASSERT(record_count <= sync->used);
-    sync->used -= record_count;
-    memmove(sync->buffer, sync->buffer + record_count, sync->used * sizeof sync->buffer[0]);
-}
-
-/* The oldest diffs make room: a snapshot that is new enough does not need them. */
-static int32_t put(mm_sync *sync, const mm_record *records)
-{
-    int32_t result = MM_SYNC_BUFFERED;
-    size_t count = records->count;
-    MM_ASSERT(count >= 1);
-    if (count > sync->capacity) {
-        sync->used = 0;
-        return MM_SYNC_OVERFLOW;
-    }
-    size_t drop = 0;
-    while (sync->used - drop + count > sync->capacity) {
-        drop += sync->buffer[drop].count;
-        result = MM_SYNC_OVERFLOW;
-    }
-    drop_front(sync, drop);
-    memcpy(sync->buffer + sync->used, records, count * sizeof *records);
-    sync->used += count;
-    MM_ASSERT(sync->used <= sync->capacity);
-    return result;
-}
-
-/* ---- rules -------------------------------------------------------------------------------- */
 
 static bool is_futures(const mm_record *records)
 {
     return (records->flags & MM_FLAG_FUTURES) != 0;
 }
 
-static bool is_covered(const mm_sync *sync, const mm_record *records)
+/* ---- Buffer -------------------------------------------------------------------------------------- */
+
+static void buffer_clear(mm_sync *sync)
 {
-    int64_t last_id = records->body.depth.last_id;
-    if (is_futures(records) && !sync->bridged) {
-        return last_id < sync->last_id;
-    }
-    return last_id <= sync->last_id;
+    sync->begin = 0;
+    sync->end = 0;
+    sync->buffered_id = -1;
 }
 
-static bool follows(const mm_sync *sync, const mm_record *records)
+static void lose(mm_sync *sync, int64_t update_id)
 {
-    const mm_depth_body *depth = &records->body.depth;
-    if (is_futures(records)) {
-        return sync->bridged ? depth->prev_id == sync->last_id : depth->first_id <= sync->last_id;
-    }
-    return depth->first_id <= sync->last_id + 1;
+    sync->lost_id = update_id > sync->lost_id ? update_id : sync->lost_id;
 }
 
-/* Levels lie three to a record, bids first, asks from a record of their own. */
-static void gather(const mm_record *records, uint32_t count, mm_level *levels)
+/* Makes room for `count` records; true if diffs had to go for it. */
+static bool buffer_make_room(mm_sync *sync, size_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        levels[i] = records[i / MM_LEVELS_PER_RECORD].body.levels[i % MM_LEVELS_PER_RECORD];
+    bool lost = false;
+    while (sync->end - sync->begin + count > sync->capacity) {
+        const mm_record *oldest = &sync->buffer[sync->begin];
+        MM_ASSERT(sync->begin < sync->end);
+        lose(sync, oldest->body.depth.last_id);
+        sync->begin += oldest->count;
+        lost = true;
     }
+    if (sync->end + count > sync->capacity) {
+        memmove(sync->buffer, &sync->buffer[sync->begin], (sync->end - sync->begin) * sizeof sync->buffer[0]);
+        sync->end -= sync->begin;
+        sync->begin = 0;
+    }
+    return lost;
 }
 
-static bool take_levels(mm_sync *sync, const mm_record *records)
+/* True when the diff continues the buffered ones without a hole. */
+static bool buffer_continues(const mm_sync *sync, const mm_record *records)
 {
-    const mm_depth_body *depth = &records->body.depth;
-    if (depth->bid_count > MM_DEPTH_LEVELS_MAX || depth->ask_count > MM_DEPTH_LEVELS_MAX) {
-        return false;
+    const mm_depth_body *body = &records->body.depth;
+    if (sync->buffered_id < 0) {
+        return true;
     }
-    uint32_t bid_records = (depth->bid_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
-    uint32_t ask_records = (depth->ask_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
-    if (records->count != 1 + bid_records + ask_records) {
-        return false;
-    }
-    gather(records + 1, depth->bid_count, sync->bids);
-    gather(records + 1 + bid_records, depth->ask_count, sync->asks);
-    return true;
+    return is_futures(records) ? body->prev_id == sync->buffered_id : body->first_id <= sync->buffered_id + 1;
 }
 
-/* Waiting again, with an empty book; the buffer is the caller's business. */
-static void lose(mm_sync *sync, mm_book *book)
+static int32_t buffer_add(mm_sync *sync, const mm_record *records)
 {
-    sync->state = MM_SYNC_WAITING;
-    sync->last_id = -1;
-    sync->bridged = 0;
-    mm_book_clear(book);
-}
-
-static int32_t apply(mm_sync *sync, mm_book *book, const mm_record *records)
-{
-    const mm_depth_body *depth = &records->body.depth;
-    if (is_covered(sync, records)) {
-        sync->stats.dropped_before_snapshot += !sync->bridged;
+    const mm_depth_body *body = &records->body.depth;
+    if (sync->buffered_id >= 0 && body->last_id <= sync->buffered_id) {
         return MM_SYNC_DROPPED;
     }
-    if (!follows(sync, records)) {
-        sync->stats.gaps += sync->bridged != 0;
-        lose(sync, book);
-        return MM_SYNC_GAP;
+    if (!buffer_continues(sync, records)) {
+        lose(sync, is_futures(records) ? body->first_id : body->first_id - 1);
+        buffer_clear(sync);
     }
-    mm_status status = take_levels(sync, records)
-                           ? mm_book_apply(book, sync->bids, depth->bid_count, sync->asks, depth->ask_count)
-                           : MM_E_ARGUMENT;
-    if (status != MM_OK) {
-        mm_sync_reset(sync, book);
-        return status;
+    if (records->count > sync->capacity) {
+        lose(sync, body->last_id);
+        buffer_clear(sync);
+        return MM_SYNC_OVERFLOW;
     }
-    sync->last_id = depth->last_id;
-    sync->bridged = 1;
-    sync->stats.applied++;
-    if (sync->observe != NULL) {
-        sync->observe(sync->context, depth);
-    }
-    return MM_SYNC_APPLIED;
+    bool lost = buffer_make_room(sync, records->count);
+    memcpy(&sync->buffer[sync->end], records, records->count * sizeof records[0]);
+    sync->end += records->count;
+    sync->buffered_id = body->last_id;
+    MM_ASSERT(sync->end <= sync->capacity);
+    return lost ? MM_SYNC_OVERFLOW : MM_SYNC_BUFFERED;
 }
 
-/* ---- calls -------------------------------------------------------------------------------- */
+/* ---- Rules --------------------------------------------------------------------------------------- */
 
-void mm_sync_reset(mm_sync *sync, mm_book *book)
+static void wait_for_snapshot(mm_sync *sync, mm_book *book)
 {
-    lose(sync, book);
-    sync->used = 0;
+    mm_book_clear(book);
+    buffer_clear(sync);
+    sync->state = MM_SYNC_WAITING;
+    sync->last_id = -1;
+    sync->lost_id = -1;
+    sync->bridged = false;
+}
+
+/* What a diff is to a book at `last_id`: MM_SYNC_DROPPED, MM_SYNC_APPLIED (it may be) or MM_SYNC_GAP. */
+static int32_t judge(const mm_record *records, int64_t last_id, bool bridged)
+{
+    const mm_depth_body *body = &records->body.depth;
+    if (!is_futures(records)) {
+        if (body->last_id <= last_id) {
+            return MM_SYNC_DROPPED;
+        }
+        return body->first_id - 1 <= last_id ? MM_SYNC_APPLIED : MM_SYNC_GAP;
+    }
+    if (bridged ? body->last_id <= last_id : body->last_id < last_id) {
+        return MM_SYNC_DROPPED;
+    }
+    bool follows = bridged ? body->prev_id == last_id : body->first_id <= last_id;
+    return follows ? MM_SYNC_APPLIED : MM_SYNC_GAP;
+}
+
+static mm_status apply(mm_sync *sync, mm_book *book, const mm_record *records)
+{
+    const mm_depth_body *body = &records->body.depth;
+    event_levels(sync, records);
+    mm_status status = mm_book_apply(book, sync->bids, body->bid_count, sync->asks, body->ask_count);
+    if (status < 0) {
+        return status;
+    }
+    sync->last_id = body->last_id;
+    sync->bridged = true;
+    sync->stats.applied++;
+    if (sync->observer != NULL) {
+        sync->observer(sync->observer_context, body);
+    }
+    return MM_OK;
 }
 
 int32_t mm_sync_depth(mm_sync *sync, mm_book *book, const mm_record *records)
 {
-    MM_ASSERT(records->kind == MM_KIND_DEPTH);
+    if (!event_valid(records, MM_KIND_DEPTH)) {
+        wait_for_snapshot(sync, book);
+        return MM_E_ARGUMENT;
+    }
     if (sync->state == MM_SYNC_WAITING) {
-        return put(sync, records);
+        return buffer_add(sync, records);
     }
-    int32_t result = apply(sync, book, records);
-    if (result == MM_SYNC_GAP) {
-        sync->used = 0;
-        (void)put(sync, records);
+    int32_t verdict = judge(records, sync->last_id, sync->bridged);
+    if (verdict == MM_SYNC_DROPPED) {
+        sync->stats.dropped_before_snapshot += !sync->bridged;
+        return verdict;
     }
-    return result;
+    if (verdict == MM_SYNC_GAP) {
+        sync->stats.gaps++;
+        wait_for_snapshot(sync, book);
+        int32_t kept = buffer_add(sync, records); /* the first of those that a new snapshot can bridge */
+        MM_ASSERT(kept == MM_SYNC_BUFFERED || kept == MM_SYNC_OVERFLOW);
+        return MM_SYNC_GAP;
+    }
+    mm_status status = apply(sync, book, records);
+    if (status < 0) {
+        wait_for_snapshot(sync, book);
+    }
+    return status < 0 ? status : MM_SYNC_APPLIED;
 }
 
-/* Applies the buffer; what is left in it after a gap waits for the next snapshot. */
-static int32_t replay(mm_sync *sync, mm_book *book)
+/* The first buffered diff that is not older than the snapshot; the end if all are. Counts the older ones. */
+static size_t buffer_skip(const mm_sync *sync, int64_t snapshot_id, uint64_t *skipped)
 {
-    size_t at = 0;
-    while (at < sync->used) {
+    size_t at = sync->begin;
+    while (at < sync->end && judge(&sync->buffer[at], snapshot_id, false) == MM_SYNC_DROPPED) {
+        at += sync->buffer[at].count;
+        (*skipped)++;
+    }
+    return at;
+}
+
+/* Applies the buffered diffs from `at` on. */
+static mm_status replay(mm_sync *sync, mm_book *book, size_t at)
+{
+    while (at < sync->end) {
         const mm_record *records = &sync->buffer[at];
-        int32_t result = apply(sync, book, records);
-        if (result < 0) {
-            return result;
-        }
-        if (result == MM_SYNC_GAP) {
-            drop_front(sync, at);
-            return MM_SYNC_GAP;
+        int32_t verdict = judge(records, sync->last_id, sync->bridged);
+        MM_ASSERT(verdict == MM_SYNC_APPLIED); /* the buffer has no hole */
+        mm_status status = apply(sync, book, records);
+        if (status < 0) {
+            return status;
         }
         at += records->count;
     }
-    sync->used = 0;
-    return MM_SYNC_REPLAYED;
-}
-
-/* A diff the snapshot should have covered is missing from the buffer. */
-static bool is_stale(const mm_sync *sync, int64_t snapshot_id)
-{
-    if (sync->used == 0) {
-        return false;
-    }
-    const mm_record *first = &sync->buffer[0];
-    return first->body.depth.first_id > snapshot_id + (is_futures(first) ? 0 : 1);
+    return MM_OK;
 }
 
 int32_t mm_sync_snapshot(mm_sync *sync, mm_book *book, const mm_record *records, size_t levels_asked)
 {
-    const mm_depth_body *depth = &records->body.depth;
-    MM_ASSERT(records->kind == MM_KIND_SNAPSHOT);
-    if (is_stale(sync, depth->last_id)) {
+    const mm_depth_body *body = &records->body.depth;
+    uint64_t skipped = 0;
+    if (sync->state == MM_SYNC_SYNCED) {
+        return MM_SYNC_DROPPED; /* the book is exact already */
+    }
+    if (!event_valid(records, MM_KIND_SNAPSHOT)) {
+        return MM_E_ARGUMENT;
+    }
+    int64_t id = body->last_id;
+    size_t first = buffer_skip(sync, id, &skipped);
+    if (id < sync->lost_id ||
+        (first < sync->end && judge(&sync->buffer[first], id, false) != MM_SYNC_APPLIED)) {
         return MM_SYNC_STALE_SNAPSHOT;
     }
-    bool complete = depth->bid_count < levels_asked && depth->ask_count < levels_asked;
-    mm_status status = take_levels(sync, records) ? mm_book_snapshot(book, sync->bids, depth->bid_count, sync->asks,
-                                                                     depth->ask_count, complete)
-                                                  : MM_E_ARGUMENT;
-    if (status != MM_OK) {
-        lose(sync, book);
+    event_levels(sync, records);
+    mm_status status =
+        mm_book_snapshot(book, sync->bids, body->bid_count, sync->asks, body->ask_count, levels_asked);
+    if (status < 0) {
         return status;
     }
     sync->state = MM_SYNC_SYNCED;
-    sync->last_id = depth->last_id;
-    sync->bridged = 0;
+    sync->last_id = id;
+    sync->bridged = false;
     sync->stats.snapshots++;
-    return replay(sync, book);
+    sync->stats.dropped_before_snapshot += skipped;
+    status = replay(sync, book, first);
+    if (status < 0) {
+        wait_for_snapshot(sync, book);
+        return status;
+    }
+    buffer_clear(sync);
+    sync->lost_id = -1;
+    return MM_SYNC_REPLAYED;
+}
+
+/* ---- Life, state --------------------------------------------------------------------------------- */
+
+void mm_sync_reset(mm_sync *sync, mm_book *book)
+{
+    wait_for_snapshot(sync, book);
+}
+
+void mm_sync_observe(mm_sync *sync, mm_sync_fn fn, void *context)
+{
+    sync->observer = fn;
+    sync->observer_context = context;
+}
+
+void mm_sync_collect(void *series, const mm_depth_body *depth)
+{
+    mm_sync_series *to = series;
+    if (to->count < to->capacity) {
+        to->rows[to->count].update_id = depth->last_id;
+        to->rows[to->count].top = *mm_book_top(to->book);
+    }
+    to->count++;
 }
 
 int32_t mm_sync_state(const mm_sync *sync)
@@ -275,4 +315,55 @@ int64_t mm_sync_last_id(const mm_sync *sync)
 mm_sync_stats mm_sync_statistics(const mm_sync *sync)
 {
     return sync->stats;
+}
+
+static size_t round_line(size_t bytes)
+{
+    return (bytes + MM_CACHE_LINE_BYTES - 1) / MM_CACHE_LINE_BYTES * MM_CACHE_LINE_BYTES;
+}
+
+size_t mm_sync_bytes(size_t buffer_records)
+{
+    size_t records_max = (SIZE_MAX - round_line(sizeof(mm_sync))) / sizeof(mm_record);
+    if (buffer_records < 1 || buffer_records > records_max) {
+        return 0;
+    }
+    return round_line(sizeof(mm_sync)) + buffer_records * sizeof(mm_record);
+}
+
+mm_status mm_sync_init(void *memory, size_t memory_bytes, size_t buffer_records, mm_sync **sync)
+{
+    size_t needed_bytes = mm_sync_bytes(buffer_records);
+    if (needed_bytes == 0) {
+        return MM_E_ARGUMENT;
+    }
+    if (!mm__memory_fits(memory, memory_bytes, needed_bytes)) {
+        return MM_E_CAPACITY;
+    }
+    mm_sync *made = memory;
+    memset(made, 0, sizeof *made);
+    made->buffer = (mm_record *)(void *)((unsigned char *)memory + round_line(sizeof(mm_sync)));
+    made->capacity = buffer_records;
+    made->buffered_id = -1;
+    made->lost_id = -1;
+    made->last_id = -1;
+    made->state = MM_SYNC_WAITING;
+    *sync = made;
+    return MM_OK;
+}
+
+mm_sync *mm_sync_new(size_t buffer_records)
+{
+    size_t bytes = mm_sync_bytes(buffer_records);
+    mm_sync *sync = NULL;
+    void *memory = bytes > 0 ? mm__memory_new(bytes) : NULL;
+    if (memory != NULL && mm_sync_init(memory, bytes, buffer_records, &sync) != MM_OK) {
+        mm__memory_free(memory);
+    }
+    return sync;
+}
+
+void mm_sync_free(mm_sync *sync)
+{
+    mm__memory_free(sync);
 }

@@ -1,4 +1,4 @@
-"""The C strategies and the fitting of quotes, one decision a call: what the engine does, for tests and Python strategies."""
+"""The C strategies and the fitting of quotes as the engine has them, one decision a call."""
 
 from __future__ import annotations
 

@@ -83,7 +83,8 @@ class RiskManager:
 
     # ---- verdicts
 
-    def order(self, view: RiskView, side: int, layer: int, price_e8: int, qty_e8: int, *, reducing: bool = False) -> int:
+    def order(self, view: RiskView, side: int, layer: int, price_e8: int, qty_e8: int, *,
+              reducing: bool = False) -> int:
         """Why one order may not be placed."""
         return int(lib.mm_risk_order(self.raw, view.raw, side, layer, price_e8, qty_e8, reducing))
 

@@ -19,7 +19,7 @@ from mmcore.errors import UnreachableError
 from mmcore.exchange.base import printable
 from mmcore.exchange.net import Budget, connect_tcp, start_tls, tls_context, why
 
-_HANDSHAKE_MAX_BYTES: Final = 1 << 18
+_HANDSHAKE_MAX_BYTES: Final = 1 << 16
 _OUTGOING_MAX_BYTES: Final = 1 << 20
 
 

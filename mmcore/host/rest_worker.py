@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from mmcore.core import loop as core_loop
 from mmcore.core import record
-from mmcore.core.engine import reasons, state_name
+from mmcore.core.engine import reason_text, reasons, state_name
 from mmcore.core.feed import Feed as Decoder
-from mmcore.core.kinds import Kind, Operation, OrderState, RecordFlag
+from mmcore.core.kinds import EngineState, Kind, Operation, OrderState, RecordFlag
 from mmcore.core.loop import Loop
 from mmcore.errors import MmcoreError
 from mmcore.exchange.base import OpenOrder, OrderRequest, OwnTrade
@@ -32,8 +32,10 @@ _log = logging.getLogger("mmcore.rest")
 
 _PARK_MAX_NS: Final = 200_000_000
 _CLOCK_EVERY_NS: Final = 60_000_000_000
+_HALTED_EVERY_NS: Final = 5_000_000_000
 _CLOCK_SAMPLES: Final = 3
 _JOBS_MAX: Final = 1024
+_FEE_ASSET: Final = "BNB"
 _CONFIRM_S: Final = 1.0
 _NAMES_MAX: Final = 4096
 
@@ -69,6 +71,7 @@ class RestWorker(HostThread):
         self._names: dict[int, str] = {}
         self._first_trade_id = 0
         self.trading = True
+        self._halted = False
 
     def wake(self) -> None:
         """Any thread."""
@@ -145,12 +148,15 @@ class RestWorker(HostThread):
     def _say_state(self, state: int, verdict: int) -> None:
         why = reasons(verdict)
         _log.info("%s %s", state_name(state), ", ".join(why))
-        if state == EngineState.HALTED:
-            _log.warning("halted: %s", " ".join(reason_text(reason) for reason in reason_numbers(verdict)))
-        elif "ACCOUNT_RESET" in why:
-            _log.warning("the account was reset by the exchange: its balances now are the new start")
-        elif "SYMBOL_HALT" in why and self.trading:
-            self._clock_due_ns = 0  # the exchange says by a refusal that the symbol has stopped: look at once
+        if state == EngineState.HALTED and not self._halted:
+            _log.warning("halted: %s", " ".join(reason_text(n) for n in range(verdict.bit_length()) if verdict >> n & 1))
+        elif "ACCOUNT_RESET" in why and not self._halted:
+            _log.warning("the account was reset by the exchange: its balances are taken as the new start")
+            self._names.clear()  # its orders and trades are numbered anew
+            self._first_trade_id = 0
+        if "SYMBOL_HALT" in why and self.trading:
+            self._clock_due_ns = 0  # a refusal said so: look at the symbol now
+        self._halted = state == EngineState.HALTED
         self._on_state(state, verdict)
 
     def _snapshot(self, levels: int) -> None:
@@ -161,9 +167,10 @@ class RestWorker(HostThread):
     def read_account(self, token: int) -> None:
         """Pushes every balance, then the end mark."""
         snapshot = self._client.account()
-        assets = self._loop.engine.config.assets
+        # A testnet account holds hundreds of assets; only these can change by this run's trading.
+        assets = self._loop.engine.config.assets | {_FEE_ASSET}
         for one in snapshot.balances:
-            if one.free_e8 or one.locked_e8 or one.asset in assets:
+            if one.asset in assets:
                 self.push(record.balance(one.asset, one.free_e8, one.locked_e8, snapshot.update_time_ms * 1000))
         self.push(record.account_end(token))
 
@@ -225,6 +232,8 @@ class RestWorker(HostThread):
             for _ in range(_CLOCK_SAMPLES):
                 self._client.server_time()
             self._check_symbol()
+            if not self.trading:
+                self._clock_due_ns = self._clock.mono_ns() + _HALTED_EVERY_NS
         except MmcoreError as error:
             self._clock_due_ns = self._clock.mono_ns() + _CLOCK_EVERY_NS // 60
             _log.warning("server time: %s", error)

@@ -8,7 +8,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmcore.errors import ExchangeError, ExitCode, UnreachableError
@@ -69,6 +69,7 @@ def test_the_first_attempt_is_made_at_once() -> None:
     assert actions == [Connect(1, "wss://x/y")]
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.floats(0, 1), st.floats(0, 1))
 def test_an_hour_of_any_trouble_keeps_to_sixty_attempts_in_five_minutes(
     seed: int, p_fail: float, p_drop: float
@@ -494,6 +495,7 @@ def test_a_dropped_connection_is_not_ready_and_comes_back_by_itself() -> None:
 REPLIES = [(200, 0), (400, -1021), (503, 0), (418, -1003), (429, -1003), (400, -2035), (500, -1000)]
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.booleans())
 def test_any_hour_of_the_order_session_is_bounded_and_ready_only_after_an_accepted_subscription(
     seed: int, ed25519: bool

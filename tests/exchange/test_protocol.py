@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmcore.errors import ExitCode, UsageError
@@ -266,6 +266,7 @@ def test_a_reply_before_its_request_is_a_mistake() -> None:
         ClockOffset().add(5, 4, 0)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.integers(-400, 400), st.integers(0, 10**13))
 def test_a_day_of_drift_keeps_the_clocks_error_in_its_bound_and_under_50_ms(seed: int, ppm: int, start_ms: int) -> None:
     """24 h in virtual time: bursts of 8 samples, round trips of up to 120 ms split at random between both ways."""
