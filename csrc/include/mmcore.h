@@ -1192,13 +1192,15 @@ MM_API void mm_risk_reject(mm_risk *risk, int32_t reject_class, int32_t side, in
 /* An order of this (side, layer) rests: its back-off starts anew. */
 MM_API void mm_risk_accept(mm_risk *risk, int32_t side, int32_t layer);
 MM_API void mm_risk_malformed(mm_risk *risk, int64_t now_ns);
+/* The position is at reducing_pct of C7 or over it, by quantity or by worth: only orders that shrink it are placed. */
+MM_API bool mm_risk_reducing(const mm_risk *risk, const mm_risk_view *view);
 /* Verdict on one wanted order; 0 = may be placed. Uses C1-C3, C5-C11, C15, C22 (NO_BALANCE), filters, would-match back-off of
- * (side, layer). REDUCING: orders that do not shrink the position are refused at reducing_pct of C7 or while `reducing`. C3's
+ * (side, layer). REDUCING: orders that do not shrink the position are refused while mm_risk_reducing. C3's
  * price is the median of mid, last trade and the VWAP of the last minute, or mid when there was no trade in it; PERCENT_PRICE is
  * judged by it, too. C7 values a position at mid, C9 orders at their prices. While fills that the exchange told of are still to
  * come (mm_orders_unfilled_reports), IN_FLIGHT. At most 64 open orders can be counted: with more, OPEN_ORDERS. About 100 ns. */
 MM_API uint64_t mm_risk_order(const mm_risk *risk, const mm_risk_view *view, int32_t side, int32_t layer, int64_t price_e8,
-                              int64_t qty_e8, bool reducing);
+                              int64_t qty_e8);
 /* Largest quantity on the step that C1, C2, C7, C9, the symbol's largest and the balance allow at that price (0 = none):
  * strategies' sizes are cut to it rather than refused. One step more is refused by mm_risk_order. */
 MM_API int64_t mm_risk_room(const mm_risk *risk, const mm_risk_view *view, int32_t side, int64_t price_e8);

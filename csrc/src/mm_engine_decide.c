@@ -151,21 +151,6 @@ static uint64_t whole_verdict(mm_engine *engine)
     return verdict | malformed | life_verdict(engine);
 }
 
-static bool is_reducing(const mm_engine *engine, const mm_top *top)
-{
-    const mm_risk_config *risk = &engine->config.risk;
-    int64_t inventory_e8 = mm__engine_inventory(engine);
-    int64_t size_e8 = inventory_e8 < 0 ? -inventory_e8 : inventory_e8;
-    int64_t mid_e8 = top->bid_price_e8 + (top->ask_price_e8 - top->bid_price_e8) / 2;
-    int64_t notional_e8 = 0;
-    if (mm_fixed_mul(size_e8, mid_e8, MM_ROUND_CEIL, &notional_e8) != MM_OK) {
-        return true;
-    }
-    double share = risk->reducing_pct / 100.0;
-    return (double)size_e8 >= share * (double)risk->position_max_e8 ||
-           (double)notional_e8 >= share * (double)risk->position_notional_max_e8;
-}
-
 static int32_t state_of(const mm_engine *engine, const mm_top *top)
 {
     if (engine->stopped) {
@@ -186,7 +171,9 @@ static int32_t state_of(const mm_engine *engine, const mm_top *top)
     if (mm_sync_state(engine->sync) != MM_SYNC_SYNCED) {
         return MM_STATE_SYNCING;
     }
-    return is_reducing(engine, top) ? MM_STATE_REDUCING : MM_STATE_ACTIVE;
+    mm_risk_view view;
+    mm__engine_view(engine, top, &view);
+    return mm_risk_reducing(engine->risk, &view) ? MM_STATE_REDUCING : MM_STATE_ACTIVE;
 }
 
 static void say_state(mm_engine *engine, const mm_top *top)
@@ -335,14 +322,13 @@ static uint64_t place(mm_engine *engine, const mm_top *top, int32_t side, int32_
 {
     mm_risk_view view;
     mm__engine_view(engine, top, &view);
-    bool reducing = engine->state == MM_STATE_REDUCING;
     int64_t qty_e8 = wish->qty_e8;
-    uint64_t verdict = mm_risk_order(engine->risk, &view, side, layer, wish->price_e8, qty_e8, reducing);
+    uint64_t verdict = mm_risk_order(engine->risk, &view, side, layer, wish->price_e8, qty_e8);
     if (verdict != 0 && (verdict & ~(uint64_t)SIZE_RELATED) == 0) {
         int64_t room_e8 = mm_risk_room(engine->risk, &view, side, wish->price_e8);
         if (room_e8 > 0 && room_e8 < qty_e8) {
             qty_e8 = room_e8;
-            uint64_t cut = mm_risk_order(engine->risk, &view, side, layer, wish->price_e8, qty_e8, reducing);
+            uint64_t cut = mm_risk_order(engine->risk, &view, side, layer, wish->price_e8, qty_e8);
             if ((cut & (MM_BIT(MM_REASON_MIN_NOTIONAL) | MM_BIT(MM_REASON_LOT_SIZE))) != 0) {
                 engine->counters.dust_e8 = (uint64_t)qty_e8;
             }

@@ -153,6 +153,7 @@ static void on_order(mm_engine *engine, const mm_record *event)
         engine->counters.orders_acked++;
         change.order->balance_mark = mm_ledger_mark(engine->ledger);
         watch_exchange_id(engine, change.order);
+        mm_risk_accept(engine->risk, change.order->side, change.order->layer);
     }
     if (change.ended && change.to == MM_ORDER_REJECTED) {
         refused(engine, &change);

@@ -1,33 +1,41 @@
-/* Signals. EWMAs decay with dt / (tau + dt), the implicit Euler step of dx/dt = (input - x) / tau: no exp, the same result on every
- * machine, and exact in the limits of short and long steps. tau = half-life / ln 2. */
+/* Signals of book and tape.
+ *
+ * An EWMA over irregular times moves by the weight dt / (tau + dt): the implicit Euler step of x' = (input - x) / tau. It
+ * lies in 0..1 for any dt, two short steps make nearly one long one, and it needs no exp. tau = half-life / ln 2.
+ *
+ *     volatility   variance per second moves towards return^2 / dt; read as its root
+ *     trade flow   buys and sells decay alike, each trade adds its quantity on the aggressor's side
+ *     ofi          the same for e and |e| of Cont, Kukanov and Stoikov (2014), where a higher bid, a larger bid
+ *                  quantity, a higher ask and a smaller ask quantity are buying pressure
+ *
+ * Of two ratios both parts decay alike, so they keep their value while nothing happens; the volatility falls. */
 #include "mm_internal.h"
 
-#include <math.h>
+#include <math.h> /* sqrt */
 #include <string.h>
 
-#define LN2 0.69314718055994530942
-#define NS_PER_S 1e9
-/* Volatility is sampled at least this far apart: shorter steps measure the bid-ask bounce. */
-#define VOLATILITY_STEP_NS 100000000
+#define LN_2 0.69314718055994530942
+#define SECONDS_MAX 1e9
 #define LEVELS_MAX 32
+/* Levels looked at when own orders may be all there is on some. */
+#define DEPTH_MAX 64
 
-static bool is_positive(double value)
+static bool seconds_valid(double seconds)
 {
-    return value > 0.0 && value < 1e12;
+    return seconds > 0.0 && seconds <= SECONDS_MAX; /* false for NaN */
 }
 
 mm_status mm_signal_init(mm_signals *signals, const mm_signal_config *config)
 {
-    bool ok = config->imbalance_levels >= 1 && config->imbalance_levels <= LEVELS_MAX &&
-              is_positive(config->volatility_halflife_s) && is_positive(config->trade_flow_halflife_s) &&
-              config->warmup_s >= 0.0 && config->warmup_s < 1e9;
-    if (!ok) {
+    bool warmup_valid = config->warmup_s >= 0.0 && config->warmup_s <= SECONDS_MAX;
+    if (config->imbalance_levels < 1 || config->imbalance_levels > LEVELS_MAX || !warmup_valid ||
+        !seconds_valid(config->volatility_halflife_s) || !seconds_valid(config->trade_flow_halflife_s)) {
         return MM_E_ARGUMENT;
     }
     memset(signals, 0, sizeof *signals);
     signals->config = *config;
-    signals->tau_volatility_s = config->volatility_halflife_s / LN2;
-    signals->tau_flow_s = config->trade_flow_halflife_s / LN2;
+    signals->tau_volatility_s = config->volatility_halflife_s / LN_2;
+    signals->tau_flow_s = config->trade_flow_halflife_s / LN_2;
     return MM_OK;
 }
 
@@ -38,14 +46,23 @@ void mm_signal_reset(mm_signals *signals)
     MM_ASSERT(status == MM_OK);
 }
 
-static double seconds_between(int64_t from_ns, int64_t to_ns)
+/* ---- Time ---------------------------------------------------------------------------------------- */
+
+/* Seconds since *then_ns, which moves to now; 0 when the clock did not advance. */
+static double seconds_since(int64_t *then_ns, int64_t now_ns)
 {
-    return to_ns > from_ns ? (double)(to_ns - from_ns) / NS_PER_S : 0.0;
+    if (now_ns <= *then_ns) {
+        return 0.0;
+    }
+    double seconds = (double)(now_ns - *then_ns) * 1e-9;
+    *then_ns = now_ns;
+    return seconds;
 }
 
+/* The first input after a reset starts the warm-up. */
 static void begin(mm_signals *signals, int64_t now_ns)
 {
-    if (!signals->has_reset) {
+    if (signals->has_reset == 0) {
         signals->has_reset = 1;
         signals->reset_ns = now_ns;
         signals->flow_ns = now_ns;
@@ -53,34 +70,35 @@ static void begin(mm_signals *signals, int64_t now_ns)
     }
 }
 
-static bool is_two_sided(const mm_top *top)
+static bool is_warm(const mm_signals *signals, int64_t now_ns)
 {
-    return top->bid_qty_e8 > 0 && top->ask_qty_e8 > 0 && top->bid_price_e8 < top->ask_price_e8;
+    return signals->has_reset != 0 && now_ns >= signals->reset_ns &&
+           (double)(now_ns - signals->reset_ns) * 1e-9 >= signals->config.warmup_s;
 }
 
-static void add_volatility(mm_signals *signals, double mid_e8, int64_t now_ns)
+/* ---- Inputs -------------------------------------------------------------------------------------- */
+
+static void add_mid(mm_signals *signals, double mid_e8, int64_t now_ns)
 {
-    if (!signals->has_mid) {
+    if (signals->has_mid == 0) {
         signals->has_mid = 1;
         signals->last_mid_e8 = mid_e8;
         signals->volatility_ns = now_ns;
         return;
     }
-    if (now_ns - signals->volatility_ns < VOLATILITY_STEP_NS) {
-        return;
+    double dt = seconds_since(&signals->volatility_ns, now_ns);
+    if (dt == 0.0) {
+        return; /* the next mid at a later time has the whole return */
     }
-    double dt_s = seconds_between(signals->volatility_ns, now_ns);
-    double step = (mid_e8 - signals->last_mid_e8) / signals->last_mid_e8;
-    double weight = dt_s / (signals->tau_volatility_s + dt_s);
-    signals->variance += weight * (step * step / dt_s - signals->variance);
+    double change = (mid_e8 - signals->last_mid_e8) / signals->last_mid_e8;
+    double weight = dt / (signals->tau_volatility_s + dt);
+    signals->variance += weight * (change * change / dt - signals->variance);
     signals->last_mid_e8 = mid_e8;
-    signals->volatility_ns = now_ns;
     MM_ASSERT(signals->variance >= 0.0);
 }
 
-/* Order-flow imbalance of one change at the touch (Cont, Kukanov, Stoikov): what was added to the bid or taken from the ask is
- * buying, the reverse selling. Swapping the sides and negating prices negates it. */
-static double touch_flow(const mm_top *before, const mm_top *after)
+/* Order flow at the touch between two tops. */
+static double flow_between(const mm_top *before, const mm_top *after)
 {
     double flow = 0.0;
     flow += after->bid_price_e8 >= before->bid_price_e8 ? (double)after->bid_qty_e8 : 0.0;
@@ -90,109 +108,137 @@ static double touch_flow(const mm_top *before, const mm_top *after)
     return flow;
 }
 
-static void add_ofi(mm_signals *signals, const mm_top *top, int64_t now_ns)
+static void add_flow(mm_signals *signals, double flow, int64_t now_ns)
 {
-    if (signals->has_top) {
-        double dt_s = seconds_between(signals->ofi_ns, now_ns);
-        double keep = signals->tau_flow_s / (signals->tau_flow_s + dt_s);
-        double flow = touch_flow(&signals->last_top, top);
-        signals->ofi = keep * signals->ofi + flow;
-        signals->ofi_magnitude = keep * signals->ofi_magnitude + fabs(flow);
-    }
-    signals->ofi_ns = now_ns;
+    double keep = signals->tau_flow_s / (signals->tau_flow_s + seconds_since(&signals->ofi_ns, now_ns));
+    signals->ofi = signals->ofi * keep + flow;
+    signals->ofi_magnitude = signals->ofi_magnitude * keep + (flow < 0.0 ? -flow : flow);
+}
+
+static bool is_normal(const mm_top *top)
+{
+    return top->bid_qty_e8 > 0 && top->ask_qty_e8 > 0 && top->bid_price_e8 < top->ask_price_e8;
 }
 
 void mm_signal_top(mm_signals *signals, const mm_top *top, int64_t now_ns)
 {
-    if (!is_two_sided(top)) {
+    if (!is_normal(top)) {
+        signals->has_top = 0; /* flow is not measured across it */
         return;
     }
     begin(signals, now_ns);
-    add_volatility(signals, 0.5 * ((double)top->bid_price_e8 + (double)top->ask_price_e8), now_ns);
-    add_ofi(signals, top, now_ns);
+    add_mid(signals, ((double)top->bid_price_e8 + (double)top->ask_price_e8) * 0.5, now_ns);
+    if (signals->has_top != 0) {
+        add_flow(signals, flow_between(&signals->last_top, top), now_ns);
+    }
     signals->last_top = *top;
     signals->has_top = 1;
 }
 
 void mm_signal_trade(mm_signals *signals, int64_t price_e8, int64_t qty_e8, bool buyer_is_maker, int64_t now_ns)
 {
-    (void)price_e8;
+    if (price_e8 <= 0 || qty_e8 <= 0) {
+        return;
+    }
     begin(signals, now_ns);
-    double dt_s = seconds_between(signals->flow_ns, now_ns);
-    double keep = signals->tau_flow_s / (signals->tau_flow_s + dt_s);
-    signals->buys *= keep;
-    signals->sells *= keep;
-    if (buyer_is_maker) {
-        signals->sells += (double)qty_e8;
-    } else {
-        signals->buys += (double)qty_e8;
-    }
-    signals->flow_ns = now_ns;
-    MM_ASSERT(signals->buys >= 0.0 && signals->sells >= 0.0);
+    double keep = signals->tau_flow_s / (signals->tau_flow_s + seconds_since(&signals->flow_ns, now_ns));
+    signals->buys = signals->buys * keep + (buyer_is_maker ? 0.0 : (double)qty_e8);
+    signals->sells = signals->sells * keep + (buyer_is_maker ? (double)qty_e8 : 0.0);
 }
 
-/* ---- reading ------------------------------------------------------------------------------ */
+/* ---- Reading ------------------------------------------------------------------------------------- */
 
-/* Quantity of a side's first levels without what is our own. */
-static double foreign_qty(const mm_book *book, int32_t side, size_t level_count, const mm_level *own, size_t own_count)
+/* -1..1 though both sums were rounded; 0 while there is nothing. */
+static double ratio(double difference, double total)
 {
-    mm_level levels[LEVELS_MAX];
-    size_t count = mm_book_depth(book, side, level_count, levels);
-    double sum = 0.0;
-    for (size_t i = 0; i < count; i++) {
-        int64_t qty_e8 = levels[i].qty_e8;
-        for (size_t j = 0; j < own_count; j++) {
-            if (own[j].price_e8 == levels[i].price_e8) {
-                qty_e8 = qty_e8 > own[j].qty_e8 ? qty_e8 - own[j].qty_e8 : 0;
-            }
+    double share = total > 0.0 ? difference / total : 0.0;
+    return share > 1.0 ? 1.0 : share < -1.0 ? -1.0 : share;
+}
+
+/* A side without the own orders: its best level and the sum of the first levels. */
+typedef struct {
+    mm_level best;
+    double qty;
+} foreign;
+
+static int64_t own_at(const mm_level *own, size_t own_count, int64_t price_e8)
+{
+    int64_t qty_e8 = 0;
+    for (size_t i = 0; i < own_count; i++) {
+        qty_e8 += own[i].price_e8 == price_e8 ? own[i].qty_e8 : 0;
+    }
+    return qty_e8;
+}
+
+/* Over the first `wanted` levels on which others rest, too. An empty side has a best of quantity 0. */
+static foreign foreign_of(const mm_book *book, int32_t side, const mm_level *own, size_t own_count, size_t wanted)
+{
+    mm_level levels[DEPTH_MAX];
+    foreign result = {{0, 0}, 0.0};
+    size_t asked = wanted + own_count < DEPTH_MAX ? wanted + own_count : DEPTH_MAX;
+    size_t count = mm_book_depth(book, side, asked, levels);
+    size_t taken = 0;
+    for (size_t i = 0; i < count && taken < wanted; i++) {
+        int64_t own_e8 = own_at(own, own_count, levels[i].price_e8);
+        if (own_e8 >= levels[i].qty_e8) {
+            continue;
         }
-        sum += (double)qty_e8;
+        levels[i].qty_e8 -= own_e8;
+        result.best = taken == 0 ? levels[i] : result.best;
+        result.qty += (double)levels[i].qty_e8;
+        taken++;
     }
-    return sum;
+    return result;
 }
 
-static double ratio(double part, double whole)
+/* The part that needs the book alone; false when a side is missing or the book is locked or crossed. */
+static bool read_top(const mm_top *top, mm_signal *out)
 {
-    return whole > 0.0 ? part / whole : 0.0;
-}
-
-static void read_book(const mm_signals *signals, const mm_book *book, const mm_level *own_bids, size_t own_bid_count,
-                      const mm_level *own_asks, size_t own_ask_count, mm_signal *out)
-{
-    const mm_top *top = &signals->last_top;
-    if (!signals->has_top) {
-        return;
+    if (!is_normal(top)) {
+        return false;
     }
-    size_t level_count = (size_t)signals->config.imbalance_levels;
-    double bids = foreign_qty(book, MM_BID, level_count, own_bids, own_bid_count);
-    double asks = foreign_qty(book, MM_ASK, level_count, own_asks, own_ask_count);
-    double bid = (double)top->bid_price_e8, ask = (double)top->ask_price_e8;
-    double bid_qty = (double)top->bid_qty_e8, ask_qty = (double)top->ask_qty_e8;
-    double mid = 0.5 * (bid + ask);
-    out->imbalance = ratio(bids - asks, bids + asks);
-    out->microprice_e8 = (bid * ask_qty + ask * bid_qty) / (bid_qty + ask_qty);
-    out->alpha = (out->microprice_e8 - mid) / (0.5 * (ask - bid));
-    /* Rounding in the division may step over the end of the interval. */
-    out->alpha = out->alpha > 1.0 ? 1.0 : out->alpha < -1.0 ? -1.0 : out->alpha;
+    double bid_qty = (double)top->bid_qty_e8;
+    double ask_qty = (double)top->ask_qty_e8;
+    double half_spread = (double)(top->ask_price_e8 - top->bid_price_e8) * 0.5;
+    out->alpha = ratio(bid_qty - ask_qty, bid_qty + ask_qty);
+    out->microprice_e8 = (double)top->bid_price_e8 + half_spread + out->alpha * half_spread;
     out->ready |= MM_SIGNAL_BOOK;
+    return true;
 }
 
-void mm_signal_read(const mm_signals *signals, const mm_book *book, const mm_level *own_bids, size_t own_bid_count,
-                    const mm_level *own_asks, size_t own_ask_count, int64_t now_ns, mm_signal *out)
+static void read_flows(const mm_signals *signals, int64_t now_ns, mm_signal *out)
 {
-    memset(out, 0, sizeof *out);
-    read_book(signals, book, own_bids, own_bid_count, own_asks, own_ask_count, out);
-    bool warm = signals->has_reset && seconds_between(signals->reset_ns, now_ns) >= signals->config.warmup_s;
-    if (!warm) {
-        return;
-    }
-    if (signals->has_mid && signals->volatility_ns > signals->reset_ns) {
-        out->volatility = sqrt(signals->variance);
+    double tau = signals->tau_volatility_s;
+    if (signals->has_mid != 0) {
+        int64_t then_ns = signals->volatility_ns;
+        out->volatility = sqrt(signals->variance * (tau / (tau + seconds_since(&then_ns, now_ns))));
         out->ready |= MM_SIGNAL_VOLATILITY;
     }
     out->trade_flow = ratio(signals->buys - signals->sells, signals->buys + signals->sells);
     out->ofi = ratio(signals->ofi, signals->ofi_magnitude);
     out->ready |= MM_SIGNAL_FLOW;
-    MM_ASSERT(out->trade_flow >= -1.0 && out->trade_flow <= 1.0);
-    MM_ASSERT(out->ofi >= -1.0 - 1e-9 && out->ofi <= 1.0 + 1e-9);
+}
+
+void mm_signal_read(const mm_signals *signals, const mm_book *book, const mm_level *own_bids, size_t own_bid_count,
+                    const mm_level *own_asks, size_t own_ask_count, int64_t now_ns, mm_signal *out)
+{
+    size_t wanted = (size_t)signals->config.imbalance_levels;
+    MM_ASSERT(own_bids != NULL || own_bid_count == 0);
+    MM_ASSERT(own_asks != NULL || own_ask_count == 0);
+    memset(out, 0, sizeof *out);
+    if (own_bid_count + own_ask_count == 0) {
+        if (read_top(mm_book_top(book), out)) {
+            mm_book_imbalance(book, wanted, &out->imbalance);
+        }
+    } else {
+        foreign bids = foreign_of(book, MM_BID, own_bids, own_bid_count, wanted);
+        foreign asks = foreign_of(book, MM_ASK, own_asks, own_ask_count, wanted);
+        mm_top top = {bids.best.price_e8, bids.best.qty_e8, asks.best.price_e8, asks.best.qty_e8};
+        if (read_top(&top, out)) {
+            out->imbalance = ratio(bids.qty - asks.qty, bids.qty + asks.qty);
+        }
+    }
+    if (is_warm(signals, now_ns)) {
+        read_flows(signals, now_ns, out);
+    }
 }

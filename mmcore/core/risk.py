@@ -83,10 +83,9 @@ class RiskManager:
 
     # ---- verdicts
 
-    def order(self, view: RiskView, side: int, layer: int, price_e8: int, qty_e8: int, *,
-              reducing: bool = False) -> int:
+    def order(self, view: RiskView, side: int, layer: int, price_e8: int, qty_e8: int) -> int:
         """Why one order may not be placed."""
-        return int(lib.mm_risk_order(self.raw, view.raw, side, layer, price_e8, qty_e8, reducing))
+        return int(lib.mm_risk_order(self.raw, view.raw, side, layer, price_e8, qty_e8))
 
     def room(self, view: RiskView, side: int, price_e8: int) -> int:
         """The largest quantity that the limits of size leave at this price, 0 = none."""

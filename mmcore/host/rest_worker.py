@@ -149,7 +149,8 @@ class RestWorker(HostThread):
         why = reasons(verdict)
         _log.info("%s %s", state_name(state), ", ".join(why))
         if state == EngineState.HALTED and not self._halted:
-            _log.warning("halted: %s", " ".join(reason_text(n) for n in range(verdict.bit_length()) if verdict >> n & 1))
+            numbers = (number for number in range(verdict.bit_length()) if verdict >> number & 1)
+            _log.warning("halted: %s", " ".join(map(reason_text, numbers)))
         elif "ACCOUNT_RESET" in why and not self._halted:
             _log.warning("the account was reset by the exchange: its balances are taken as the new start")
             self._names.clear()  # its orders and trades are numbered anew

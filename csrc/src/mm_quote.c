@@ -1,0 +1,478 @@
+/* Built-in strategies, and the fitting of anyone's quotes to the symbol.
+ *
+ * A strategy computes an offset from the integer mid in floating point and rounds it to the tick
+ * once, in to_bid and to_ask. The operations of inventory_skew and their order are fixed: its
+ * quotes are part of what a replay compares. A step calls no function of libm but sqrt; exp and log
+ * stand in mm_quote_derive alone. */
+#include "mm_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+__extension__ typedef __int128 int128;
+
+#define PRICE_MAX ((int64_t)1 << 62)
+/* Positions of avellaneda_stoikov's size decay are counted in 1/256 of the full one. */
+#define SHAPE_STEPS 256
+
+MM_STATIC_ASSERT(MM_LAYERS_MAX <= 32, layers_fit_their_counters);
+
+/* ---- parameters --------------------------------------------------------------------------- */
+
+static bool above_zero(double value)
+{
+    return isfinite(value) && value > 0.0;
+}
+
+static bool zero_or_more(double value)
+{
+    return isfinite(value) && value >= 0.0;
+}
+
+static const char *bad_common_field(const mm_quote_config *config)
+{
+    if (config->order_qty_e8 <= 0 || config->order_qty_e8 > PRICE_MAX) {
+        return "order_qty_e8";
+    }
+    if (config->max_position_e8 <= 0 || config->max_position_e8 > PRICE_MAX) {
+        return "max_position_e8";
+    }
+    if (config->layers < 1 || config->layers > MM_LAYERS_MAX) {
+        return "layers";
+    }
+    if (!above_zero(config->layer_step_bps)) {
+        return "layer_step_bps";
+    }
+    if (config->allow_negative_edge != 0 && config->allow_negative_edge != 1) {
+        return "allow_negative_edge";
+    }
+    return NULL;
+}
+
+static const char *bad_skew_field(const mm_quote_config *config)
+{
+    if (!above_zero(config->min_spread_bps)) {
+        return "min_spread_bps";
+    }
+    if (!isfinite(config->max_spread_bps) || config->max_spread_bps < config->min_spread_bps) {
+        return "max_spread_bps";
+    }
+    if (!zero_or_more(config->vol_mult)) {
+        return "vol_mult";
+    }
+    if (!zero_or_more(config->skew)) {
+        return "skew";
+    }
+    if (!isfinite(config->alpha_weight)) {
+        return "alpha_weight";
+    }
+    return isfinite(config->imbalance_weight) ? NULL : "imbalance_weight";
+}
+
+static const char *bad_model_field(const mm_quote_config *config)
+{
+    if (!above_zero(config->risk_factor)) {
+        return "risk_factor";
+    }
+    if (!above_zero(config->kappa)) {
+        return "kappa";
+    }
+    if (!above_zero(config->horizon_s)) {
+        return "horizon_s";
+    }
+    if (!zero_or_more(config->order_amount_shape_factor)) {
+        return "order_amount_shape_factor";
+    }
+    return zero_or_more(config->min_spread_pct) ? NULL : "min_spread_pct";
+}
+
+mm_status mm_quote_derive(mm_quote_config *config, const char **bad_field)
+{
+    MM_ASSERT(config != NULL);
+    MM_ASSERT(bad_field != NULL);
+    const char *bad = bad_common_field(config);
+    bad = bad != NULL ? bad : bad_skew_field(config);
+    bad = bad != NULL ? bad : bad_model_field(config);
+    double gamma = config->risk_factor;
+    double spread = bad == NULL ? 2.0 / gamma * log1p(gamma / config->kappa) : 0.0;
+    if (bad == NULL && !isfinite(spread)) {
+        bad = "risk_factor";
+    }
+    *bad_field = bad;
+    if (bad != NULL) {
+        return MM_E_ARGUMENT;
+    }
+    config->as_spread_const = spread;
+    double eta = config->order_amount_shape_factor;
+    for (size_t i = 0; i < MM_ARRAY_COUNT(config->as_shape); i++) {
+        config->as_shape[i] = exp(-eta);
+        eta *= 0.5;
+    }
+    return MM_OK;
+}
+
+/* ---- from a model's offsets to quotes ----------------------------------------------------- */
+
+/* What both models end in: widths around a reservation price, and sizes. In e8, not yet rounded. */
+typedef struct model {
+    double mid;
+    double reservation;
+    double half; /* > 0 */
+    double bid_size;
+    double ask_size;
+    bool quotes_bid; /* the position leaves room for the side */
+    bool quotes_ask;
+} model;
+
+static double clamp(double value, double low, double high)
+{
+    if (value < low) {
+        return low;
+    }
+    return value > high ? high : value;
+}
+
+/* Down to the tick, but no higher than one tick under the best ask; 0 where that is no price. */
+static int64_t bid_at(int64_t price_e8, const mm_quote_input *input)
+{
+    int64_t tick_e8 = input->symbol->tick_e8;
+    int64_t highest_e8 = input->top.ask_price_e8 - tick_e8;
+    int64_t bid_e8 = price_e8 < highest_e8 ? price_e8 : highest_e8;
+    return bid_e8 > 0 ? bid_e8 / tick_e8 * tick_e8 : 0;
+}
+
+/* Up to the tick, but no lower than one tick over the best bid; 0 where that is no price. */
+static int64_t ask_at(int64_t price_e8, const mm_quote_input *input)
+{
+    int64_t tick_e8 = input->symbol->tick_e8;
+    int64_t lowest_e8 = input->top.bid_price_e8 + tick_e8;
+    int64_t ask_e8 = price_e8 > lowest_e8 ? price_e8 : lowest_e8;
+    int64_t below_e8 = ask_e8 / tick_e8 * tick_e8;
+    ask_e8 = below_e8 + (below_e8 < ask_e8 ? tick_e8 : 0);
+    return ask_e8 <= PRICE_MAX ? ask_e8 : 0;
+}
+
+/* A model's price cut to whole counts, then as bid_at; 0 for what is not finite or no price. */
+static int64_t to_bid(double price, const mm_quote_input *input)
+{
+    return price >= 1.0 && price <= (double)PRICE_MAX ? bid_at((int64_t)price, input) : 0;
+}
+
+/* The same for an ask. Any price under 1 is under every lowest ask alike. */
+static int64_t to_ask(double price, const mm_quote_input *input)
+{
+    return price <= (double)PRICE_MAX ? ask_at(price >= 1.0 ? (int64_t)price : 0, input) : 0;
+}
+
+/* Twice the maker fee of mid, rounded up: what a round trip costs at the least. */
+static int64_t fee_floor(const mm_quote_input *input)
+{
+    int128 fees_e16 =
+        ((int128)input->top.bid_price_e8 + input->top.ask_price_e8) * input->symbol->maker_fee_e8;
+    int128 up_e16 = fees_e16 > 0 ? fees_e16 + MM_ONE_E8 - 1 : 0;
+    /* Dividing 64 bits by a constant costs a tenth of what 128 do. */
+    return MM_LIKELY(up_e16 <= INT64_MAX) ? (int64_t)up_e16 / MM_ONE_E8
+                                          : (int64_t)(up_e16 / MM_ONE_E8);
+}
+
+/* The best bid and ask of a model; widened around the reservation price where the fees of both
+ * sides would not be paid. */
+static void best_prices(const mm_quote_config *config, const mm_quote_input *input, const model *m,
+                        int64_t *bid_e8, int64_t *ask_e8)
+{
+    *bid_e8 = to_bid(m->reservation - m->half, input);
+    *ask_e8 = to_ask(m->reservation + m->half, input);
+    int64_t floor_e8 = fee_floor(input);
+    if (config->allow_negative_edge ||
+        (*bid_e8 != 0 && *ask_e8 != 0 && *ask_e8 - *bid_e8 >= floor_e8)) {
+        return;
+    }
+    double half = (double)floor_e8 * 0.5;
+    half = half > m->half ? half : m->half;
+    *bid_e8 = to_bid(m->reservation - half, input);
+    *ask_e8 = to_ask(m->reservation + half, input);
+    if (*bid_e8 != 0 && *ask_e8 != 0 && *ask_e8 - *bid_e8 < floor_e8) {
+        /* A cut decimal, or a sum that a double could not hold to the last digit. */
+        *ask_e8 = ask_at(*bid_e8 + floor_e8, input);
+    }
+}
+
+static int64_t to_lot(double size, int64_t step_e8)
+{
+    return size >= 1.0 && size <= (double)PRICE_MAX ? (int64_t)size / step_e8 * step_e8 : 0;
+}
+
+/* Layers of one side outwards from its best price; returns how many there are. */
+static uint32_t layers_of(const mm_quote_config *config, const mm_quote_input *input,
+                          const model *m, int32_t side, int64_t best_e8, int64_t qty_e8,
+                          mm_level *out)
+{
+    double tick = (double)input->symbol->tick_e8;
+    double apart = m->mid * config->layer_step_bps * 1e-4;
+    double step = apart > tick ? apart : tick;
+    uint32_t count = 1;
+    out[0].price_e8 = best_e8;
+    out[0].qty_e8 = qty_e8;
+    for (int64_t layer = 1; layer < config->layers; layer++) {
+        double offset = (double)layer * step;
+        /* Half the range leaves room for the sum. */
+        if (!(offset < (double)(PRICE_MAX / 2))) {
+            break;
+        }
+        int64_t offset_e8 = (int64_t)offset;
+        int64_t price_e8 = side == MM_BID ? bid_at(best_e8 - offset_e8, input)
+                                          : ask_at(best_e8 + offset_e8, input);
+        if (price_e8 == 0) {
+            break;
+        }
+        out[count].price_e8 = price_e8;
+        out[count].qty_e8 = qty_e8;
+        count++;
+    }
+    return count;
+}
+
+static uint64_t side_verdict(bool quotes, int64_t price_e8, int64_t qty_e8)
+{
+    if (!quotes) {
+        return MM_BIT(MM_REASON_POSITION_LIMIT);
+    }
+    return price_e8 == 0 || qty_e8 == 0 ? MM_BIT(MM_REASON_STRATEGY_PASS) : 0;
+}
+
+static void quote_model(const mm_quote_config *config, const mm_quote_input *input, const model *m,
+                        mm_quotes *quotes)
+{
+    int64_t bid_e8 = 0;
+    int64_t ask_e8 = 0;
+    int64_t step_e8 = input->symbol->step_e8;
+    int64_t bid_qty_e8 = to_lot(m->bid_size, step_e8);
+    int64_t ask_qty_e8 = to_lot(m->ask_size, step_e8);
+    best_prices(config, input, m, &bid_e8, &ask_e8);
+    quotes->bid_verdict = side_verdict(m->quotes_bid, bid_e8, bid_qty_e8);
+    quotes->ask_verdict = side_verdict(m->quotes_ask, ask_e8, ask_qty_e8);
+    if (quotes->bid_verdict == 0) {
+        quotes->bid_count = layers_of(config, input, m, MM_BID, bid_e8, bid_qty_e8, quotes->bids);
+    }
+    if (quotes->ask_verdict == 0) {
+        quotes->ask_count = layers_of(config, input, m, MM_ASK, ask_e8, ask_qty_e8, quotes->asks);
+    }
+}
+
+/* Why nothing can be quoted around this top, 0 when it can. */
+static uint64_t top_verdict(const mm_top *top)
+{
+    if (top->bid_qty_e8 == 0 || top->ask_qty_e8 == 0) {
+        return MM_BIT(MM_REASON_ONE_SIDED);
+    }
+    bool normal = top->bid_price_e8 > 0 && top->bid_price_e8 < top->ask_price_e8 &&
+                  top->ask_price_e8 <= PRICE_MAX;
+    return normal ? 0 : MM_BIT(MM_REASON_CROSSED_BOOK);
+}
+
+static void pass(mm_quotes *quotes, uint64_t verdict)
+{
+    memset(quotes, 0, sizeof *quotes);
+    quotes->bid_verdict = verdict;
+    quotes->ask_verdict = verdict;
+}
+
+/* Quotes start empty; false, with the reason, when the top cannot be quoted around. */
+static bool begin(const mm_quote_input *input, mm_quotes *quotes)
+{
+    pass(quotes, top_verdict(&input->top));
+    return quotes->bid_verdict == 0;
+}
+
+static double mid_of(const mm_top *top)
+{
+    return (double)(top->bid_price_e8 + top->ask_price_e8) * 0.5;
+}
+
+static void note_position(const mm_quote_config *config, const mm_quote_input *input, model *m)
+{
+    m->quotes_bid = input->position_e8 < config->max_position_e8;
+    m->quotes_ask = input->position_e8 > -config->max_position_e8;
+}
+
+/* ---- inventory_skew ----------------------------------------------------------------------- */
+
+void mm_quote_inventory_skew(const mm_quote_config *config, const mm_quote_input *input,
+                             mm_quotes *quotes)
+{
+    MM_ASSERT(config->layers >= 1 && config->layers <= MM_LAYERS_MAX);
+    MM_ASSERT(input->symbol->tick_e8 > 0 && input->symbol->step_e8 > 0);
+    if (!begin(input, quotes)) {
+        return;
+    }
+    const mm_signal *signal = &input->signal;
+    model m;
+    m.mid = mid_of(&input->top);
+    double spread = (double)(input->top.ask_price_e8 - input->top.bid_price_e8);
+    double min_half = m.mid * config->min_spread_bps * 0.5e-4;
+    double max_half = m.mid * config->max_spread_bps * 0.5e-4;
+    m.half =
+        clamp(spread * 0.5 + m.mid * signal->volatility * config->vol_mult, min_half, max_half);
+    double inventory =
+        clamp((double)input->position_e8 / (double)config->max_position_e8, -1.0, 1.0);
+    m.reservation =
+        m.mid +
+        (signal->alpha * config->alpha_weight + signal->imbalance * config->imbalance_weight) *
+            m.half -
+        inventory * config->skew * m.half;
+    double size = (double)config->order_qty_e8;
+    m.bid_size = size * (1.0 - (inventory > 0.0 ? inventory : 0.0));
+    m.ask_size = size * (1.0 + (inventory < 0.0 ? inventory : 0.0));
+    note_position(config, input, &m);
+    quote_model(config, input, &m, quotes);
+}
+
+/* ---- avellaneda_stoikov ------------------------------------------------------------------- */
+
+/* exp(-eta * |q|) with |q| counted in 1/256: the product of exp(-eta / 2^i) over the bits of the
+ * count. */
+static double decay(const mm_quote_config *config, double q)
+{
+    double size = q < 0.0 ? -q : q;
+    uint32_t steps = (uint32_t)(size * SHAPE_STEPS + 0.5);
+    MM_ASSERT(steps <= SHAPE_STEPS);
+    double product = 1.0;
+    for (uint32_t i = 0; i < MM_ARRAY_COUNT(config->as_shape); i++) {
+        if ((steps & (SHAPE_STEPS >> i)) != 0) {
+            product *= config->as_shape[i];
+        }
+    }
+    return product;
+}
+
+void mm_quote_avellaneda_stoikov(const mm_quote_config *config, const mm_quote_input *input,
+                                 mm_quotes *quotes)
+{
+    MM_ASSERT(config->layers >= 1 && config->layers <= MM_LAYERS_MAX);
+    MM_ASSERT(input->symbol->tick_e8 > 0 && input->symbol->step_e8 > 0);
+    if (!begin(input, quotes)) {
+        return;
+    }
+    if ((input->signal.ready & MM_SIGNAL_VOLATILITY) == 0) {
+        pass(quotes, MM_BIT(MM_REASON_WARMUP));
+        return;
+    }
+    model m;
+    m.mid = mid_of(&input->top);
+    double q = clamp((double)input->position_e8 / (double)config->max_position_e8, -1.0, 1.0);
+    double deviation = m.mid * input->signal.volatility * sqrt(config->horizon_s);
+    double risk = config->risk_factor * deviation;
+    double spread = risk + config->as_spread_const * MM_ONE_E8;
+    double min_half = m.mid * config->min_spread_pct * 0.5e-2;
+    double reservation = m.mid - q * risk;
+    /* The narrowest width is kept around mid, the model's around the reservation price: the farther
+     * of the two, on each side. */
+    double ask = reservation + spread * 0.5;
+    double bid = reservation - spread * 0.5;
+    ask = ask > m.mid + min_half ? ask : m.mid + min_half;
+    bid = bid < m.mid - min_half ? bid : m.mid - min_half;
+    m.reservation = (ask + bid) * 0.5;
+    m.half = (ask - bid) * 0.5;
+    double size = (double)config->order_qty_e8;
+    double shrunk = size * decay(config, q);
+    m.bid_size = q > 0.0 ? shrunk : size;
+    m.ask_size = q < 0.0 ? shrunk : size;
+    note_position(config, input, &m);
+    quote_model(config, input, &m, quotes);
+}
+
+/* ---- fitting ------------------------------------------------------------------------------ */
+
+/* The best price a side may have, on the tick; 0 = there is none. */
+static int64_t guard_price(const mm_quote_input *input, int64_t cross_guard_ticks, int32_t side)
+{
+    int64_t tick_e8 = input->symbol->tick_e8;
+    int128 away_e8 = (int128)cross_guard_ticks * tick_e8;
+    int128 price_e8 = side == MM_BID ? input->top.ask_price_e8 - away_e8
+                                     : input->top.bid_price_e8 + away_e8 + tick_e8 - 1;
+    price_e8 -= price_e8 % tick_e8;
+    return price_e8 >= tick_e8 && price_e8 <= PRICE_MAX ? (int64_t)price_e8 : 0;
+}
+
+/* One wish on tick and lot and behind the guard; the reason when it cannot be. */
+static uint64_t fit_level(const mm_symbol *symbol, int32_t side, int64_t guard_e8, mm_level *level)
+{
+    int64_t tick_e8 = symbol->tick_e8;
+    if (level->price_e8 <= 0 || level->price_e8 > PRICE_MAX) {
+        return MM_BIT(MM_REASON_PRICE_FILTER);
+    }
+    if (level->qty_e8 <= 0 || level->qty_e8 > PRICE_MAX) {
+        return MM_BIT(MM_REASON_LOT_SIZE);
+    }
+    int64_t up_e8 = side == MM_ASK ? tick_e8 - 1 : 0;
+    level->price_e8 = (level->price_e8 + up_e8) / tick_e8 * tick_e8;
+    level->qty_e8 = level->qty_e8 / symbol->step_e8 * symbol->step_e8;
+    if (level->price_e8 == 0 || level->price_e8 > PRICE_MAX) {
+        return MM_BIT(MM_REASON_PRICE_FILTER);
+    }
+    if (guard_e8 == 0) {
+        return MM_BIT(MM_REASON_CROSS_GUARD);
+    }
+    bool over_guard = side == MM_BID ? level->price_e8 > guard_e8 : level->price_e8 < guard_e8;
+    level->price_e8 = over_guard ? guard_e8 : level->price_e8;
+    return level->qty_e8 == 0 ? MM_BIT(MM_REASON_LOT_SIZE) : 0;
+}
+
+/* Puts a fitted wish in its place, best first; a second one at the same price is dropped. */
+static void insert_level(mm_level *levels, uint32_t *count, int32_t side, mm_level level)
+{
+    uint32_t at = *count;
+    MM_ASSERT(at < MM_LAYERS_MAX);
+    while (at > 0 && (side == MM_BID ? levels[at - 1].price_e8 < level.price_e8
+                                     : levels[at - 1].price_e8 > level.price_e8)) {
+        at--;
+    }
+    if (at > 0 && levels[at - 1].price_e8 == level.price_e8) {
+        return;
+    }
+    memmove(&levels[at + 1], &levels[at], (*count - at) * sizeof *levels);
+    levels[at] = level;
+    (*count)++;
+}
+
+static void fit_side(const mm_quote_input *input, int64_t cross_guard_ticks, int32_t side,
+                     mm_level *levels, uint32_t *count, uint64_t *verdict)
+{
+    mm_level wishes[MM_LAYERS_MAX];
+    uint32_t wish_count = *count < MM_LAYERS_MAX ? *count : MM_LAYERS_MAX;
+    int64_t guard_e8 = guard_price(input, cross_guard_ticks, side);
+    uint64_t dropped = 0;
+    memcpy(wishes, levels, wish_count * sizeof *levels);
+    *count = 0;
+    for (uint32_t i = 0; i < wish_count; i++) {
+        uint64_t reasons = fit_level(input->symbol, side, guard_e8, &wishes[i]);
+        dropped |= reasons;
+        if (reasons == 0) {
+            insert_level(levels, count, side, wishes[i]);
+        }
+    }
+    memset(&levels[*count], 0, (MM_LAYERS_MAX - *count) * sizeof *levels);
+    *verdict = *count > 0 ? 0 : *verdict | dropped;
+    if (*count == 0 && *verdict == 0) {
+        *verdict = MM_BIT(MM_REASON_STRATEGY_PASS);
+    }
+}
+
+void mm_quote_fit(const mm_quote_input *input, int64_t cross_guard_ticks, mm_quotes *quotes)
+{
+    MM_ASSERT(input->symbol->tick_e8 > 0 && input->symbol->step_e8 > 0);
+    MM_ASSERT(cross_guard_ticks >= 1);
+    uint64_t verdict = top_verdict(&input->top);
+    if (verdict != 0) {
+        pass(quotes, verdict);
+        return;
+    }
+    fit_side(input, cross_guard_ticks, MM_BID, quotes->bids, &quotes->bid_count,
+             &quotes->bid_verdict);
+    fit_side(input, cross_guard_ticks, MM_ASK, quotes->asks, &quotes->ask_count,
+             &quotes->ask_verdict);
+    bool both = quotes->bid_count > 0 && quotes->ask_count > 0;
+    if (both && quotes->bids[0].price_e8 >= quotes->asks[0].price_e8) {
+        pass(quotes, MM_BIT(MM_REASON_SELF_TRADE));
+    }
+}

@@ -1,0 +1,556 @@
+/* The built-in strategies and the fitting of quotes. */
+#include "mm_test.h"
+
+#include "mm_internal.h"
+
+#define BIT(reason) MM_BIT(MM_REASON_##reason)
+#define E8 INT64_C(100000000)
+#define PRICE_LIMIT ((int64_t)1 << 62)
+
+static mm_symbol symbol_of(int64_t tick_e8, int64_t step_e8)
+{
+    mm_symbol s;
+    memset(&s, 0, sizeof s);
+    strcpy(s.name, "BTCUSDT");
+    strcpy(s.base, "BTC");
+    strcpy(s.quote, "USDT");
+    s.tick_e8 = tick_e8;
+    s.step_e8 = step_e8;
+    s.maker_fee_e8 = 100000;
+    return s;
+}
+
+static mm_quote_config config_of(void)
+{
+    mm_quote_config c;
+    const char *bad = NULL;
+    memset(&c, 0, sizeof c);
+    c.order_qty_e8 = E8 / 1000;
+    c.max_position_e8 = E8 / 100;
+    c.layers = 1;
+    c.layer_step_bps = 3.0;
+    c.min_spread_bps = 20.0;
+    c.max_spread_bps = 100.0;
+    c.vol_mult = 1.0;
+    c.skew = 0.5;
+    c.alpha_weight = 0.1;
+    c.imbalance_weight = 0.1;
+    c.risk_factor = 1.0;
+    c.kappa = 1.5;
+    c.horizon_s = 60.0;
+    c.order_amount_shape_factor = 1.0;
+    MM_CHECK_INT(mm_quote_derive(&c, &bad), ==, MM_OK);
+    MM_CHECK(bad == NULL);
+    return c;
+}
+
+static mm_quote_input input_of(const mm_symbol *symbol, int64_t bid_e8, int64_t ask_e8)
+{
+    mm_quote_input in;
+    memset(&in, 0, sizeof in);
+    in.symbol = symbol;
+    in.top.bid_price_e8 = bid_e8;
+    in.top.bid_qty_e8 = E8;
+    in.top.ask_price_e8 = ask_e8;
+    in.top.ask_qty_e8 = E8;
+    in.signal.ready = MM_SIGNAL_BOOK | MM_SIGNAL_VOLATILITY | MM_SIGNAL_FLOW;
+    return in;
+}
+
+/* ---- parameters ---- */
+
+static void every_parameter_out_of_range_is_named(void)
+{
+    static const struct {
+        size_t at;
+        const char *name;
+    } reals[] = {
+        {offsetof(mm_quote_config, layer_step_bps), "layer_step_bps"},
+        {offsetof(mm_quote_config, min_spread_bps), "min_spread_bps"},
+        {offsetof(mm_quote_config, max_spread_bps), "max_spread_bps"},
+        {offsetof(mm_quote_config, vol_mult), "vol_mult"},
+        {offsetof(mm_quote_config, skew), "skew"},
+        {offsetof(mm_quote_config, alpha_weight), "alpha_weight"},
+        {offsetof(mm_quote_config, imbalance_weight), "imbalance_weight"},
+        {offsetof(mm_quote_config, risk_factor), "risk_factor"},
+        {offsetof(mm_quote_config, kappa), "kappa"},
+        {offsetof(mm_quote_config, horizon_s), "horizon_s"},
+        {offsetof(mm_quote_config, order_amount_shape_factor), "order_amount_shape_factor"},
+        {offsetof(mm_quote_config, min_spread_pct), "min_spread_pct"},
+    };
+    const double never[] = {(double)NAN, (double)INFINITY, -(double)INFINITY};
+    for (size_t i = 0; i < MM_ARRAY_COUNT(reals); i++) {
+        for (size_t j = 0; j < MM_ARRAY_COUNT(never); j++) {
+            mm_quote_config c = config_of();
+            const char *bad = NULL;
+            memcpy((char *)&c + reals[i].at, &never[j], sizeof never[j]);
+            MM_CHECK_INT(mm_quote_derive(&c, &bad), ==, MM_E_ARGUMENT);
+            MM_REQUIRE(bad != NULL);
+            MM_CHECK_TEXT(bad, reals[i].name);
+        }
+    }
+    static const struct {
+        size_t at;
+        const char *name;
+        int64_t value;
+    } wholes[] = {
+        {offsetof(mm_quote_config, order_qty_e8), "order_qty_e8", 0},
+        {offsetof(mm_quote_config, max_position_e8), "max_position_e8", 0},
+        {offsetof(mm_quote_config, layers), "layers", 0},
+        {offsetof(mm_quote_config, layers), "layers", MM_LAYERS_MAX + 1},
+        {offsetof(mm_quote_config, allow_negative_edge), "allow_negative_edge", 2},
+    };
+    for (size_t i = 0; i < MM_ARRAY_COUNT(wholes); i++) {
+        mm_quote_config c = config_of();
+        const char *bad = NULL;
+        memcpy((char *)&c + wholes[i].at, &wholes[i].value, sizeof wholes[i].value);
+        MM_CHECK_INT(mm_quote_derive(&c, &bad), ==, MM_E_ARGUMENT);
+        MM_REQUIRE(bad != NULL);
+        MM_CHECK_TEXT(bad, wholes[i].name);
+    }
+}
+
+static void derived_numbers_are_those_of_the_formulas(void)
+{
+    mm_quote_config c = config_of();
+    MM_CHECK_NEAR(c.as_spread_const, 2.0 * log(1.0 + 1.0 / 1.5), 1e-15);
+    for (int i = 0; i < 9; i++) {
+        MM_CHECK_NEAR(c.as_shape[i], exp(-1.0 / (double)(1 << i)), 1e-15);
+    }
+}
+
+/* ---- inventory_skew against the formula ---- */
+
+typedef struct {
+    int64_t bid_e8;
+    int64_t ask_e8;
+    int64_t bid_qty_e8;
+    int64_t ask_qty_e8;
+} reference;
+
+static double bounded(double value, double low, double high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static reference formula(const mm_quote_config *c, const mm_quote_input *in)
+{
+    reference r;
+    int64_t bb = in->top.bid_price_e8;
+    int64_t ba = in->top.ask_price_e8;
+    int64_t tick = in->symbol->tick_e8;
+    int64_t lot = in->symbol->step_e8;
+    double mid = (double)(bb + ba) * 0.5;
+    double half = bounded((double)(ba - bb) * 0.5 + mid * in->signal.volatility * c->vol_mult,
+                          mid * c->min_spread_bps * 0.5e-4, mid * c->max_spread_bps * 0.5e-4);
+    double inv = bounded((double)in->position_e8 / (double)c->max_position_e8, -1.0, 1.0);
+    double fair =
+        mid +
+        (in->signal.alpha * c->alpha_weight + in->signal.imbalance * c->imbalance_weight) * half -
+        inv * c->skew * half;
+    int64_t raw_bid = (int64_t)(fair - half);
+    int64_t raw_ask = (int64_t)(fair + half);
+    r.bid_e8 = raw_bid / tick * tick;
+    r.bid_e8 = r.bid_e8 < ba - tick ? r.bid_e8 : ba - tick;
+    r.ask_e8 = (raw_ask + tick - 1) / tick * tick;
+    r.ask_e8 = r.ask_e8 > bb + tick ? r.ask_e8 : bb + tick;
+    r.bid_qty_e8 = (int64_t)((double)c->order_qty_e8 * (1.0 - fmax(inv, 0.0))) / lot * lot;
+    r.ask_qty_e8 = (int64_t)((double)c->order_qty_e8 * (1.0 + fmin(inv, 0.0))) / lot * lot;
+    return r;
+}
+
+static void random_case(mm_quote_config *c, mm_quote_input *in, mm_symbol *symbol)
+{
+    static const int64_t ticks[] = {1, 10, 1000, 1000000, 100000000};
+    static const int64_t steps[] = {1, 1000, 100000, 100000000};
+    int64_t tick_e8 = ticks[mm_test_below(5)];
+    int64_t step_e8 = steps[mm_test_below(4)];
+    *symbol = symbol_of(tick_e8, step_e8);
+    int64_t bid = mm_test_between(1, E8 * (mm_test_below(2) ? 100000 : 10));
+    bid = (bid / symbol->tick_e8 + 1) * symbol->tick_e8;
+    *in = input_of(symbol, bid,
+                   bid + symbol->tick_e8 * mm_test_between(1, mm_test_below(4) ? 3 : 5000));
+    c->order_qty_e8 = mm_test_between(1, 10 * E8);
+    c->max_position_e8 = mm_test_between(1, 100 * E8);
+    c->min_spread_bps = mm_test_unit() * 50.0 + 0.01;
+    c->max_spread_bps = c->min_spread_bps + mm_test_unit() * 500.0;
+    c->vol_mult = mm_test_unit() * 10.0;
+    c->skew = mm_test_unit() * 10.0;
+    c->alpha_weight = mm_test_unit() * 20.0 - 10.0;
+    c->imbalance_weight = mm_test_unit() * 20.0 - 10.0;
+    in->signal.alpha = mm_test_unit() * 2.0 - 1.0;
+    in->signal.imbalance = mm_test_unit() * 2.0 - 1.0;
+    in->signal.volatility = mm_test_unit() * (mm_test_below(2) ? 0.1 : 0.0001);
+    in->position_e8 = mm_test_between(-2 * c->max_position_e8, 2 * c->max_position_e8);
+}
+
+static void check_side(uint32_t count, const mm_level *levels, uint64_t verdict, bool room,
+                       int64_t price_e8, int64_t qty_e8)
+{
+    if (room && price_e8 > 0 && qty_e8 > 0) {
+        MM_CHECK_UINT(count, ==, 1);
+        MM_CHECK_INT(levels[0].price_e8, ==, price_e8);
+        MM_CHECK_INT(levels[0].qty_e8, ==, qty_e8);
+        MM_CHECK_UINT(verdict, ==, 0);
+    } else {
+        MM_CHECK_UINT(count, ==, 0);
+        MM_CHECK_UINT(verdict, ==, room ? BIT(STRATEGY_PASS) : BIT(POSITION_LIMIT));
+    }
+}
+
+static void one_layer_without_fee_floor_is_the_formula_to_the_tick(void)
+{
+    mm_quote_config c = config_of();
+    c.allow_negative_edge = 1;
+    for (int n = 0; n < 200000; n++) {
+        mm_symbol symbol;
+        mm_quote_input in;
+        mm_quotes q;
+        random_case(&c, &in, &symbol);
+        reference r = formula(&c, &in);
+        mm_quote_inventory_skew(&c, &in, &q);
+        check_side(q.bid_count, q.bids, q.bid_verdict, in.position_e8 < c.max_position_e8, r.bid_e8,
+                   r.bid_qty_e8);
+        check_side(q.ask_count, q.asks, q.ask_verdict, in.position_e8 > -c.max_position_e8,
+                   r.ask_e8, r.ask_qty_e8);
+    }
+}
+
+static bool on(int64_t value, int64_t unit)
+{
+    return value > 0 && value % unit == 0;
+}
+
+static void check_shape(const mm_quote_input *in, const mm_quotes *q)
+{
+    for (uint32_t i = 0; i < q->bid_count; i++) {
+        MM_CHECK(on(q->bids[i].price_e8, in->symbol->tick_e8) &&
+                 on(q->bids[i].qty_e8, in->symbol->step_e8));
+        MM_CHECK(i == 0 ? q->bids[i].price_e8 < in->top.ask_price_e8
+                        : q->bids[i].price_e8 < q->bids[i - 1].price_e8);
+    }
+    for (uint32_t i = 0; i < q->ask_count; i++) {
+        MM_CHECK(on(q->asks[i].price_e8, in->symbol->tick_e8) &&
+                 on(q->asks[i].qty_e8, in->symbol->step_e8));
+        MM_CHECK(i == 0 ? q->asks[i].price_e8 > in->top.bid_price_e8
+                        : q->asks[i].price_e8 > q->asks[i - 1].price_e8);
+    }
+    MM_CHECK_INT(q->bid_count > 0, ==, q->bid_verdict == 0);
+    MM_CHECK_INT(q->ask_count > 0, ==, q->ask_verdict == 0);
+    if (q->bid_count > 0 && q->ask_count > 0) {
+        MM_CHECK_INT(q->bids[0].price_e8, <, q->asks[0].price_e8);
+    }
+}
+
+static void quotes_pay_the_fees_of_both_sides_and_no_more_is_added(void)
+{
+    mm_quote_config c = config_of();
+    int widened = 0;
+    for (int n = 0; n < 50000; n++) {
+        mm_symbol symbol;
+        mm_quote_input in;
+        mm_quotes bare, q;
+        random_case(&c, &in, &symbol);
+        symbol.maker_fee_e8 = mm_test_between(-10000, 200000);
+        c.layers = mm_test_between(1, MM_LAYERS_MAX);
+        c.allow_negative_edge = 1;
+        mm_quote_inventory_skew(&c, &in, &bare);
+        c.allow_negative_edge = 0;
+        mm_quote_inventory_skew(&c, &in, &q);
+        check_shape(&in, &q);
+        if (q.bid_count == 0 || q.ask_count == 0) {
+            continue;
+        }
+        int64_t sum = in.top.bid_price_e8 + in.top.ask_price_e8;
+        int64_t need = 0;
+        MM_CHECK_INT(mm_fixed_mul(sum, symbol.maker_fee_e8, MM_ROUND_CEIL, &need), ==, MM_OK);
+        MM_CHECK_INT(q.asks[0].price_e8 - q.bids[0].price_e8, >=, need);
+        MM_REQUIRE(bare.bid_count > 0 && bare.ask_count > 0);
+        if (bare.asks[0].price_e8 - bare.bids[0].price_e8 >= need) {
+            MM_CHECK_BYTES(&bare, &q, sizeof q);
+        } else {
+            widened++;
+            MM_CHECK_INT(q.bids[0].price_e8, <=, bare.bids[0].price_e8);
+            MM_CHECK_INT(q.asks[0].price_e8, >=, bare.asks[0].price_e8);
+            /* At most the rounding of both sides, or what the guards move, is more than needed. */
+            int64_t slack = 2 * symbol.tick_e8;
+            bool guarded = q.bids[0].price_e8 == in.top.ask_price_e8 - symbol.tick_e8 ||
+                           q.asks[0].price_e8 == in.top.bid_price_e8 + symbol.tick_e8;
+            MM_CHECK(guarded || q.asks[0].price_e8 - q.bids[0].price_e8 <= need + slack);
+        }
+    }
+    MM_CHECK_INT(widened, >, 1000);
+}
+
+static void layers_lie_a_step_apart_and_at_least_a_tick(void)
+{
+    mm_symbol symbol = symbol_of(1000000, 1000);
+    mm_quote_config c = config_of();
+    mm_quotes q;
+    c.layers = 4;
+    c.layer_step_bps = 10.0; /* 50 of 50,000 */
+    mm_quote_input in = input_of(&symbol, 49999 * E8, 50001 * E8);
+    mm_quote_inventory_skew(&c, &in, &q);
+    MM_REQUIRE(q.bid_count == 4 && q.ask_count == 4);
+    for (uint32_t i = 1; i < 4; i++) {
+        MM_CHECK_INT(q.bids[i].price_e8, ==, q.bids[0].price_e8 - i * 50 * E8);
+        MM_CHECK_INT(q.asks[i].price_e8, ==, q.asks[0].price_e8 + i * 50 * E8);
+        MM_CHECK_INT(q.bids[i].qty_e8, ==, q.bids[0].qty_e8);
+    }
+    c.layer_step_bps = 0.0000001;
+    mm_quote_inventory_skew(&c, &in, &q);
+    MM_REQUIRE(q.bid_count == 4 && q.ask_count == 4);
+    for (uint32_t i = 1; i < 4; i++) {
+        MM_CHECK_INT(q.bids[i].price_e8, ==, q.bids[i - 1].price_e8 - symbol.tick_e8);
+        MM_CHECK_INT(q.asks[i].price_e8, ==, q.asks[i - 1].price_e8 + symbol.tick_e8);
+    }
+    c.layer_step_bps = 4000.0; /* the third bid and those behind it would be free or worse */
+    mm_quote_inventory_skew(&c, &in, &q);
+    MM_CHECK_UINT(q.bid_count, ==, 3);
+    MM_CHECK_UINT(q.ask_count, ==, 4);
+}
+
+static void a_top_that_is_none_is_not_quoted(void)
+{
+    mm_symbol symbol = symbol_of(1000000, 1000);
+    mm_quote_config c = config_of();
+    mm_quotes q;
+    mm_quote_input in = input_of(&symbol, 100 * E8, 100 * E8);
+    mm_quote_inventory_skew(&c, &in, &q);
+    MM_CHECK_UINT(q.bid_count + q.ask_count, ==, 0);
+    MM_CHECK_UINT(q.bid_verdict, ==, BIT(CROSSED_BOOK));
+    in = input_of(&symbol, 100 * E8, 101 * E8);
+    in.top.ask_qty_e8 = 0;
+    mm_quote_avellaneda_stoikov(&c, &in, &q);
+    MM_CHECK_UINT(q.bid_count + q.ask_count, ==, 0);
+    MM_CHECK_UINT(q.ask_verdict, ==, BIT(ONE_SIDED));
+}
+
+static void signals_beyond_measure_cost_a_side_at_most(void)
+{
+    mm_symbol symbol = symbol_of(1000000, 1000);
+    mm_quote_config c = config_of();
+    mm_quote_input in = input_of(&symbol, 100 * E8, 101 * E8);
+    mm_quotes q;
+    const double wild[] = {(double)NAN, (double)INFINITY, -(double)INFINITY, 1e300, -1e300, 1e12,
+                           -1e12};
+    for (size_t i = 0; i < MM_ARRAY_COUNT(wild); i++) {
+        in.signal.alpha = wild[i];
+        mm_quote_inventory_skew(&c, &in, &q);
+        check_shape(&in, &q);
+        in.signal.alpha = 0.0;
+        in.signal.volatility = wild[i];
+        mm_quote_avellaneda_stoikov(&c, &in, &q);
+        check_shape(&in, &q);
+        in.signal.volatility = 0.0;
+    }
+    in = input_of(&symbol, PRICE_LIMIT - 2, PRICE_LIMIT);
+    mm_quote_inventory_skew(&c, &in, &q);
+    check_shape(&in, &q);
+}
+
+/* ---- avellaneda_stoikov ---- */
+
+static void the_model_follows_its_formulas(void)
+{
+    mm_symbol symbol = symbol_of(1, 1);
+    mm_quote_config c = config_of();
+    c.allow_negative_edge = 1;
+    for (int n = 0; n < 20000; n++) {
+        mm_quotes q;
+        const char *bad = NULL;
+        int64_t bid = mm_test_between(1000 * E8, 100000 * E8);
+        mm_quote_input in = input_of(&symbol, bid, bid + mm_test_between(1, E8));
+        c.risk_factor = 0.01 + mm_test_unit();
+        c.kappa = 0.01 + mm_test_unit() * 10.0;
+        c.horizon_s = 1.0 + mm_test_unit() * 100.0;
+        c.order_amount_shape_factor = mm_test_unit() * 3.0;
+        c.min_spread_pct = mm_test_below(2) ? 0.0 : mm_test_unit() * 0.2;
+        MM_REQUIRE(mm_quote_derive(&c, &bad) == MM_OK);
+        in.signal.volatility = mm_test_unit() * 1e-4;
+        in.position_e8 = mm_test_between(-c.max_position_e8 + 1, c.max_position_e8 - 1);
+        mm_quote_avellaneda_stoikov(&c, &in, &q);
+        check_shape(&in, &q);
+        double mid = 0.5 * (double)(in.top.bid_price_e8 + in.top.ask_price_e8);
+        double inv = (double)in.position_e8 / (double)c.max_position_e8;
+        double vol = mid * in.signal.volatility * sqrt(c.horizon_s);
+        double r = mid - inv * c.risk_factor * vol;
+        double spread =
+            c.risk_factor * vol + 1e8 * 2.0 / c.risk_factor * log(1.0 + c.risk_factor / c.kappa);
+        double ask = fmax(r + spread / 2.0, mid * (1.0 + c.min_spread_pct / 200.0));
+        double low = fmin(r - spread / 2.0, mid * (1.0 - c.min_spread_pct / 200.0));
+        MM_REQUIRE(q.bid_count == 1 && q.ask_count == 1);
+        ask = fmax(ask, (double)in.top.bid_price_e8 + 1.0);
+        low = fmin(low, (double)in.top.ask_price_e8 - 1.0);
+        MM_CHECK_NEAR(q.asks[0].price_e8, ask, 3.0);
+        MM_CHECK_NEAR(q.bids[0].price_e8, low, 3.0);
+        double size = (double)c.order_qty_e8;
+        double less = size * exp(-c.order_amount_shape_factor * fabs(inv));
+        double slack = size * c.order_amount_shape_factor / 500.0 + 2.0;
+        MM_CHECK_NEAR(q.bids[0].qty_e8, inv > 0.0 ? less : size, inv > 0.0 ? slack : 0.0);
+        MM_CHECK_NEAR(q.asks[0].qty_e8, inv < 0.0 ? less : size, inv < 0.0 ? slack : 0.0);
+    }
+}
+
+static void the_model_waits_for_its_volatility_and_stops_at_the_position(void)
+{
+    mm_symbol symbol = symbol_of(1000000, 1000);
+    mm_quote_config c = config_of();
+    mm_quotes q;
+    mm_quote_input in = input_of(&symbol, 50000 * E8, 50001 * E8);
+    in.signal.ready = MM_SIGNAL_BOOK;
+    mm_quote_avellaneda_stoikov(&c, &in, &q);
+    MM_CHECK_UINT(q.bid_verdict, ==, BIT(WARMUP));
+    MM_CHECK_UINT(q.ask_verdict, ==, BIT(WARMUP));
+    in.signal.ready |= MM_SIGNAL_VOLATILITY;
+    in.position_e8 = c.max_position_e8;
+    mm_quote_avellaneda_stoikov(&c, &in, &q);
+    MM_CHECK_UINT(q.bid_verdict, ==, BIT(POSITION_LIMIT));
+    MM_CHECK_UINT(q.bid_count, ==, 0);
+    MM_CHECK_UINT(q.ask_count, ==, 1);
+}
+
+/* ---- fitting ---- */
+
+static mm_quotes wish(uint32_t side, const mm_level *levels, uint32_t count)
+{
+    mm_quotes q;
+    memset(&q, 0, sizeof q);
+    if (side == MM_BID) {
+        q.bid_count = count;
+        memcpy(q.bids, levels, count * sizeof *levels);
+    } else {
+        q.ask_count = count;
+        memcpy(q.asks, levels, count * sizeof *levels);
+    }
+    return q;
+}
+
+static void wishes_are_put_on_tick_and_lot_behind_the_guard_and_in_order(void)
+{
+    mm_symbol symbol = symbol_of(100, 10);
+    mm_quote_input in = input_of(&symbol, 10000, 10300);
+    const mm_level levels[] = {{9950, 25}, {10399, 19}, {10100, 10}, {10250, 99}, {9950, 30}};
+    mm_quotes q = wish(MM_BID, levels, 5);
+    mm_quote_fit(&in, 1, &q);
+    MM_REQUIRE(q.bid_count == 3);
+    MM_CHECK_INT(q.bids[0].price_e8, ==, 10200);
+    MM_CHECK_INT(q.bids[0].qty_e8, ==, 10);
+    MM_CHECK_INT(q.bids[1].price_e8, ==, 10100);
+    MM_CHECK_INT(q.bids[2].price_e8, ==, 9900);
+    MM_CHECK_INT(q.bids[2].qty_e8, ==, 20);
+    MM_CHECK_UINT(q.bid_verdict, ==, 0);
+    MM_CHECK_UINT(q.ask_verdict, ==, BIT(STRATEGY_PASS));
+    q = wish(MM_ASK, levels, 5);
+    mm_quote_fit(&in, 2, &q);
+    MM_REQUIRE(q.ask_count == 3);
+    MM_CHECK_INT(q.asks[0].price_e8, ==, 10200);
+    MM_CHECK_INT(q.asks[0].qty_e8, ==, 20);
+    MM_CHECK_INT(q.asks[1].price_e8, ==, 10300);
+    MM_CHECK_INT(q.asks[2].price_e8, ==, 10400);
+}
+
+static void what_cannot_be_placed_is_dropped_with_its_reason(void)
+{
+    mm_symbol symbol = symbol_of(100, 10);
+    mm_quote_input in = input_of(&symbol, 10000, 10300);
+    static const struct {
+        mm_level level;
+        uint64_t reason;
+    } cases[] = {
+        {{0, 10}, BIT(PRICE_FILTER)},         {{-5, 10}, BIT(PRICE_FILTER)},
+        {{99, 10}, BIT(PRICE_FILTER)},        {{INT64_MIN, 10}, BIT(PRICE_FILTER)},
+        {{INT64_MAX, 10}, BIT(PRICE_FILTER)}, {{10000, 0}, BIT(LOT_SIZE)},
+        {{10000, 9}, BIT(LOT_SIZE)},          {{10000, -10}, BIT(LOT_SIZE)},
+        {{10000, INT64_MAX}, BIT(LOT_SIZE)},  {{10000, INT64_MIN}, BIT(LOT_SIZE)},
+    };
+    for (size_t i = 0; i < MM_ARRAY_COUNT(cases); i++) {
+        mm_quotes q = wish(MM_BID, &cases[i].level, 1);
+        mm_quote_fit(&in, 1, &q);
+        MM_CHECK_UINT(q.bid_count, ==, 0);
+        MM_CHECK_UINT(q.bid_verdict, ==, cases[i].reason);
+    }
+    const mm_level fine = {10000, 10};
+    mm_quotes q = wish(MM_BID, &fine, 1);
+    mm_quote_fit(&in, 103, &q);
+    MM_CHECK_UINT(q.bid_verdict, ==, BIT(CROSS_GUARD));
+    q = wish(MM_ASK, &fine, 1);
+    mm_quote_fit(&in, INT64_MAX, &q);
+    MM_CHECK_UINT(q.ask_verdict, ==, BIT(CROSS_GUARD));
+    q = wish(MM_BID, &fine, 1);
+    in.top.ask_qty_e8 = 0;
+    mm_quote_fit(&in, 1, &q);
+    MM_CHECK_UINT(q.bid_count, ==, 0);
+    MM_CHECK_UINT(q.bid_verdict, ==, BIT(ONE_SIDED));
+}
+
+static void own_quotes_that_cross_are_both_dropped(void)
+{
+    mm_symbol symbol = symbol_of(100, 10);
+    mm_quote_input in = input_of(&symbol, 10000, 11000);
+    const mm_level bid = {10600, 10};
+    const mm_level ask = {10500, 10};
+    mm_quotes q = wish(MM_BID, &bid, 1);
+    q.ask_count = 1;
+    q.asks[0] = ask;
+    mm_quote_fit(&in, 1, &q);
+    MM_CHECK_UINT(q.bid_count + q.ask_count, ==, 0);
+    MM_CHECK_UINT(q.bid_verdict, ==, BIT(SELF_TRADE));
+    MM_CHECK_UINT(q.ask_verdict, ==, BIT(SELF_TRADE));
+}
+
+static void anything_at_all_comes_out_fitted(void)
+{
+    for (int n = 0; n < 100000; n++) {
+        int64_t tick = mm_test_between(1, 1000);
+        int64_t step = mm_test_between(1, 1000);
+        mm_symbol symbol = symbol_of(tick, step);
+        int64_t bid = mm_test_between(1, 100000);
+        mm_quote_input in = input_of(&symbol, bid, bid + mm_test_between(1, 5000));
+        int64_t guard = mm_test_between(1, 5);
+        mm_quotes q;
+        memset(&q, 0, sizeof q);
+        q.bid_count = (uint32_t)mm_test_below(n % 100 == 0 ? UINT32_MAX : MM_LAYERS_MAX + 3);
+        q.ask_count = (uint32_t)mm_test_below(MM_LAYERS_MAX + 3);
+        for (int i = 0; i < MM_LAYERS_MAX; i++) {
+            bool wild = mm_test_below(4) == 0;
+            q.bids[i].price_e8 = wild ? mm_test_any_magnitude() : mm_test_between(1, 100000);
+            q.asks[i].price_e8 = wild ? mm_test_any_magnitude() : mm_test_between(1, 100000);
+            q.bids[i].qty_e8 = wild ? mm_test_any_magnitude() : mm_test_between(0, 3000);
+            q.asks[i].qty_e8 = wild ? mm_test_any_magnitude() : mm_test_between(0, 3000);
+        }
+        mm_quote_fit(&in, guard, &q);
+        MM_CHECK_UINT(q.bid_count, <=, MM_LAYERS_MAX);
+        MM_CHECK_UINT(q.ask_count, <=, MM_LAYERS_MAX);
+        check_shape(&in, &q);
+        if (q.bid_count > 0) {
+            MM_CHECK_INT(q.bids[0].price_e8, <=, in.top.ask_price_e8 - guard * symbol.tick_e8);
+        }
+        if (q.ask_count > 0) {
+            MM_CHECK_INT(q.asks[0].price_e8, >=, in.top.bid_price_e8 + guard * symbol.tick_e8);
+        }
+        mm_quotes again = q;
+        mm_quote_fit(&in, guard, &again);
+        MM_CHECK_BYTES(&again, &q, sizeof q);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const mm_test tests[] = {
+        MM_TEST(every_parameter_out_of_range_is_named),
+        MM_TEST(derived_numbers_are_those_of_the_formulas),
+        MM_TEST(one_layer_without_fee_floor_is_the_formula_to_the_tick),
+        MM_TEST(quotes_pay_the_fees_of_both_sides_and_no_more_is_added),
+        MM_TEST(layers_lie_a_step_apart_and_at_least_a_tick),
+        MM_TEST(a_top_that_is_none_is_not_quoted),
+        MM_TEST(signals_beyond_measure_cost_a_side_at_most),
+        MM_TEST(the_model_follows_its_formulas),
+        MM_TEST(the_model_waits_for_its_volatility_and_stops_at_the_position),
+        MM_TEST(wishes_are_put_on_tick_and_lot_behind_the_guard_and_in_order),
+        MM_TEST(what_cannot_be_placed_is_dropped_with_its_reason),
+        MM_TEST(own_quotes_that_cross_are_both_dropped),
+        MM_TEST(anything_at_all_comes_out_fitted),
+    };
+    return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
+}
