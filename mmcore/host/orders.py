@@ -112,7 +112,7 @@ class OrdersThread(HostThread):
             self._serve()
         finally:
             self._loop.release_role(core_loop.ORDERS, HOLDER)
-        self._run_engine()
+        self._run_engine(HOLDER)
 
     def _serve(self) -> None:
         self._take_connections()
@@ -125,9 +125,10 @@ class OrdersThread(HostThread):
         self._tell_ready()
         self._send_actions(HOLDER)
 
-    def _run_engine(self) -> None:
-        """Answers are in the ring: the engine decides, and its actions go out."""
-        self._after_run(HOLDER, self._loop.run(HOLDER, self._clock.mono_ns()))
+    def _run_engine(self, holder: int) -> None:
+        """Answers are in the ring: the engine decides, and its actions go out (under the role: from the loop that
+        is running)."""
+        self._after_run(holder, self._loop.run(holder, self._clock.mono_ns()))
 
     def _wait(self) -> None:
         now_ns = self._clock.mono_ns()
@@ -216,7 +217,7 @@ class OrdersThread(HostThread):
         ring is emptied by
         running the engine."""
         while not self._loop.push(core_loop.RING_EXEC, records):
-            self._loop.run(HOLDER, self._clock.mono_ns())
+            self._run_engine(HOLDER)
 
     # ---- answers
 
@@ -350,9 +351,9 @@ class OrdersThread(HostThread):
     def _sent(self, holder: int, action: Any) -> None:
         now_ns = self._clock.mono_ns()
         while not self._loop.sent(action, now_ns):
-            self._loop.run(holder, self._clock.mono_ns())
+            self._run_engine(holder)
 
     def _not_sent(self, holder: int, action: Any, refusal: int) -> None:
         now_ns = self._clock.mono_ns()
         while not self._loop.not_sent(action, refusal, now_ns):
-            self._loop.run(holder, self._clock.mono_ns())
+            self._run_engine(holder)

@@ -1,0 +1,316 @@
+/* The slab pool against a plain list of what was given out. */
+#include "mm_test.h"
+
+#include "mm_internal.h"
+
+#include <errno.h>
+
+static void sizes_that_cannot_be_are_refused(void)
+{
+    MM_CHECK_INT(mm_pool_bytes(0, 1), ==, 0);
+    MM_CHECK_INT(mm_pool_bytes(1, 0), ==, 0);
+    MM_CHECK_INT(mm_pool_bytes(1, (size_t)UINT32_MAX), ==, 0);
+    MM_CHECK_INT(mm_pool_bytes(SIZE_MAX, 1), ==, 0);
+    MM_CHECK_INT(mm_pool_bytes(SIZE_MAX / 2, 1), ==, 0);
+    MM_CHECK_INT(mm_pool_bytes(SIZE_MAX / 4, 3), ==, 0);
+    MM_CHECK_INT(mm_pool_bytes(SIZE_MAX / 100, 100), ==, 0);
+    MM_CHECK(mm_pool_new(0, 1) == NULL);
+    MM_CHECK_INT(mm_pool_bytes(1, (size_t)UINT32_MAX - 1), >, 0);
+    MM_CHECK_INT(mm_pool_bytes(100, 7), >=, 7 * 104);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* these end the program */
+static void a_pool_that_no_memory_holds_is_null(void)
+{
+    size_t object_bytes = SIZE_MAX / 8;
+    MM_REQUIRE(mm_pool_bytes(object_bytes, 1) > 0);
+    MM_CHECK(mm_pool_new(object_bytes, 1) == NULL);
+    MM_CHECK_INT(errno, ==, ENOMEM);
+}
+#endif
+
+static void init_refuses_memory_that_is_short_or_off_the_line(void)
+{
+    static unsigned char memory[1024] MM_ALIGN_LINE;
+    mm_pool *pool = NULL;
+    size_t bytes = mm_pool_bytes(40, 5);
+    MM_REQUIRE(bytes < sizeof(memory));
+    MM_CHECK_INT(mm_pool_init(memory, sizeof(memory), 0, 5, &pool), ==, MM_E_ARGUMENT);
+    MM_CHECK_INT(mm_pool_init(memory, bytes - 1, 40, 5, &pool), ==, MM_E_CAPACITY);
+    MM_CHECK_INT(mm_pool_init(memory + 8, bytes, 40, 5, &pool), ==, MM_E_CAPACITY);
+    MM_CHECK_INT(mm_pool_init(NULL, bytes, 40, 5, &pool), ==, MM_E_CAPACITY);
+    MM_CHECK(pool == NULL);
+    memset(memory, 0xFF, sizeof(memory));
+    MM_CHECK_INT(mm_pool_init(memory, bytes, 40, 5, &pool), ==, MM_OK);
+    MM_REQUIRE(pool != NULL);
+    MM_CHECK_INT(mm_pool_capacity(pool), ==, 5);
+    MM_CHECK_INT(mm_pool_used(pool), ==, 0);
+    MM_CHECK(mm_pool_valid(pool));
+    MM_CHECK_INT(memory[bytes], ==, 0xFF);
+}
+
+static void objects_are_aligned_apart_and_inside_the_memory(void)
+{
+    const size_t sizes[] = {1, 7, 8, 9, 63, 64, 65, 200};
+    for (size_t s = 0; s < MM_ARRAY_COUNT(sizes); s++) {
+        enum { CAPACITY = 9 };
+        static unsigned char memory[8192] MM_ALIGN_LINE;
+        unsigned char *objects[CAPACITY];
+        mm_pool *pool = NULL;
+        size_t bytes = mm_pool_bytes(sizes[s], CAPACITY);
+        MM_REQUIRE(bytes <= sizeof(memory));
+        MM_REQUIRE(mm_pool_init(memory, bytes, sizes[s], CAPACITY, &pool) == MM_OK);
+        for (int i = 0; i < CAPACITY; i++) {
+            mm_handle handle = 0;
+            void *object = NULL;
+            MM_REQUIRE(mm_pool_take(pool, &handle, &object));
+            objects[i] = object;
+            MM_CHECK_INT((uintptr_t)object % 8, ==, 0);
+            MM_CHECK(objects[i] >= memory && objects[i] + sizes[s] <= memory + bytes);
+            for (int other = 0; other < i; other++) {
+                ptrdiff_t apart = objects[i] - objects[other];
+                MM_CHECK_INT(apart < 0 ? -apart : apart, >=, (int64_t)sizes[s]);
+            }
+            memset(object, 0xC0 + i, sizes[s]);
+        }
+        for (int i = 0; i < CAPACITY; i++) {
+            MM_CHECK(objects[i][0] == 0xC0 + i && objects[i][sizes[s] - 1] == 0xC0 + i);
+        }
+        MM_CHECK(mm_pool_valid(pool));
+    }
+}
+
+static void an_exhausted_pool_says_so_and_goes_on_after_a_give(void)
+{
+    mm_handle handles[3];
+    mm_handle more = 77;
+    void *object = NULL;
+    mm_pool *pool = mm_pool_new(16, 3);
+    MM_REQUIRE(pool != NULL);
+    for (size_t i = 0; i < 3; i++) {
+        MM_CHECK(mm_pool_take(pool, &handles[i], &object));
+        MM_CHECK(handles[i] != 0);
+    }
+    MM_CHECK(!mm_pool_take(pool, &more, &object));
+    MM_CHECK_INT(more, ==, 77);
+    MM_CHECK_INT(mm_pool_used(pool), ==, 3);
+    MM_CHECK(mm_pool_valid(pool));
+    void *second = mm_pool_at(pool, handles[1]);
+    MM_CHECK(mm_pool_give(pool, handles[1]));
+    MM_CHECK(mm_pool_take(pool, &more, &object));
+    MM_CHECK(object == second); /* last given, first taken */
+    MM_CHECK(more != handles[1]);
+    mm_pool_free(pool);
+}
+
+static void a_stale_handle_is_recognised(void)
+{
+    mm_handle old;
+    mm_handle young;
+    void *object;
+    mm_pool *pool = mm_pool_new(8, 2);
+    MM_REQUIRE(pool != NULL);
+    MM_REQUIRE(mm_pool_take(pool, &old, &object));
+    MM_CHECK(mm_pool_at(pool, old) == object);
+    MM_CHECK(mm_pool_give(pool, old));
+    MM_CHECK(!mm_pool_give(pool, old)); /* twice, slot free */
+    MM_CHECK(mm_pool_at(pool, old) == NULL);
+    MM_CHECK_INT(mm_pool_used(pool), ==, 0);
+    MM_REQUIRE(mm_pool_take(pool, &young, &object));
+    MM_CHECK(!mm_pool_give(pool, old)); /* twice, slot taken again */
+    MM_CHECK(mm_pool_at(pool, old) == NULL);
+    MM_CHECK(mm_pool_at(pool, young) == object);
+    MM_CHECK_INT(mm_pool_used(pool), ==, 1);
+    MM_CHECK(mm_pool_valid(pool));
+    mm_pool_free(pool);
+}
+
+static void a_foreign_handle_is_recognised(void)
+{
+    mm_handle here;
+    mm_handle there;
+    void *object;
+    mm_pool *pool = mm_pool_new(8, 4);
+    mm_pool *other = mm_pool_new(16, 4);
+    MM_REQUIRE(pool != NULL && other != NULL);
+    MM_REQUIRE(mm_pool_take(pool, &here, &object) && mm_pool_take(other, &there, &object));
+    const mm_handle foreign[] = {
+        0,
+        there,
+        here + 1,                  /* a slot never taken */
+        here + 4,                  /* beyond the last slot */
+        here - 1,                  /* no slot at all */
+        here | UINT32_MAX,         /* index of the list's end */
+        here ^ (mm_handle)1 << 32, /* generation of a free slot */
+        here ^ (mm_handle)1 << 63,
+        UINT64_MAX,
+    };
+    for (size_t i = 0; i < MM_ARRAY_COUNT(foreign); i++) {
+        MM_CHECK(mm_pool_at(pool, foreign[i]) == NULL);
+        MM_CHECK(!mm_pool_give(pool, foreign[i]));
+    }
+    /* A free slot's own generation, which is even, must not open it. */
+    mm_handle free_slot = ((here >> 32) - 1) << 32 | 2;
+    MM_CHECK(mm_pool_at(pool, free_slot) == NULL);
+    MM_CHECK(!mm_pool_give(pool, free_slot));
+    MM_CHECK_INT(mm_pool_used(pool), ==, 1);
+    MM_CHECK(mm_pool_valid(pool));
+    mm_pool_free(pool);
+    mm_pool_free(other);
+}
+
+static void the_same_calls_give_the_same_handles(void)
+{
+    mm_handle first;
+    mm_handle second;
+    void *object;
+    mm_pool *pool = mm_pool_new(24, 4);
+    mm_pool *twin = mm_pool_new(24, 4);
+    MM_REQUIRE(pool != NULL && twin != NULL);
+    for (int i = 0; i < 100; i++) {
+        MM_REQUIRE(mm_pool_take(pool, &first, &object));
+        MM_REQUIRE(mm_pool_take(twin, &second, &object));
+        MM_CHECK_UINT(first, ==, second);
+        if (mm_pool_used(pool) == 4 || i % 3 == 0) {
+            MM_CHECK(mm_pool_give(pool, first) && mm_pool_give(twin, second));
+        }
+    }
+    mm_pool_free(pool);
+    mm_pool_free(twin);
+}
+
+enum { TWIN_CAPACITY = 33, TWIN_STEPS = 20000 };
+
+static void any_mixture_behaves_like_a_plain_list(void)
+{
+    mm_handle live[TWIN_CAPACITY];
+    mm_handle dead[TWIN_CAPACITY];
+    size_t live_count = 0;
+    size_t dead_count = 0;
+    mm_pool *pool = mm_pool_new(sizeof(mm_handle), TWIN_CAPACITY);
+    MM_REQUIRE(pool != NULL);
+    for (int step = 0; step < TWIN_STEPS; step++) {
+        mm_handle handle = 0;
+        void *object = NULL;
+        if (mm_test_below(2) == 0) {
+            bool taken = mm_pool_take(pool, &handle, &object);
+            MM_CHECK(taken == (live_count < TWIN_CAPACITY));
+            if (taken) {
+                memcpy(object, &handle, sizeof(handle));
+                live[live_count++] = handle;
+            }
+        } else if (live_count > 0) {
+            size_t at = mm_test_below(live_count);
+            handle = live[at];
+            live[at] = live[--live_count];
+            MM_CHECK(mm_pool_give(pool, handle));
+            dead[dead_count++ % TWIN_CAPACITY] = handle;
+        }
+        if (live_count > 0) { /* every object still holds what was written into it */
+            handle = live[mm_test_below(live_count)];
+            object = mm_pool_at(pool, handle);
+            MM_CHECK(object != NULL && memcmp(object, &handle, sizeof(handle)) == 0);
+        }
+        if (dead_count > 0) {
+            size_t kept = dead_count < TWIN_CAPACITY ? dead_count : TWIN_CAPACITY;
+            handle = dead[mm_test_below(kept)];
+            MM_CHECK(mm_pool_at(pool, handle) == NULL && !mm_pool_give(pool, handle));
+        }
+        MM_CHECK(mm_pool_used(pool) == live_count);
+        MM_CHECK(step % 16 != 0 || mm_pool_valid(pool));
+    }
+    mm_pool_free(pool);
+}
+
+/* The invariant function is worth something only if it sees damage. The slots' states begin one
+ * line into the memory: generation in the upper half, link in the lower. */
+static void valid_sees_a_damaged_pool(void)
+{
+    static uint64_t memory[128] MM_ALIGN_LINE;
+    uint64_t *states = memory + MM_CACHE_LINE_BYTES / sizeof(uint64_t);
+    const uint64_t live_bit = UINT64_C(1) << 32;
+    mm_pool *pool = NULL;
+    mm_handle handle;
+    void *object;
+    MM_REQUIRE(mm_pool_init(memory, sizeof(memory), 8, 4, &pool) == MM_OK);
+    MM_REQUIRE(mm_pool_take(pool, &handle, &object));
+    MM_REQUIRE(mm_pool_valid(pool)); /* slot 0 taken, then 1 -> 2 -> 3 */
+    const struct {
+        size_t slot;
+        uint64_t change;
+    } damages[] = {
+        {0, live_bit},       /* a live slot marked free: one free slot too many */
+        {1, live_bit},       /* a free slot marked live */
+        {1, 2 ^ 3},          /* a link past a slot: the list ends early */
+        {2, 3 ^ 1},          /* a circle */
+        {1, 2 ^ 0},          /* a link to a live slot */
+        {1, 2 ^ 4},          /* a link out of the pool */
+        {3, UINT32_MAX ^ 1}, /* no end */
+    };
+    for (size_t i = 0; i < MM_ARRAY_COUNT(damages); i++) {
+        states[damages[i].slot] ^= damages[i].change;
+        MM_CHECK(!mm_pool_valid(pool));
+        states[damages[i].slot] ^= damages[i].change;
+        MM_CHECK(mm_pool_valid(pool));
+    }
+    states[1] ^= live_bit; /* and what is damaged is not handed out */
+    MM_CHECK_PANICS(mm_pool_take(pool, &handle, &object));
+}
+
+#if defined(NDEBUG)
+static int panics;
+
+static void count_panic(const char *expression, const char *file, int32_t line)
+{
+    (void)expression;
+    (void)file;
+    (void)line;
+    panics++;
+}
+
+/* A release build goes on after a failed assertion, to get its cancels out. */
+static void a_damaged_pool_gives_nothing_out_and_takes_nothing_back(void)
+{
+    static uint64_t memory[128] MM_ALIGN_LINE;
+    uint64_t *states = memory + MM_CACHE_LINE_BYTES / sizeof(uint64_t);
+    mm_pool *pool = NULL;
+    mm_handle handle = 0;
+    mm_handle more = 0;
+    void *object = NULL;
+    MM_REQUIRE(mm_pool_init(memory, sizeof(memory), 8, 4, &pool) == MM_OK);
+    MM_REQUIRE(mm_pool_take(pool, &handle, &object));
+    panics = 0;
+    mm_panic_set(count_panic);
+    states[1] ^= UINT64_C(1) << 32; /* the first free slot marked live */
+    MM_CHECK(!mm_pool_take(pool, &more, &object));
+    MM_CHECK(!mm_pool_give(pool, states[1] >> 32 << 32 | 2));
+    mm_panic_set(NULL);
+    MM_CHECK_INT(panics, ==, 2);
+    states[1] ^= UINT64_C(1) << 32;
+    MM_CHECK(mm_pool_valid(pool));
+    MM_CHECK_INT(mm_pool_used(pool), ==, 1);
+    MM_CHECK(mm_pool_give(pool, handle));
+}
+#endif
+
+int main(int argc, char **argv)
+{
+    static const mm_test tests[] = {
+        MM_TEST(sizes_that_cannot_be_are_refused),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        MM_TEST(a_pool_that_no_memory_holds_is_null),
+#endif
+        MM_TEST(init_refuses_memory_that_is_short_or_off_the_line),
+        MM_TEST(objects_are_aligned_apart_and_inside_the_memory),
+        MM_TEST(an_exhausted_pool_says_so_and_goes_on_after_a_give),
+        MM_TEST(a_stale_handle_is_recognised),
+        MM_TEST(a_foreign_handle_is_recognised),
+        MM_TEST(the_same_calls_give_the_same_handles),
+        MM_TEST(any_mixture_behaves_like_a_plain_list),
+        MM_TEST(valid_sees_a_damaged_pool),
+#if defined(NDEBUG)
+        MM_TEST(a_damaged_pool_gives_nothing_out_and_takes_nothing_back),
+#endif
+    };
+    return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
+}
