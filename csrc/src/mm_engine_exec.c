@@ -415,7 +415,7 @@ void mm__engine_command(mm_engine *engine, const mm_record *event)
         engine->need_quote = 0;
         break;
     default:
-        MM_ASSERT(!"unknown command");
+        MM_ASSERT(false); /* a command this engine does not know */
         break;
     }
     engine->market_changed = 1;

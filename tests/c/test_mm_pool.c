@@ -241,10 +241,10 @@ static void valid_sees_a_damaged_pool(void)
     } damages[] = {
         {0, live_bit},       /* a live slot marked free: one free slot too many */
         {1, live_bit},       /* a free slot marked live */
-        {1, 2 ^ 3},          /* a link past a slot: the list ends early */
+        {1, 0x2u ^ 0x3u},          /* a link past a slot: the list ends early */
         {2, 3 ^ 1},          /* a circle */
-        {1, 2 ^ 0},          /* a link to a live slot */
-        {1, 2 ^ 4},          /* a link out of the pool */
+        {1, 0x2u ^ 0x0u},          /* a link to a live slot */
+        {1, 0x2u ^ 0x4u},          /* a link out of the pool */
         {3, UINT32_MAX ^ 1}, /* no end */
     };
     for (size_t i = 0; i < MM_ARRAY_COUNT(damages); i++) {
