@@ -1555,7 +1555,7 @@ typedef struct mm_loop_config {
     int64_t rest_records;
     int64_t action_records;  /* action, cancel, work and control rings */
     int64_t log_records;     /* 0 = nothing is recorded */
-    int64_t wait_policy;     /* MM_WAIT_* */
+    int64_t wait_policy;     /* MM_WAIT_*; SPIN is for the FEED role, whose thread then runs the others too */
     int64_t batch_events;    /* most events of one batch (256) */
 } mm_loop_config;
 

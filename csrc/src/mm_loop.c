@@ -68,6 +68,14 @@ static int64_t elapsed(int64_t from_ns, int64_t to_ns)
     return (int64_t)((uint64_t)to_ns - (uint64_t)from_ns);
 }
 
+/* The REST worker is cold: it always blocks. Spinning is for one thread, the feed's, which then carries all three roles: others that spun
+ * would only take its core. */
+static int32_t policy_of(int32_t role, int32_t wanted)
+{
+    bool spins_elsewhere = wanted == MM_WAIT_SPIN && role != MM_ROLE_FEED;
+    return role == MM_ROLE_REST || spins_elsewhere ? MM_WAIT_BLOCK : wanted;
+}
+
 static bool make_parts(mm_loop *loop)
 {
     const mm_loop_config *c = &loop->config;
@@ -86,8 +94,7 @@ static bool make_parts(mm_loop *loop)
     }
     for (int32_t i = 0; i < MM_ROLE_COUNT; i++) {
         bool polls_sockets = i == MM_ROLE_FEED || i == MM_ROLE_ORDERS;
-        /* The REST worker is cold: it always blocks. */
-        int32_t policy = i == MM_ROLE_REST ? MM_WAIT_BLOCK : (int32_t)c->wait_policy;
+        int32_t policy = policy_of(i, (int32_t)c->wait_policy);
         void *memory = mm__memory_new(mm_role_bytes());
         loop->roles[i] = memory != NULL ? mm_role_init(memory, mm_role_bytes()) : NULL;
         loop->events[i] = mm_event_new(policy, polls_sockets);

@@ -123,6 +123,11 @@ class Feed:
             at += self._out[at].count
         return events
 
+    @property
+    def symbol(self) -> str:
+        """`last().symbol` alone, at a tenth of its cost."""
+        return _text(lib.mm_feed_last(self._raw).symbol)
+
     def last(self) -> FeedInfo:
         """What the last message was, whoever decoded it with this handle."""
         info = lib.mm_feed_last(self._raw)

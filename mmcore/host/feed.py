@@ -8,6 +8,7 @@ more than all the work.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from typing import Final
 
@@ -21,6 +22,7 @@ from mmcore.exchange.binance.streams import MarketStreams
 from mmcore.exchange.channel import Channel, ping_frame
 from mmcore.host.clock import Clock
 from mmcore.host.connector import Connector
+from mmcore.host.orders import OrdersThread
 from mmcore.host.worker import HostThread
 
 _log = logging.getLogger("mmcore.feed")
@@ -35,14 +37,18 @@ class FeedThread(HostThread):
     """Holder of the FEED role."""
 
     def __init__(self, loop: Loop, streams: MarketStreams, decoder: Decoder, clock: Clock,
-                 after_run: Callable[[int, Ran], None]) -> None:
-        """after_run(holder, ran): sees to what the engine left to do."""
+                 after_run: Callable[[int, Ran], None], orders: OrdersThread | None = None,
+                 cpu: int | None = None) -> None:
+        """after_run(holder, ran): sees to what the engine left to do. orders: given when this thread spins and carries
+        all three roles. cpu: the core it is pinned to."""
         super().__init__("feed")
         self._loop = loop
         self._streams = streams
         self._decoder = decoder
         self._clock = clock
         self._after_run = after_run
+        self._orders = orders
+        self._cpu = cpu
         self._parser = WsParser(_BUFFER_BYTES)
         self._channel: Channel | None = None
         self._connector = Connector("feed-connect", clock.mono_ns, self.wake)
@@ -52,12 +58,19 @@ class FeedThread(HostThread):
         """Any thread."""
         self._loop.signal(core_loop.FEED)
 
+    def run(self) -> None:
+        if self._cpu is not None:
+            os.sched_setaffinity(0, {self._cpu})  # of this thread alone
+        super().run()
+
     def step(self) -> None:
         self._take_connections()
         self._do(self._clock.mono_ns())
-        self._wait()
+        ready = self._wait()
         if self._channel is not None:
             self._read(self._channel)
+        if self._orders is not None and ready:
+            self._orders.try_serve(HOLDER)
 
     def end(self) -> None:
         self._connector.close()
@@ -116,12 +129,16 @@ class FeedThread(HostThread):
 
     # ---- bytes
 
-    def _wait(self) -> None:
+    def _wait(self) -> int:
+        """Which descriptors are ready, as `Loop.poll` says it."""
         now_ns = self._clock.mono_ns()
         timeout_ns = max(0, min(self._streams.deadline_ns() - now_ns, _PARK_MAX_NS))
         fds = [self._channel.fileno()] if self._channel is not None else []
         want_write = 1 if self._channel is not None and self._channel.wants_write else 0
-        self._loop.poll(core_loop.FEED, lambda: self.stopping or self._connector.waiting, fds, want_write, timeout_ns)
+        if self._orders is not None and (descriptor := self._orders.descriptor()) >= 0:
+            fds.append(descriptor)
+        return self._loop.poll(core_loop.FEED, lambda: self.stopping or self._connector.waiting, fds, want_write,
+                               timeout_ns)
 
     def _read(self, channel: Channel) -> None:
         if channel.wants_write:

@@ -59,8 +59,10 @@ class OrdersThread(HostThread):
     def __init__(self, loop: Loop, gate: Gate, session: Session, decoder: Decoder, clock: Clock, *,
                  orders_by_rest: ExchangeClient | None, cancel_by_rest: Callable[[OrderRequest, Operation, int], bool],
                  resync_clock: Callable[[], None], leftover_name: Callable[[int], str | None],
-                 after_run: Callable[[int, Ran], None], fail: Callable[[Exception], None]) -> None:
-        """orders_by_rest: order entry over REST instead of the WebSocket API. cancel_by_rest(request, operation,
+                 after_run: Callable[[int, Ran], None], fail: Callable[[Exception], None],
+                 served_by_feed: bool) -> None:
+        """served_by_feed: the feed thread spins and reads this channel too, so this thread only sees to timers.
+        orders_by_rest: order entry over REST instead of the WebSocket API. cancel_by_rest(request, operation,
         seq): cancels and
         queries while the channel is down. leftover_name(exchange id): client id of an order of an earlier run.
         fail: told what ends
@@ -77,6 +79,7 @@ class OrdersThread(HostThread):
         self._leftover_name = leftover_name
         self._after_run = after_run
         self._fail = fail
+        self._served_by_feed = served_by_feed
         self._parser = WsParser(_BUFFER_BYTES)
         self._channel: Channel | None = None
         self._connector = Connector("orders-connect", clock.mono_ns, self.wake)
@@ -106,24 +109,32 @@ class OrdersThread(HostThread):
 
     def step(self) -> None:
         self._wait()
-        while not self._loop.try_role(core_loop.ORDERS, HOLDER):
+        while not self.try_serve(HOLDER):
             self._clock.sleep(0)  # another thread is sending: microseconds
-        try:
-            self._serve()
-        finally:
-            self._loop.release_role(core_loop.ORDERS, HOLDER)
-        self._run_engine(HOLDER)
 
-    def _serve(self) -> None:
-        self._take_connections()
-        self._gate_news()
-        self._do(self._clock.mono_ns())
-        if self._channel is not None:
-            self._read(self._channel)
-        if self._orders_by_rest is not None:
-            self._take_rest_answers(self._orders_by_rest)
-        self._tell_ready()
-        self._send_actions(HOLDER)
+    def try_serve(self, holder: int) -> bool:
+        """Reads what came in, sends what waits and runs the engine, if the role is free."""
+        if not self._loop.try_role(core_loop.ORDERS, holder):
+            return False
+        try:
+            self._take_connections()
+            self._gate_news()
+            self._do(self._clock.mono_ns())
+            if self._channel is not None:
+                self._read(self._channel)
+            if self._orders_by_rest is not None:
+                self._take_rest_answers(self._orders_by_rest)
+            self._tell_ready()
+            self._send_actions(holder)
+        finally:
+            self._loop.release_role(core_loop.ORDERS, holder)
+        self._run_engine(holder)
+        return True
+
+    def descriptor(self) -> int:
+        """What a thread that serves this channel polls; -1 = not connected. Any thread; a moment old."""
+        channel = self._channel
+        return -1 if channel is None else channel.fileno()
 
     def _run_engine(self, holder: int) -> None:
         """Answers are in the ring: the engine decides, and its actions go out (under the role: from the loop that
@@ -133,8 +144,9 @@ class OrdersThread(HostThread):
     def _wait(self) -> None:
         now_ns = self._clock.mono_ns()
         timeout_ns = max(0, min(self._session.api.deadline_ns() - now_ns, _PARK_MAX_NS))
-        fds = [self._channel.fileno()] if self._channel is not None else []
-        want_write = 1 if self._channel is not None and self._channel.wants_write else 0
+        read_here = self._channel is not None and not self._served_by_feed
+        fds = [self._channel.fileno()] if self._channel is not None and read_here else []
+        want_write = 1 if self._channel is not None and read_here and self._channel.wants_write else 0
         if self._orders_by_rest is not None:
             fds.append(self._orders_by_rest.fileno())
         self._loop.poll(core_loop.ORDERS, self._has_work, fds, want_write, timeout_ns)

@@ -221,15 +221,16 @@ class _Bot:
         self.rest = RestWorker(self.loop, rest, self._decoder(), offset, clock, RunNames(symbol, tag, known.epoch),
                                self._on_state)
         self.orders_by_rest = RestOrders(rest, self.rest.submit) if by_rest else None
+        spins = settings.host.wait is Wait.SPIN
         session = Session(WsApi(endpoints, WsRequests(keys.api_key, keys.signer), offset, limits, rng), keys.signer,
                           offset, limits, symbol)
         self.orders = OrdersThread(
             self.loop, self.gate, session, self._decoder(), clock, orders_by_rest=self.orders_by_rest,
             cancel_by_rest=self.rest.cancel, resync_clock=self.rest.resync_clock,
-            leftover_name=self.rest.leftover_name, after_run=self.after_run, fail=self._fail)
+            leftover_name=self.rest.leftover_name, after_run=self.after_run, fail=self._fail, served_by_feed=spins)
         self.strategy = StrategyThread(self.loop, clock, self.after_run, maker, settings.strategy.timeout_ms)
         self.feed = FeedThread(self.loop, MarketStreams(endpoints, symbol, limits, rng), self._decoder(), clock,
-                               self.after_run)
+                               self.after_run, self.orders if spins else None, settings.host.cpu)
         self.recorder = (Recorder(self.loop, config, settings.host.record, clock)
                          if settings.host.record is not None else None)
         self.threads: list[HostThread] = [self.rest, self.strategy, self.orders, self.feed]
@@ -318,17 +319,11 @@ def _run(settings: Settings, options: RunOptions, redactor: Redactor, stop: _Sto
         rest = RestClient(endpoints, tag=settings.account.tag, now_ns=clock.mono_ns, clock=offset, limits=limits,
                           api_key=keys.api_key, signer=keys.signer)
         known = _Reach(rest, settings, clock, stop).ask()
-        _pin(settings)
         bot = _Bot(settings, options, endpoints, keys, clock, offset, limits, rest, known, maker)
         return _Watch(bot, options, venue, stop, started_ns).run()
     finally:
         if venue is not None:
             venue.stop()
-
-
-def _pin(settings: Settings) -> None:
-    if settings.host.cpu is not None and settings.host.wait is Wait.SPIN:
-        os.sched_setaffinity(0, {settings.host.cpu, *(set(os.sched_getaffinity(0)) - {settings.host.cpu})})
 
 
 @dataclass(slots=True)

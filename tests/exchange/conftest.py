@@ -181,7 +181,7 @@ class Servers:
                 with suppress(OSError):
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)
             for thread in threads:
-                thread.join(10)
+                thread.join(60)
         assert not failures, failures
 
     @contextmanager

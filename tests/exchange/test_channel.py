@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from conftest import Peer, Script, Servers
 
 
-def wait(channel: Channel, *, writing: bool = False, seconds: float = 10.0) -> None:
+def wait(channel: Channel, *, writing: bool = False, seconds: float = 60.0) -> None:
     """Until the descriptor is ready, as a role's thread waits."""
     poller = select.poll()
     poller.register(channel.fileno(), select.POLLIN | (select.POLLOUT if writing else 0))
@@ -63,12 +63,12 @@ def until_closed(channel: Channel) -> bytes:
     return data
 
 
-def opened(servers: Servers, port: int, path: str = "/ws", *, timeout_s: float = 10.0) -> Channel:
+def opened(servers: Servers, port: int, path: str = "/ws", *, timeout_s: float = 30.0) -> Channel:
     return open_channel(f"ws://127.0.0.1:{port}{path}", now_ns=servers.now_ns, timeout_s=timeout_s)
 
 
 def opened_tls(servers: Servers, port: int, host: str = "127.0.0.1") -> Channel:
-    return open_channel(f"wss://{host}:{port}/ws", now_ns=servers.now_ns, timeout_s=10.0,
+    return open_channel(f"wss://{host}:{port}/ws", now_ns=servers.now_ns, timeout_s=30.0,
                         tls=tls_context(servers.authorities))
 
 
@@ -126,7 +126,7 @@ def test_the_first_bytes_after_the_handshake_are_not_lost_though_they_come_in_th
         peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
         answer = peer.upgrade_answer(peer.head())
         peer.send(answer + b"\x81\x05first" + b"\x81\x06second")
-        peer.sleep(10)
+        peer.sleep(60)
 
     with servers.serving(script) as server:
         channel = opened(servers, server.port)
@@ -153,7 +153,7 @@ def test_the_request_has_the_path_and_names_no_origin(servers: Servers) -> None:
 def test_nothing_to_read_is_none_and_does_not_wait(servers: Servers) -> None:
     def script(peer: Peer) -> None:
         peer.upgrade()
-        peer.sleep(10)
+        peer.sleep(60)
 
     with servers.serving(script) as server:
         channel = opened(servers, server.port)
@@ -173,7 +173,7 @@ def test_bytes_that_trickle_in_one_by_one_arrive_in_order(servers: Servers, secu
         peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for i in range(len(sent)):
             peer.send(sent[i : i + 1])
-        peer.sleep(10)
+        peer.sleep(60)
 
     with servers.serving(script, servers.tls() if secure else None) as server:
         channel = opened_tls(servers, server.port) if secure else opened(servers, server.port)
@@ -191,7 +191,7 @@ def test_one_call_fills_the_buffer_from_many_segments_and_keeps_back_nothing_the
         peer.upgrade()
         for start in range(0, len(sent), 5000):  # one TLS record each
             peer.send(sent[start : start + 5000])
-        peer.sleep(10)
+        peer.sleep(60)
 
     with servers.serving(script, servers.tls() if secure else None) as server:
         channel = opened_tls(servers, server.port) if secure else opened(servers, server.port)
@@ -214,7 +214,7 @@ def test_a_buffer_that_is_full_is_no_end(servers: Servers) -> None:
     def script(peer: Peer) -> None:
         peer.upgrade()
         peer.send(b"0123456789")
-        peer.sleep(10)
+        peer.sleep(60)
 
     with servers.serving(script) as server:
         channel = opened(servers, server.port)
@@ -262,11 +262,11 @@ def test_a_half_open_connection_is_silence_not_an_end(servers: Servers) -> None:
     def script(peer: Peer) -> None:
         peer.upgrade()
         gone.set()
-        peer.sleep(10)
+        peer.sleep(60)
 
     with servers.serving(script) as server:
         channel = opened(servers, server.port)
-        assert gone.wait(10)
+        assert gone.wait(60)
         assert channel.send(ping_frame(b"anybody?"))
         assert channel.recv_into(memoryview(bytearray(16))) is None
         assert not channel.closed
@@ -284,7 +284,7 @@ def test_frames_reach_the_server_whole_and_in_order(servers: Servers) -> None:
         peer.upgrade()
         got.extend(peer.frame() for _ in range(3))
         peer.send(b"\x81\x02ok")
-        peer.sleep(10)
+        peer.sleep(60)
 
     with servers.serving(script) as server:
         channel = opened(servers, server.port)
@@ -306,11 +306,11 @@ def test_what_the_kernel_does_not_take_at_once_is_kept_in_order_and_bounded(serv
 
     def script(peer: Peer) -> None:
         peer.upgrade()
-        go.wait(10)
+        go.wait(60)
         while len(received) < count[0]:
             received.append(peer.frame())
         peer.send(b"\x81\x03all")
-        peer.sleep(10)
+        peer.sleep(60)
 
     with servers.serving(script, servers.tls() if secure else None) as server:
         channel = opened_tls(servers, server.port) if secure else opened(servers, server.port)
@@ -344,7 +344,7 @@ def test_reading_and_writing_large_amounts_at_once_over_tls_deadlocks_nobody(ser
             opcode, payload = peer.frame()
             assert (opcode, len(payload)) == (1, 30_000)
             peer.send(payload)
-        peer.sleep(10)
+        peer.sleep(60)
 
     with servers.serving(script, servers.tls()) as server:
         channel = opened_tls(servers, server.port)
@@ -376,7 +376,7 @@ def test_a_write_to_a_connection_that_was_reset_says_so(servers: Servers) -> Non
 
     with servers.serving(script) as server:
         channel = opened(servers, server.port)
-        assert closed.wait(10)
+        assert closed.wait(60)
         wait(channel)
         results = [channel.send(text_frame(b"order")) for _ in range(3)]
         assert results[-1] is False
@@ -406,7 +406,7 @@ def test_closing_says_good_bye_with_the_code(servers: Servers) -> None:
 CANARY = "yranac"[::-1]  # so that no line of source in a traceback holds it
 
 
-def fails(servers: Servers, script: Script, text: str, *, timeout_s: float = 10.0) -> UnreachableError:
+def fails(servers: Servers, script: Script, text: str, *, timeout_s: float = 30.0) -> UnreachableError:
     with servers.serving(script) as server:
         url = f"ws://127.0.0.1:{server.port}/ws?{CANARY}"
         with pytest.raises(UnreachableError, match=text) as caught:
@@ -498,7 +498,7 @@ def test_a_handshake_without_end_is_too_large(servers: Servers) -> None:
 
 
 def test_a_silent_server_is_given_up_in_time(servers: Servers) -> None:
-    fails(servers, lambda peer: peer.sleep(10), "no answer in time", timeout_s=0.3)
+    fails(servers, lambda peer: peer.sleep(60), "no answer in time", timeout_s=0.3)
 
 
 def test_a_url_of_another_kind_is_a_mistake(servers: Servers) -> None:
@@ -516,7 +516,7 @@ def test_tls_connections_read_and_write(servers: Servers) -> None:
         peer.upgrade()
         opcode, payload = peer.frame()
         peer.send(bytes([0x80 | opcode, len(payload)]) + payload)
-        peer.sleep(10)
+        peer.sleep(60)
 
     with servers.serving(script, servers.tls("localhost")) as server:
         channel = opened_tls(servers, server.port, "localhost")
@@ -548,7 +548,7 @@ def test_tls_older_than_1_2_is_refused(servers: Servers) -> None:
 
 def test_a_tls_handshake_that_never_answers_ends_in_time(servers: Servers) -> None:
     before = servers.now_ns()
-    with (servers.serving(lambda peer: peer.sleep(10)) as server,
+    with (servers.serving(lambda peer: peer.sleep(60)) as server,
           pytest.raises(UnreachableError, match="no answer in time")):
         open_channel(f"wss://localhost:{server.port}/", now_ns=servers.now_ns, timeout_s=0.3,
                      tls=tls_context(servers.authorities))
@@ -570,7 +570,7 @@ def test_the_environment_can_neither_redirect_nor_weaken_nor_spy_on_a_connection
     def script(peer: Peer) -> None:
         peer.upgrade()
         peer.send(b"\x81\x02hi")
-        peer.sleep(10)
+        peer.sleep(60)
 
     with servers.serving(script, servers.tls("localhost")) as server:
         channel = opened_tls(servers, server.port, "localhost")

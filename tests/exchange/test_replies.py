@@ -171,6 +171,12 @@ def test_a_field_of_the_wrong_form_is_an_error_and_never_a_guess(changes: dict[s
         replies.order(order_body(**changes), "mA1-0000001-0000001-b0")
 
 
+@pytest.mark.parametrize("body", [b'{"a":NaN}', b'[-Infinity]', b'{"a":1,}', b"[" * 100_000, b"\xff"])
+def test_only_json_is_json(body: bytes) -> None:
+    with pytest.raises(MalformedError, match="not JSON"):
+        replies.document(body)
+
+
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
                     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
                         st.sampled_from(["orderId", "clientOrderId", "status", "price", "side", "balances", "x"]),

@@ -199,7 +199,7 @@ class Frames:
             buffer = memoryview(bytearray(65536))
             got = self.channel.recv_into(buffer)
             if got is None:
-                assert select.select([self.channel.fileno()], [], [], 20)[0], "silence"
+                assert select.select([self.channel.fileno()], [], [], 60)[0], "silence"
                 continue
             assert got, self.channel.close_reason
             self._data += buffer[:got]

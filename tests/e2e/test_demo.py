@@ -1,0 +1,91 @@
+"""The first thing anybody runs: the bot on the exchange it brings along."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import (
+    OWN_ID,
+    ROOT,
+    SYMBOL,
+    Bot,
+    Stage,
+    Together,
+    account,
+    check_against_audit,
+    children_of,
+    own_orders,
+    resting_share,
+    wait_until,
+)
+
+CANARY = {"API_KEY": "canary-key-5f1c", "API_SECRET": "canary-secret-77aa"}
+
+
+def as_a_newcomer_starts_it(stage: Stage) -> tuple[Bot, list[bytes]]:
+    """From the clone's folder, with the shipped settings; and keys in the environment that are none of its business."""
+    bot = stage.bot("--duration", "20", cwd=ROOT, env=CANARY)
+    wait_until(lambda: bool(children_of(bot.process.pid)), 10, "the demo's exchange was not started")
+    handed_on = [Path(f"/proc/{pid}/environ").read_bytes() for pid in children_of(bot.process.pid)]
+    assert bot.wait(45) == 0, bot.err
+    return bot, handed_on
+
+
+def with_another_seed(stage: Stage) -> Bot:
+    bot = stage.bot("--duration", "6", "--seed", "7")
+    assert bot.wait(30) == 0, bot.err
+    return bot
+
+
+SCENARIOS = (as_a_newcomer_starts_it, with_another_seed)
+
+
+def test_the_demo_quotes_both_sides_fills_and_ends_with_nothing_open(together: Together) -> None:
+    bot, _ = together.of(as_a_newcomer_starts_it)
+    summary = bot.summary()
+    assert bot.out == ""
+    assert (summary["mode"], summary["symbol"], summary["exit_reason"]) == ("demo", SYMBOL, "duration")
+    assert [summary[name] for name in ("gaps", "unknown_orders", "open_orders_at_exit")] == [0, 0, 0]
+    assert min(summary[name] for name in ("fills", "quotes", "orders_acked", "book_updates", "events")) > 0
+    assert summary["latency_ns"]["tick_to_order"]["count"] > 0
+    assert summary["latency_ns"]["order_to_ack"]["count"] > 0
+    assert "actions_digest" not in summary
+
+    audit = summary["venue_audit"]
+    check_against_audit(summary, audit)
+    orders = own_orders(audit)
+    assert len(orders) == len(account(audit)["orders"])
+    assert all(order["ended_us"] for order in orders)
+    synced_us, stopping_us = bot.state_at_us("ACTIVE"), bot.state_at_us("STOPPING")
+    assert stopping_us - synced_us > 10_000_000
+    for side, name in (("BUY", "bid"), ("SELL", "ask")):
+        share = resting_share(orders, side, synced_us, stopping_us)
+        assert share >= 0.9, f"{name}s rested {share:.1%} of the time"
+        # The bot's own measure goes on until it has confirmed that nothing is open.
+        to_the_end = resting_share(orders, side, synced_us, bot.state_at_us("STOPPED"))
+        assert summary["quoted_share"][name] == pytest.approx(to_the_end, abs=0.02)
+
+
+def test_keys_in_the_environment_are_neither_used_nor_passed_on_nor_shown(together: Together) -> None:
+    bot, handed_on = together.of(as_a_newcomer_starts_it)
+    assert handed_on
+    assert not any(value.encode() in environment for value in CANARY.values() for environment in handed_on)
+    said = bot.out + bot.err + bot.summary_path.read_text()
+    assert not any(value in said for value in CANARY.values())
+    assert account(bot.summary()["venue_audit"])["api_key"] not in CANARY.values()
+
+
+def test_the_demo_says_how_it_ended_and_every_order_keeps_the_post_only_promise(together: Together) -> None:
+    bot = together.of(with_another_seed)
+    assert bot.err.splitlines()[-1].startswith("mmcore: stopped (duration): all own orders confirmed gone; ")
+    audit = bot.summary()["venue_audit"]
+    orders = own_orders(audit)
+    assert orders
+    assert {order["type"] for order in orders} == {"LIMIT_MAKER"}
+    assert all(fill["maker"] for fill in account(audit)["fills"])
+    assert len({order["client_order_id"] for order in orders}) == len(orders)
+    assert len({OWN_ID.fullmatch(order["client_order_id"])[0][:11] for order in orders}) == 1  # type: ignore[index]
+    assert all(Decimal(order["price"]) % Decimal("0.01") == 0 for order in orders)

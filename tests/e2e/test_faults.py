@@ -1,0 +1,200 @@
+"""The table of faults in docs/reference/errors.md, row by row: the first line and the exit code are what it says."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from mmcore.errors import ExitCode
+from tests.e2e.processes import (
+    OWN_ID,
+    ROOT,
+    Bot,
+    Stage,
+    Together,
+    Venue,
+    check_against_audit,
+    open_orders,
+    own_orders,
+    wait_until,
+)
+
+TABLE = ROOT / "docs" / "reference" / "errors.md"
+STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
+COMPLAINT = re.compile(r"(?:WARNING|ERROR|CRITICAL)\b|mmcore: error: |\S+\.json:\d+:\d+: ")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault of the table. first_line: None = nothing is complained of."""
+
+    fault: str
+    first_line: str | None
+    exit_code: int
+
+    def matches(self, line: str | None) -> bool:
+        if self.first_line is None or line is None:
+            return self.first_line is line
+        parts = re.split(r"<[^<=>]+>", self.first_line)
+        return re.fullmatch(".+".join(map(re.escape, parts)), line) is not None
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def rows_below(heading: str) -> list[list[str]]:
+    text = TABLE.read_text(encoding="utf-8").split(heading, 1)[1].split("\n\n#", 1)[0]
+    return [cells(line) for line in text.splitlines() if line.startswith("|")]
+
+
+def read_table() -> dict[str, Row]:
+    head, _, *body = rows_below("## Faults")
+    assert head[:3] == ["fault", "first line", "exit code"]
+    return {name: Row(name, None if line == "none" else line.strip("`"), int(code)) for name, line, code, *_ in body}
+
+
+TABLE_ROWS = read_table()
+
+
+def first_complaint(err: str) -> str | None:
+    """The first line on standard error that tells of something wrong, without its time."""
+    lines = (re.sub(" +", " ", STAMP.sub("", line)) for line in err.splitlines())
+    return next((line for line in lines if COMPLAINT.match(line)), None)
+
+
+def quoting(venue: Venue) -> None:
+    wait_until(lambda: bool(open_orders(venue.audit())), 15, "no orders rest")
+
+
+def bad_flag(stage: Stage) -> Bot:
+    return stage.bot("--simbol", "BTCUSDT")
+
+
+def missing_file(stage: Stage) -> Bot:
+    return stage.bot("-c", "nowhere.json")
+
+
+def bad_values(stage: Stage) -> Bot:
+    (stage.folder / "bad.json").write_text(
+        '{\n  "strategy": {"layers": 99, "skew": "much"},\n  "risk": {"position_max": 0},\n  "exchnge": {}\n}\n')
+    bot = stage.bot("-c", "bad.json")
+    assert bot.wait(20) == 2
+    faults = [line for line in bot.err.splitlines() if line.startswith("bad.json:")]
+    assert [line.split(":")[1] for line in faults] == ["2", "2", "3", "4"]
+    assert 'did you mean "exchange"?' in faults[3]
+    assert "mmcore: 4 faults in the settings; nothing was started" in bot.err
+    return bot
+
+
+def missing_keys(stage: Stage) -> Bot:
+    return stage.bot("--testnet")
+
+
+def unreachable_host(stage: Stage) -> Bot:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    bot = stage.bot("--testnet", "--endpoint", f"http://127.0.0.1:{port}", "--duration", "30",
+                    env={"API_KEY": "some-key", "API_SECRET": "some-secret"})
+    assert bot.wait(16) == 3
+    assert bot.err.splitlines()[-1] == (
+        "mmcore: error: the exchange cannot be reached: /api/v3/time: connection refused")
+    return bot
+
+
+def wrong_signature(stage: Stage) -> Bot:
+    return stage.bot("--duration", "5", venue=stage.venue(), env={"API_SECRET": "not-the-secret"})
+
+
+def key_revoked_while_running(stage: Stage) -> Bot:
+    venue = stage.venue()
+    bot = stage.bot("--duration", "60", venue=venue)
+    quoting(venue)
+    venue.command("/venue/keys/revoke", {"api_key": venue.api_key})
+    bot.wait(30)
+    left = {order["client_order_id"] for order in open_orders(venue.audit())}
+    (line,) = [line for line in bot.err.splitlines() if "own orders NOT confirmed gone:" in line]
+    assert left
+    assert set(OWN_ID.findall(line)) == left
+    summary = bot.summary()
+    assert summary["exit_reason"] == "credentials"
+    assert summary["open_orders_at_exit"] == len(left)
+    return bot
+
+
+def clock_6_s_off(stage: Stage) -> Bot:
+    venue = stage.venue()
+    venue.command("/venue/clock", {"offset_ms": 6000})
+    bot = stage.bot("--duration", "8", venue=venue)
+    assert bot.wait(30) == 0, bot.err
+    assert bot.summary()["orders_acked"] > 0
+    check_against_audit(bot.summary(), venue.audit())
+    return bot
+
+
+def symbol_unknown(stage: Stage) -> Bot:
+    return stage.bot("--symbol", "NOSUCHUSDT", venue=stage.venue())
+
+
+def symbol_halted_at_the_start(stage: Stage) -> Bot:
+    venue = stage.venue()
+    venue.command("/venue/symbol", {"status": "BREAK"})
+    return stage.bot("--duration", "5", venue=venue)
+
+
+def symbol_halted_while_running(stage: Stage) -> Bot:
+    venue = stage.venue()
+    bot = stage.bot("--duration", "12", venue=venue)
+    quoting(venue)
+    venue.command("/venue/symbol", {"status": "BREAK"})
+    halted_us = venue.audit()["server_time_us"]
+    wait_until(lambda: not open_orders(venue.audit()), 6, "quotes still rest on a halted symbol")
+    assert bot.wait(30) == 0, bot.err
+    assert [order for order in own_orders(venue.audit()) if order["placed_us"] > halted_us] == []
+    summary = bot.summary()
+    assert summary["no_quote_reasons"]["SYMBOL_HALT"] > 1000
+    assert summary["open_orders_at_exit"] == 0
+    return bot
+
+
+FAULTS: dict[str, Callable[[Stage], Bot]] = {
+    "bad flag": bad_flag,
+    "missing file": missing_file,
+    "bad values": bad_values,
+    "missing keys": missing_keys,
+    "unreachable host": unreachable_host,
+    "wrong signature": wrong_signature,
+    "key revoked while running": key_revoked_while_running,
+    "clock 6 s off": clock_6_s_off,
+    "symbol unknown": symbol_unknown,
+    "symbol halted at the start": symbol_halted_at_the_start,
+    "symbol halted while running": symbol_halted_while_running,
+}
+
+
+SCENARIOS = tuple(FAULTS.values())
+
+
+def test_the_table_has_a_row_for_each_fault_here_and_no_other() -> None:
+    assert list(TABLE_ROWS) == list(FAULTS)
+
+
+def test_the_exit_codes_are_the_programs() -> None:
+    _, _, *body = rows_below("**Exit codes.**")
+    assert {int(code): meaning for code, meaning, *_ in body[: len(ExitCode)]} == {
+        code.value: code.meaning for code in ExitCode}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_first_line_and_the_exit_code_are_those_of_the_table(fault: str, together: Together) -> None:
+    row, bot = TABLE_ROWS[fault], together.of(FAULTS[fault])
+    code = bot.wait(30)
+    said = first_complaint(bot.err)
+    assert row.matches(said), f"{fault}: said {said!r}, the table says {row.first_line!r}\n{bot.err[-3000:]}"
+    assert code == row.exit_code, bot.err
+    assert "Traceback" not in bot.err
+    assert bot.out == ""

@@ -1,0 +1,119 @@
+"""How a run is stopped, and the other ways of order entry and of signing."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from tests.e2e.processes import (
+    Bot,
+    Scenario,
+    Stage,
+    Together,
+    Venue,
+    check_against_audit,
+    open_orders,
+    own_orders,
+    wait_until,
+)
+
+
+def stopped_by(stage: Stage, number: signal.Signals, *, again: bool) -> tuple[Bot, Venue, int]:
+    """Stopped by a signal while orders rest; `again`: a second one while it confirms that none is left."""
+    venue = stage.venue()
+    bot = stage.bot(venue=venue)
+    venue.wait_for_quotes()
+    asked_us = venue.audit()["server_time_us"]
+    bot.send(number)
+    wait_until(lambda: not open_orders(venue.audit()), 3, "orders still rest")
+    if again:
+        assert bot.running
+        bot.send(number)
+    bot.wait(20)
+    return bot, venue, asked_us
+
+
+def sigterm_twice(stage: Stage) -> tuple[Bot, Venue, int]:
+    return stopped_by(stage, signal.SIGTERM, again=True)
+
+
+def sigint(stage: Stage) -> tuple[Bot, Venue, int]:
+    return stopped_by(stage, signal.SIGINT, again=False)
+
+
+def sigterm_before_the_first_contact(stage: Stage) -> int:
+    venue = stage.venue()
+    venue.kill()
+    bot = stage.bot(venue=venue)
+    bot.wait_for("cannot be reached yet", 10)
+    bot.send(signal.SIGTERM)
+    return bot.wait(5)
+
+
+def orders_over_rest(stage: Stage) -> tuple[Bot, Venue]:
+    venue = stage.venue()
+    bot = stage.bot("--duration", "10", "--exchange.order_entry", "rest", venue=venue)
+    bot.wait(30)
+    return bot, venue
+
+
+def with_an_ed25519_key(stage: Stage, entry: str) -> tuple[Bot, Venue]:
+    key = Ed25519PrivateKey.generate()
+    public, private = stage.folder / "public.pem", stage.folder / "private.pem"
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    private.touch(mode=0o600)
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    venue = stage.venue("--ed25519-public-key", str(public))
+    bot = stage.bot("--testnet", "--endpoint", venue.url, "--duration", "7", "--exchange.order_entry", entry,
+                    env={"API_KEY": venue.ed25519_api_key, "API_PRIVATE_KEY_FILE": str(private)})
+    bot.wait(30)
+    secret_lines = [line for line in private.read_text().splitlines() if "-----" not in line]
+    assert not any(line in bot.err for line in secret_lines)
+    return bot, venue
+
+
+def ed25519_over_ws_api(stage: Stage) -> tuple[Bot, Venue]:
+    return with_an_ed25519_key(stage, "ws_api")
+
+
+def ed25519_over_rest(stage: Stage) -> tuple[Bot, Venue]:
+    return with_an_ed25519_key(stage, "rest")
+
+
+SCENARIOS = (sigterm_twice, sigint, sigterm_before_the_first_contact, orders_over_rest, ed25519_over_ws_api,
+             ed25519_over_rest)
+
+
+def check_clean(bot: Bot, venue: Venue, exit_reason: str) -> None:
+    assert bot.wait(0) == 0, bot.err
+    summary, audit = bot.summary(), venue.audit()
+    assert summary["exit_reason"] == exit_reason
+    assert summary["orders_acked"] > 0
+    assert [summary[name] for name in ("gaps", "unknown_orders", "open_orders_at_exit")] == [0, 0, 0]
+    assert open_orders(audit) == []
+    check_against_audit(summary, audit)
+
+
+@pytest.mark.parametrize("scenario", [sigterm_twice, sigint])
+def test_a_signal_stops_the_run_with_nothing_open_and_a_second_changes_nothing(
+    together: Together, scenario: Scenario
+) -> None:
+    bot, venue, asked_us = together.of(scenario)
+    check_clean(bot, venue, "signal")
+    assert [order for order in own_orders(venue.audit()) if order["placed_us"] > asked_us + 200_000] == []
+
+
+def test_a_signal_before_the_first_contact_ends_the_run_at_once(together: Together) -> None:
+    assert together.of(sigterm_before_the_first_contact) == 3
+
+
+def test_orders_over_rest_trade_as_those_over_the_websocket_api(together: Together) -> None:
+    check_clean(*together.of(orders_over_rest), "duration")
+
+
+@pytest.mark.parametrize("scenario", [ed25519_over_ws_api, ed25519_over_rest])
+def test_an_ed25519_key_trades_on_either_channel(together: Together, scenario: Scenario) -> None:
+    check_clean(*together.of(scenario), "duration")

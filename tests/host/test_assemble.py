@@ -1,0 +1,214 @@
+"""From settings and exchangeInfo to what the engine, the gate and the loop are configured with."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from mmcore._native import ffi, lib
+from mmcore.config import HostSettings, InventorySettings, RiskSettings, Settings, StrategySettings, Wait
+from mmcore.core.engine import Engine
+from mmcore.core.gate import Gate
+from mmcore.core.loop import Loop
+from mmcore.errors import CoreError
+from mmcore.exchange.base import CommissionRates
+from mmcore.exchange.binance.filters import ExchangeInfo, RateLimit, SymbolRules
+from mmcore.host.assemble import decimals_of, engine_config, gate_config, loop_config, order_limits
+
+E8 = 100_000_000
+RATES = CommissionRates(maker_buy_e8=100_000, maker_sell_e8=90_000, taker_buy_e8=150_000, taker_sell_e8=200_000)
+TEN_SECONDS, DAY = 10_000, 86_400_000
+
+INFO: dict[str, Any] = {
+    "serverTime": 1,
+    "rateLimits": [
+        {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000},
+        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
+        {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200000},
+    ],
+    "symbols": [{
+        "symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT",
+        "orderTypes": ["LIMIT", "LIMIT_MAKER"], "isSpotTradingAllowed": True,
+        "filters": [
+            {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000.00", "tickSize": "0.01"},
+            {"filterType": "LOT_SIZE", "minQty": "0.00001", "maxQty": "9000", "stepSize": "0.00001"},
+            {"filterType": "NOTIONAL", "minNotional": "5", "maxNotional": "9000000"},
+            {"filterType": "PERCENT_PRICE_BY_SIDE", "bidMultiplierUp": "5", "bidMultiplierDown": "0.2",
+             "askMultiplierUp": "4", "askMultiplierDown": "0.3"},
+            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
+        ],
+    }],
+}
+
+
+@pytest.fixture(scope="module")
+def info() -> ExchangeInfo:
+    return ExchangeInfo(INFO)
+
+
+@pytest.fixture(scope="module")
+def rules(info: ExchangeInfo) -> SymbolRules:
+    return info.rules("BTCUSDT")
+
+
+def made(settings: Settings, info: ExchangeInfo, rules: SymbolRules, **more: Any) -> Any:
+    values = {"utc_offset_ns": 17, "accept_reset": False, **more}
+    return engine_config(settings, rules, RATES, info.rate_limits, **values)
+
+
+# ---- our own share of the exchange's limits ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("pct", "ten", "day"), [(50, 50, 100_000), (100, 100, 200_000), (1, 1, 2_000)])
+def test_orders_take_their_share_of_the_exchanges_limits(info: ExchangeInfo, pct: float, ten: int, day: int) -> None:
+    one, per_10s, per_day = order_limits(info.rate_limits, pct)
+    assert (per_10s, per_day) == (ten, day)
+    assert 1 <= one <= per_10s
+
+
+def test_limits_of_other_kinds_and_windows_are_not_ours() -> None:
+    others = (RateLimit("REQUEST_WEIGHT", TEN_SECONDS, 1), RateLimit("ORDERS", 60_000, 1),
+              RateLimit("RAW_REQUESTS", DAY, 1))
+    assert order_limits(others, 100) == order_limits((), 100)
+    assert order_limits((), 100)[1:] == (50, 160_000)
+
+
+def test_a_share_of_next_to_nothing_is_still_one_order() -> None:
+    assert order_limits((RateLimit("ORDERS", TEN_SECONDS, 1), RateLimit("ORDERS", DAY, 3)), 1) == (1, 1, 1)
+
+
+def test_a_limit_beyond_what_is_counted_is_bounded() -> None:
+    one, ten, day = order_limits((RateLimit("ORDERS", TEN_SECONDS, 10**9), RateLimit("ORDERS", DAY, 10**9)), 100)
+    assert one <= ten == 4000
+    assert day == 10**9
+
+
+# ---- decimals ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("step_e8", "decimals"),
+    [(1, 8), (10, 7), (1_000, 5), (1_000_000, 2), (2_500_000, 3), (E8, 0), (5 * E8, 0), (1000 * E8, 0), (15, 8)],
+)
+def test_decimals_are_as_many_as_a_multiple_of_the_step_needs(step_e8: int, decimals: int) -> None:
+    assert decimals_of(step_e8) == decimals
+
+
+# ---- the engine ----------------------------------------------------------------------------------------------
+
+
+def test_the_symbols_rules_reach_the_engine_exactly(info: ExchangeInfo, rules: SymbolRules) -> None:
+    symbol = made(Settings(), info, rules).raw.symbol
+    assert [ffi.string(getattr(symbol, name)) for name in ("name", "base", "quote")] == [b"BTCUSDT", b"BTC", b"USDT"]
+    assert (symbol.tick_e8, symbol.step_e8) == (1_000_000, 1_000)
+    assert (symbol.price_min_e8, symbol.price_max_e8) == (1_000_000, 1_000_000 * E8)
+    assert (symbol.qty_min_e8, symbol.qty_max_e8) == (1_000, 9_000 * E8)
+    assert (symbol.notional_min_e8, symbol.notional_max_e8) == (5 * E8, 9_000_000 * E8)
+    assert (symbol.bid_up_e8, symbol.bid_down_e8) == (5 * E8, E8 // 5)
+    assert (symbol.ask_up_e8, symbol.ask_down_e8) == (4 * E8, 3 * E8 // 10)
+    assert symbol.orders_max == 200
+
+
+def test_the_dearer_side_of_each_fee_is_what_the_engine_counts_with(info: ExchangeInfo, rules: SymbolRules) -> None:
+    symbol = made(Settings(), info, rules).raw.symbol
+    assert (symbol.maker_fee_e8, symbol.taker_fee_e8) == (100_000, 200_000)
+
+
+def test_the_defaults_make_an_engine(info: ExchangeInfo, rules: SymbolRules) -> None:
+    config = made(Settings(), info, rules)
+    assert lib.mm_engine_valid(Engine(config).raw)
+    assert config.assets == {"BTC", "USDT"}
+    assert not config.uses_python
+    assert (config.raw.utc_offset_ns, config.raw.accept_reset) == (17, 0)
+    assert made(Settings(), info, rules, accept_reset=True).raw.accept_reset == 1
+
+
+def test_limits_that_are_not_set_follow_from_the_others(info: ExchangeInfo, rules: SymbolRules) -> None:
+    strategy = replace(StrategySettings(), order_qty_e8=300_000)
+    risk = replace(RiskSettings(), position_notional_max_e8=700 * E8)
+    limits = made(replace(Settings(), strategy=strategy, risk=risk), info, rules).raw.risk
+    assert limits.order_qty_max_e8 == 600_000
+    assert limits.open_notional_max_e8 == 1400 * E8
+
+
+def test_limits_that_are_set_are_kept(info: ExchangeInfo, rules: SymbolRules) -> None:
+    risk = replace(RiskSettings(), order_qty_max_e8=123_000, open_notional_max_e8=77 * E8, duplicate_window_ms=150,
+                   stale_book_ms=900, loss_speed_pause_s=5)
+    limits = made(replace(Settings(), risk=risk), info, rules).raw.risk
+    assert (limits.order_qty_max_e8, limits.open_notional_max_e8) == (123_000, 77 * E8)
+    assert (limits.duplicate_window_ns, limits.stale_book_ns) == (150_000_000, 900_000_000)
+    assert limits.loss_speed_pause_ns == 5_000_000_000
+
+
+def test_every_limit_of_the_risk_manager_is_set(info: ExchangeInfo, rules: SymbolRules) -> None:
+    limits = made(Settings(), info, rules).raw.risk
+    unset = [name for name, _ in ffi.typeof("mm_risk_config").fields if not getattr(limits, name) > 0]
+    assert unset == ["quiet_max_ns"]  # book.max_quiet_ms, which is off by default
+
+
+def test_every_strategy_setting_changes_the_configuration(info: ExchangeInfo, rules: SymbolRules) -> None:
+    """A setting that reached nothing would be a lie to whoever sets it."""
+    base = bytes(ffi.buffer(made(Settings(), info, rules).raw))
+    silent = []
+    for field in fields(StrategySettings):
+        if field.name in ("name", "timeout_ms"):  # the host's own business
+            continue
+        value = getattr(StrategySettings(), field.name)
+        other = not value if isinstance(value, bool) else value * 2 if value else 1.0
+        strategy = replace(StrategySettings(), **{field.name: other})
+        if bytes(ffi.buffer(made(replace(Settings(), strategy=strategy), info, rules).raw)) == base:
+            silent.append(field.name)
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("inventory_skew", "INVENTORY_SKEW"), ("avellaneda_stoikov", "AVELLANEDA_STOIKOV"), ("my.py:Mine", "PYTHON")],
+)
+def test_a_strategy_that_is_not_built_in_is_a_python_one(
+    info: ExchangeInfo, rules: SymbolRules, name: str, kind: str
+) -> None:
+    config = made(replace(Settings(), strategy=replace(StrategySettings(), name=name)), info, rules)
+    assert config.raw.strategy == getattr(lib, f"MM_STRATEGY_{kind}")
+    assert config.uses_python is (kind == "PYTHON")
+
+
+def test_no_inventory_target_means_the_balance_at_the_start(info: ExchangeInfo, rules: SymbolRules) -> None:
+    assert made(Settings(), info, rules).raw.inventory_target_e8 == -(2**63)
+    inventory = InventorySettings(target_e8=5)
+    assert made(replace(Settings(), inventory=inventory), info, rules).raw.inventory_target_e8 == 5
+
+
+def test_what_does_not_fit_the_engine_is_refused_by_name(info: ExchangeInfo, rules: SymbolRules) -> None:
+    strategy = replace(StrategySettings(), kappa=float("nan"))
+    with pytest.raises(CoreError, match=r"strategy\.kappa"):
+        made(replace(Settings(), strategy=strategy), info, rules)
+    risk = replace(RiskSettings(), book_levels_min=0)
+    with pytest.raises(CoreError, match="book_levels_min"):
+        Engine(made(replace(Settings(), risk=risk), info, rules))
+
+
+# ---- the gate and the loop -----------------------------------------------------------------------------------
+
+
+def test_the_gate_repeats_the_engines_last_limits(info: ExchangeInfo, rules: SymbolRules) -> None:
+    config = made(Settings(), info, rules)
+    values = gate_config(config, order_prefix="mA1-0000001-", api_key="key", rest=True, ed25519=True, mask_seed=9)
+    for name in ("stale_decision_ns", "orders_per_1s_max", "orders_per_10s_max", "orders_per_day_max"):
+        assert values[name] == getattr(config.raw.risk, name)
+    assert (values["wire"], values["signature"]) == (lib.MM_WIRE_REST, lib.MM_SIGN_ED25519)
+    assert (values["price_decimals"], values["qty_decimals"]) == (2, 5)
+    assert Gate(values).client_id(36, 1, 3) == "mA1-0000001-0000010-a3"
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("wait", Wait)
+def test_the_loop_takes_its_configuration(info: ExchangeInfo, rules: SymbolRules, wait: Wait, recorded: bool) -> None:
+    settings = replace(Settings(), host=replace(HostSettings(), wait=wait))
+    values = loop_config(settings, recorded=recorded)
+    assert bool(values["log_records"]) is recorded
+    assert values["wait_policy"] == getattr(lib, f"MM_WAIT_{wait.name}")
+    loop = Loop(Engine(made(settings, info, rules)), values)
+    assert loop.status(1).events == 0
