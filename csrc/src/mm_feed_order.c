@@ -1,0 +1,631 @@
+/* Orders, balances, replies of the WebSocket API, bodies of REST, and errors: from the table to
+ * records. */
+#include "mm_feed.h"
+
+#include <string.h>
+
+/* ---- Ids ---- */
+
+/* The number of digits of a base up to 36 that is all of text[0..bytes); false when it is none, or
+ * does not fit. */
+static bool parse_sequence(const char *text, size_t bytes, uint32_t base, uint64_t *sequence)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        char c = text[i];
+        uint32_t digit = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
+                         : c >= 'a' && c <= 'z' ? (uint32_t)(c - 'a') + 10
+                                                : base;
+        if (digit >= base || value > (UINT64_MAX - digit) / base) {
+            return false;
+        }
+        value = value * base + digit;
+    }
+    *sequence = value;
+    return bytes > 0;
+}
+
+static bool begins_with(const char *text, size_t text_bytes, const char *prefix,
+                        size_t prefix_bytes)
+{
+    return prefix_bytes > 0 && text_bytes >= prefix_bytes &&
+           memcmp(text, prefix, prefix_bytes) == 0;
+}
+
+uint64_t mm_feed_order_seq(const mm_feed *feed, const char *client_id, size_t client_id_bytes,
+                           uint16_t *flags)
+{
+    MM_ASSERT(feed != NULL && flags != NULL);
+    MM_ASSERT(client_id != NULL || client_id_bytes == 0);
+    *flags = 0;
+    size_t prefix_bytes = feed->order_prefix_bytes;
+    if (begins_with(client_id, client_id_bytes, feed->config.order_prefix, prefix_bytes)) {
+        const char *seq = client_id + prefix_bytes;
+        const char *dash = memchr(seq, '-', client_id_bytes - prefix_bytes);
+        size_t seq_bytes = dash == NULL ? 0 : (size_t)(dash - seq);
+        size_t tail_bytes = dash == NULL ? 0 : client_id_bytes - prefix_bytes - seq_bytes;
+        uint64_t order_seq = 0;
+        bool whole = parse_sequence(seq, seq_bytes, 36, &order_seq) && order_seq > 0;
+        /* "-", the side, the layer. */
+        if (whole && tail_bytes >= 3 && tail_bytes <= 4 && (dash[1] == 'b' || dash[1] == 'a')) {
+            return order_seq;
+        }
+    }
+    bool ours = begins_with(client_id, client_id_bytes, feed->config.account_prefix,
+                            feed->account_prefix_bytes);
+    *flags = ours ? MM_FLAG_OLD_RUN : MM_FLAG_FOREIGN;
+    return 0;
+}
+
+/* ---- Orders ---- */
+
+static bool read_status(feed_call *call, const json_token *token, int16_t *status)
+{
+    static const struct {
+        const char *text;
+        int16_t status;
+    } known[] = {{"NEW", MM_ORDER_LIVE},           {"PARTIALLY_FILLED", MM_ORDER_LIVE},
+                 {"FILLED", MM_ORDER_FILLED},      {"CANCELED", MM_ORDER_CANCELED},
+                 {"EXPIRED", MM_ORDER_EXPIRED},    {"EXPIRED_IN_MATCH", MM_ORDER_EXPIRED},
+                 {"REJECTED", MM_ORDER_REJECTED},  {"PENDING_NEW", MM_ORDER_LIVE},
+                 {"PENDING_CANCEL", MM_ORDER_LIVE}};
+    if (!feed_is_string(token)) {
+        return feed_fault(call, MM_E_SYNTAX, token->at);
+    }
+    *status = MM_ORDER_STATUS_OTHER;
+    for (size_t i = 0; i < MM_ARRAY_COUNT(known); i++) {
+        if (feed_text_is(token, known[i].text)) {
+            *status = known[i].status;
+        }
+    }
+    return true;
+}
+
+static bool read_side(feed_call *call, const json_token *token, int16_t *side)
+{
+    bool buy = feed_text_is(token, "BUY");
+    *side = buy ? MM_BID : MM_ASK;
+    return buy || feed_text_is(token, "SELL") || feed_fault(call, MM_E_SYNTAX, token->at);
+}
+
+/* The client id under the slot into info, whose order it is into `report` and `flags`. */
+static bool take_client_id(feed_call *call, const feed_table *table, uint32_t slot,
+                           mm_report_body *report, uint16_t *flags)
+{
+    char *client_id = call->info->client_id;
+    if (!feed_want_text(call, table, slot, client_id, sizeof call->info->client_id)) {
+        return false;
+    }
+    uint16_t owner = 0;
+    report->order_seq = mm_feed_order_seq(call->feed, client_id, strlen(client_id), &owner);
+    *flags |= owner;
+    return true;
+}
+
+/* What a reply or a REST body says of one order. */
+static bool take_order(feed_call *call, const feed_table *table, mm_report_body *report,
+                       uint16_t *flags)
+{
+    bool canceled = feed_has(table, SLOT_ORIG_CLIENT_ORDER_ID);
+    uint32_t id_slot = canceled ? SLOT_ORIG_CLIENT_ORDER_ID : SLOT_CLIENT_ORDER_ID;
+    report->executed_e8 = -1;
+    report->side = -1;
+    report->status = MM_ORDER_LIVE; /* of a reply that says no more than that the order was taken */
+    return feed_want_natural(call, table, SLOT_ORDER_ID, &report->exchange_id) &&
+           take_client_id(call, table, id_slot, report, flags) &&
+           feed_may_decimal(call, table, SLOT_PRICE, &report->price_e8) &&
+           feed_may_decimal(call, table, SLOT_ORIG_QTY, &report->qty_e8) &&
+           feed_may_decimal(call, table, SLOT_EXECUTED_QTY, &report->executed_e8) &&
+           (!feed_has(table, SLOT_STATUS) ||
+            read_status(call, &table->slots[SLOT_STATUS], &report->status)) &&
+           (!feed_has(table, SLOT_SIDE) ||
+            read_side(call, &table->slots[SLOT_SIDE], &report->side));
+}
+
+/* An order as REST gives it, without a request to tell what it answers: the fields do. */
+static bool on_order_body(feed_call *call, const feed_table *table, uint16_t query_kind)
+{
+    bool wanted = false;
+    uint16_t flags = MM_FLAG_BY_REST;
+    mm_report_body report;
+    memset(&report, 0, sizeof report);
+    if (!feed_take_symbol(call, table, SLOT_SYMBOL, &wanted) ||
+        !take_order(call, table, &report, &flags)) {
+        return false;
+    }
+    uint16_t kind = MM_KIND_ACK;
+    if (feed_has(table, SLOT_ORIG_CLIENT_ORDER_ID)) {
+        kind = MM_KIND_CANCELED;
+    } else if (feed_has(table, SLOT_UPDATE_TIME)) {
+        kind = query_kind;
+        flags |= kind == MM_KIND_STATUS ? MM_FLAG_FOUND : 0;
+    }
+    mm_record *record = wanted ? feed_emit(call, kind, flags, 1) : NULL;
+    if (record != NULL) {
+        record->body.report = report;
+    }
+    return call->reader.status == MM_OK;
+}
+
+/* The fields of a fill that executionReport and myTrades name differently. */
+typedef struct {
+    uint32_t trade_id, price, qty, quote, fee, fee_asset, time, maker;
+} fill_slots;
+
+static bool take_fill(feed_call *call, const feed_table *table, const fill_slots *slots,
+                      mm_record *records)
+{
+    mm_report_body *report = &records[0].body.report;
+    mm_fill_body *fill = &records[1].body.fill;
+    bool maker = false;
+    MM_ASSERT(records[0].count == 2 && records[1].kind == MM_KIND_MORE);
+    if (!feed_want_natural(call, table, slots->trade_id, &fill->trade_id) ||
+        !feed_want_decimal(call, table, slots->price, &report->price_e8) ||
+        !feed_want_decimal(call, table, slots->qty, &report->qty_e8) ||
+        !feed_may_decimal(call, table, slots->quote, &fill->quote_e8) ||
+        !feed_want_signed(call, table, slots->fee, &fill->fee_e8) ||
+        !feed_want_bool(call, table, slots->maker, &maker)) {
+        return false;
+    }
+    records[0].flags |= (uint16_t)(MM_FLAG_FILL | (maker ? MM_FLAG_MAKER : 0));
+    return feed_has_kind(table, slots->fee_asset, JSON_NULL) ||
+           feed_want_text(call, table, slots->fee_asset, fill->fee_asset, sizeof fill->fee_asset);
+}
+
+/* A row of myTrades. */
+static bool on_trade_row(feed_call *call, const feed_table *table)
+{
+    static const fill_slots slots = {SLOT_ID,        SLOT_PRICE,      SLOT_QTY,
+                                     SLOT_QUOTE_QTY, SLOT_COMMISSION, SLOT_COMMISSION_ASSET,
+                                     SLOT_TIME,      SLOT_IS_MAKER};
+    bool wanted = false;
+    bool buyer = false;
+    if (!feed_take_symbol(call, table, SLOT_SYMBOL, &wanted)) {
+        return false;
+    }
+    mm_record *records = feed_emit(call, MM_KIND_TRADE_ROW, MM_FLAG_BY_REST, 2);
+    if (records == NULL) {
+        return false;
+    }
+    mm_report_body *report = &records[0].body.report;
+    report->executed_e8 = -1;
+    report->status = MM_ORDER_STATUS_OTHER; /* the row does not say it */
+    records[1].body.fill.quote_e8 = -1;
+    if (!feed_want_natural(call, table, SLOT_ORDER_ID, &report->exchange_id) ||
+        !feed_want_bool(call, table, SLOT_IS_BUYER, &buyer) ||
+        !take_fill(call, table, &slots, records) ||
+        !feed_want_time(call, table, slots.time, &records[1].body.fill.time_us)) {
+        return false;
+    }
+    report->side = buyer ? MM_BID : MM_ASK;
+    call->used -= wanted ? 0 : 2;
+    return true;
+}
+
+bool mm__feed_on_execution_report(feed_call *call, const feed_table *table)
+{
+    static const fill_slots slots = {SLOT_OF('t'), SLOT_OF('L'), SLOT_OF('l'), SLOT_OF('Y'),
+                                     SLOT_OF('n'), SLOT_OF('N'), SLOT_OF('T'), SLOT_OF('m')};
+    bool wanted = false;
+    const json_token *execution = feed_want(call, table, SLOT_OF('x'));
+    const json_token *status = feed_want(call, table, SLOT_OF('X'));
+    const json_token *side = feed_want(call, table, SLOT_OF('S'));
+    if (execution == NULL || status == NULL || side == NULL ||
+        !feed_take_symbol(call, table, SLOT_OF('s'), &wanted)) {
+        return false;
+    }
+    mm_record *records = feed_emit(call, MM_KIND_REPORT, 0, 2);
+    if (records == NULL) {
+        return false;
+    }
+    mm_report_body *report = &records[0].body.report;
+    mm_fill_body *fill = &records[1].body.fill;
+    fill->trade_id = -1;
+    fill->quote_e8 = -1;
+    /* On a cancel `c` is the cancel's own id and `C` the order's. */
+    const json_token *original = &table->slots[SLOT_OF('C')];
+    bool canceled = feed_text_is(execution, "CANCELED") && feed_has(table, SLOT_OF('C')) &&
+                    feed_is_string(original) && original->value.bytes > 0;
+    if (!take_client_id(call, table, canceled ? SLOT_OF('C') : SLOT_OF('c'), report,
+                        &records[0].flags) ||
+        !feed_want_natural(call, table, SLOT_OF('i'), &report->exchange_id) ||
+        !feed_want_decimal(call, table, SLOT_OF('p'), &report->price_e8) ||
+        !feed_want_decimal(call, table, SLOT_OF('q'), &report->qty_e8) ||
+        !feed_want_decimal(call, table, SLOT_OF('z'), &report->executed_e8) ||
+        !feed_want_time(call, table, slots.time, &fill->time_us) ||
+        !read_status(call, status, &report->status) || !read_side(call, side, &report->side)) {
+        return false;
+    }
+    if (feed_text_is(execution, "TRADE") && !take_fill(call, table, &slots, records)) {
+        return false;
+    }
+    call->used -= wanted ? 0 : 2;
+    return feed_is_string(execution) || feed_fault(call, MM_E_SYNTAX, execution->at);
+}
+
+/* ---- Balances ---- */
+
+typedef struct {
+    uint32_t asset, free, locked;
+    int64_t time_us;
+    uint16_t flags;
+} balance_slots;
+
+static bool on_balance(feed_call *call, const feed_table *table, const void *context)
+{
+    const balance_slots *slots = context;
+    mm_balance_body body;
+    memset(&body, 0, sizeof body);
+    if (!feed_want_text(call, table, slots->asset, body.asset, sizeof body.asset) ||
+        !feed_want_decimal(call, table, slots->free, &body.free_e8) ||
+        !feed_want_decimal(call, table, slots->locked, &body.locked_e8)) {
+        return false;
+    }
+    if (table->slots[slots->asset].value.bytes >= sizeof body.asset) {
+        return true; /* no asset of ours has a name that long, and cut it could be taken for one */
+    }
+    body.time_us = slots->time_us;
+    mm_record *record = feed_emit(call, MM_KIND_BALANCE, slots->flags, 1);
+    if (record != NULL) {
+        record->body.balance = body;
+    }
+    return record != NULL;
+}
+
+static bool take_balances(feed_call *call, const feed_table *table, uint32_t slot,
+                          const balance_slots *slots)
+{
+    const json_token *token = feed_want(call, table, slot);
+    if (token == NULL) {
+        return false;
+    }
+    if (token->kind != JSON_ARRAY) {
+        return feed_fault(call, MM_E_SYNTAX, token->at);
+    }
+    return mm__feed_scan_array(call, token->at, &call->feed->inner, on_balance, slots) != NULL;
+}
+
+bool mm__feed_on_account_position(feed_call *call, const feed_table *table)
+{
+    balance_slots slots = {SLOT_OF('a'), SLOT_OF('f'), SLOT_OF('l'), 0, 0};
+    return feed_want_time(call, table, SLOT_OF('u'), &slots.time_us) &&
+           take_balances(call, table, SLOT_OF('B'), &slots);
+}
+
+static bool on_account(feed_call *call, const feed_table *table)
+{
+    balance_slots slots = {SLOT_ASSET, SLOT_FREE, SLOT_LOCKED, 0, MM_FLAG_BY_REST};
+    return feed_want_time(call, table, SLOT_UPDATE_TIME, &slots.time_us) &&
+           take_balances(call, table, SLOT_BALANCES, &slots);
+}
+
+/* A deposit, withdrawal or transfer (free changes), or an external lock (free becomes locked). */
+static bool take_delta(feed_call *call, const feed_table *table, bool lock)
+{
+    mm_balance_body body;
+    int64_t delta_e8 = 0;
+    memset(&body, 0, sizeof body);
+    if (!feed_want_text(call, table, SLOT_OF('a'), body.asset, sizeof body.asset) ||
+        !feed_want_signed(call, table, SLOT_OF('d'), &delta_e8) ||
+        !feed_want_time(call, table, SLOT_OF('T'), &body.time_us)) {
+        return false;
+    }
+    if (delta_e8 == INT64_MIN) {
+        return feed_fault(call, MM_E_OVERFLOW, table->slots[SLOT_OF('d')].at);
+    }
+    body.free_e8 = lock ? -delta_e8 : delta_e8;
+    body.locked_e8 = lock ? delta_e8 : 0;
+    mm_record *record = feed_emit(call, MM_KIND_BALANCE_DELTA, 0, 1);
+    if (record != NULL) {
+        record->body.balance = body;
+    }
+    return record != NULL;
+}
+
+bool mm__feed_on_balance_update(feed_call *call, const feed_table *table)
+{
+    return take_delta(call, table, false);
+}
+
+bool mm__feed_on_external_lock(feed_call *call, const feed_table *table)
+{
+    return take_delta(call, table, true);
+}
+
+/* ---- Errors ---- */
+
+int32_t mm_feed_reject_class(int32_t error_code, int32_t http_status, const char *message)
+{
+    static const struct {
+        const char *part;
+        int32_t reject;
+    } said[] = {{"immediately match", MM_REJECT_WOULD_MATCH},
+                {"insufficient balance", MM_REJECT_BALANCE},
+                {"Duplicate order", MM_REJECT_DUPLICATE},
+                {"Market is closed", MM_REJECT_MARKET_CLOSED}};
+    if (error_code == -2010 || error_code == -1013) {
+        for (size_t i = 0; message != NULL && i < MM_ARRAY_COUNT(said); i++) {
+            if (strstr(message, said[i].part) != NULL) {
+                return said[i].reject;
+            }
+        }
+    }
+    switch (error_code) {
+    case -1013:
+        return MM_REJECT_FILTER;
+    case -1220:
+        return MM_REJECT_MARKET_CLOSED;
+    case -1003:
+    case -1008:
+    case -1015:
+    case -1034:
+        return MM_REJECT_LIMIT;
+    case -1021:
+        return MM_REJECT_CLOCK;
+    case -1002:
+    case -1022:
+    case -2014:
+    case -2015:
+        return MM_REJECT_CREDENTIALS;
+    case -2011:
+        return message != NULL && strstr(message, "restriction") != NULL ? MM_REJECT_OTHER
+                                                                         : MM_REJECT_UNKNOWN_ORDER;
+    case -2013:
+    case -2026:
+        return MM_REJECT_UNKNOWN_ORDER;
+    default:
+        break;
+    }
+    if (http_status == 429 || http_status == 418) {
+        return MM_REJECT_LIMIT;
+    }
+    return http_status == 401 ? MM_REJECT_CREDENTIALS : MM_REJECT_OTHER;
+}
+
+/* True when an error leaves open whether the request was carried out: only 4xx says that it was
+ * not, and not with these codes. */
+static bool outcome_is_open(int32_t error_code, int64_t http_status)
+{
+    return http_status < 400 || http_status >= 500 || error_code == -1000 || error_code == -1001 ||
+           error_code == -1006 || error_code == -1007 || error_code == -1008;
+}
+
+/* So that the text of an error can go into a log line: no control character is left. */
+static void replace_controls(char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < 0x20 || c == 0x7F) {
+            *text = '?';
+        } else if (c == 0xC2 && (unsigned char)text[1] < 0xA0) {
+            text[0] = '?';
+            text[1] = '?';
+        }
+    }
+}
+
+static bool take_error(feed_call *call, const feed_table *table)
+{
+    int64_t code = 0;
+    if (!feed_want_integer(call, table, SLOT_CODE, &code) ||
+        !feed_want_text(call, table, SLOT_MSG, call->info->error_text,
+                        sizeof call->info->error_text)) {
+        return false;
+    }
+    if (code < INT32_MIN || code > INT32_MAX) {
+        return feed_fault(call, MM_E_OVERFLOW, table->slots[SLOT_CODE].at);
+    }
+    call->info->error_code = (int32_t)code;
+    replace_controls(call->info->error_text);
+    return true;
+}
+
+/* The object under `error`: code, msg, and perhaps data with retryAfter. */
+static bool take_reply_error(feed_call *call, const char *at)
+{
+    feed_table *table = &call->feed->inner;
+    if (mm__feed_scan_object(call, at, table) == NULL || !take_error(call, table)) {
+        return false;
+    }
+    if (!feed_has_kind(table, SLOT_DATA, JSON_OBJECT)) {
+        return true;
+    }
+    if (mm__feed_scan_object(call, table->slots[SLOT_DATA].at, table) == NULL) {
+        return false;
+    }
+    return !feed_has_kind(table, SLOT_RETRY_AFTER, JSON_INTEGER) ||
+           feed_want_natural(call, table, SLOT_RETRY_AFTER, &call->info->retry_after_ms);
+}
+
+/* ---- Replies of the WebSocket API ---- */
+
+static bool on_rate_limit(feed_call *call, const feed_table *table, const void *context)
+{
+    (void)context;
+    if (!feed_has(table, SLOT_RATE_LIMIT_TYPE) || !feed_has(table, SLOT_INTERVAL) ||
+        !feed_has_kind(table, SLOT_INTERVAL_NUM, JSON_INTEGER) ||
+        !feed_has_kind(table, SLOT_COUNT, JSON_INTEGER)) {
+        return true; /* a kind of limit that is not known: the reply itself is whole without it */
+    }
+    const json_token *type = &table->slots[SLOT_RATE_LIMIT_TYPE];
+    const json_token *interval = &table->slots[SLOT_INTERVAL];
+    int64_t number = table->slots[SLOT_INTERVAL_NUM].value.integer;
+    int64_t count = table->slots[SLOT_COUNT].value.integer;
+    mm_feed_info *info = call->info;
+    if (feed_text_is(type, "REQUEST_WEIGHT") && feed_text_is(interval, "MINUTE") && number == 1) {
+        info->used_weight = count;
+    } else if (feed_text_is(type, "ORDERS") && feed_text_is(interval, "SECOND") && number == 10) {
+        info->order_count_10s = count;
+    } else if (feed_text_is(type, "ORDERS") && feed_text_is(interval, "DAY") && number == 1) {
+        info->order_count_1d = count;
+    }
+    return true;
+}
+
+/* The id of a reply as text: a number's digits, a string, nothing for null. */
+static bool take_request_id(feed_call *call, const feed_table *table)
+{
+    const json_token *token = &table->slots[SLOT_ID];
+    json_token digits = *token;
+    if (token->kind == JSON_NULL) {
+        return true;
+    }
+    if (token->kind == JSON_INTEGER || token->kind == JSON_HUGE) {
+        const char *end = token->at + (*token->at == '-' ? 1 : 0);
+        while (json_peek(&call->reader, end) >= '0' && json_peek(&call->reader, end) <= '9') {
+            end++;
+        }
+        digits.kind = JSON_STRING;
+        digits.value.bytes = (size_t)(end - token->at);
+    }
+    return feed_copy_text(call, &digits, call->info->request_id, sizeof call->info->request_id);
+}
+
+/* An order operation and its order from a request id "<op><seq>"; 0 is an order of an earlier run.
+ * MM_OP_NONE: not an order operation of ours. */
+static int32_t parse_request_id(const char *id, uint64_t *order_seq)
+{
+    int32_t operation = id[0] == 'p'   ? MM_OP_PLACE
+                        : id[0] == 'c' ? MM_OP_CANCEL
+                        : id[0] == 'q' ? MM_OP_QUERY
+                                       : MM_OP_NONE;
+    if (operation == MM_OP_NONE || !parse_sequence(id + 1, strlen(id + 1), 10, order_seq)) {
+        return MM_OP_NONE;
+    }
+    return operation == MM_OP_PLACE && *order_seq == 0 ? MM_OP_NONE : operation;
+}
+
+/* A request that was carried out. */
+static bool on_success(feed_call *call, int32_t operation, uint64_t order_seq)
+{
+    const feed_table *table = &call->feed->payload;
+    uint16_t flags = 0;
+    mm_report_body report;
+    memset(&report, 0, sizeof report);
+    if (!feed_has_kind(&call->feed->top, SLOT_RESULT, JSON_OBJECT)) {
+        return feed_fault(call, MM_E_SYNTAX, call->feed->top.end);
+    }
+    if (!take_order(call, table, &report, &flags)) {
+        return false;
+    }
+    if (order_seq != 0) {
+        /* The request's own word counts; no flag says that the order is another's. */
+        report.order_seq = order_seq;
+        flags = 0;
+    }
+    flags |= operation == MM_OP_QUERY ? MM_FLAG_FOUND : 0;
+    uint16_t kind = operation == MM_OP_PLACE    ? MM_KIND_ACK
+                    : operation == MM_OP_CANCEL ? MM_KIND_CANCELED
+                                                : MM_KIND_STATUS;
+    mm_record *record = feed_emit(call, kind, flags, 1);
+    if (record != NULL) {
+        record->body.report = report;
+    }
+    return record != NULL;
+}
+
+/* A request that was refused, or whose outcome the error leaves open. */
+static bool on_failure(feed_call *call, int32_t operation, uint64_t order_seq)
+{
+    const mm_feed_info *info = call->info;
+    if (operation == MM_OP_QUERY && info->error_code == -2013) {
+        mm_record *record = feed_emit(call, MM_KIND_STATUS, 0, 1);
+        if (record != NULL) {
+            record->body.report.order_seq = order_seq;
+            record->body.report.executed_e8 = -1;
+            record->body.report.side = -1;
+            record->body.report.status = MM_ORDER_STATUS_OTHER;
+            record->body.report.code = info->error_code;
+        }
+        return record != NULL;
+    }
+    /* A query that was refused for another reason has told nothing of its order. */
+    bool open = operation == MM_OP_QUERY || outcome_is_open(info->error_code, info->http_status);
+    uint16_t kind = open                        ? MM_KIND_LOST
+                    : operation == MM_OP_CANCEL ? MM_KIND_CANCEL_REJECT
+                                                : MM_KIND_REJECT;
+    mm_record *record = feed_emit(call, kind, 0, 1);
+    if (record == NULL) {
+        return false;
+    }
+    mm_outcome_body *outcome = &record->body.outcome;
+    outcome->order_seq = order_seq;
+    outcome->recv_ns = call->recv_ns;
+    outcome->code = info->error_code;
+    outcome->operation = operation;
+    outcome->http_status = info->http_status;
+    outcome->detail = mm_feed_reject_class(info->error_code, info->http_status, info->error_text);
+    return true;
+}
+
+bool mm__feed_on_reply(feed_call *call, const feed_table *table)
+{
+    const mm_feed *feed = call->feed;
+    mm_feed_info *info = call->info;
+    int64_t http_status = 0;
+    uint64_t order_seq = 0;
+    MM_ASSERT(table == &feed->top && call->used == 0);
+    if (!take_request_id(call, table) ||
+        (feed_has(table, SLOT_STATUS) &&
+         !feed_want_natural(call, table, SLOT_STATUS, &http_status))) {
+        return false;
+    }
+    if (http_status > 999) {
+        return feed_fault(call, MM_E_SYNTAX, table->slots[SLOT_STATUS].at);
+    }
+    info->http_status = (int32_t)http_status;
+    bool refused = feed_has_kind(table, SLOT_ERROR, JSON_OBJECT);
+    if ((refused && !take_reply_error(call, table->slots[SLOT_ERROR].at)) ||
+        (feed_has(table, SLOT_CODE) && !take_error(call, table))) {
+        return false;
+    }
+    if (feed_has_kind(table, SLOT_RATE_LIMITS, JSON_ARRAY) &&
+        mm__feed_scan_array(call, table->slots[SLOT_RATE_LIMITS].at, &call->feed->inner,
+                            on_rate_limit, NULL) == NULL) {
+        return false;
+    }
+    bool result = feed_has_kind(table, SLOT_RESULT, JSON_OBJECT);
+    if (result && feed_has(&feed->payload, SLOT_SUBSCRIPTION_ID) &&
+        !feed_want_natural(call, &feed->payload, SLOT_SUBSCRIPTION_ID, &info->subscription_id)) {
+        return false;
+    }
+    int32_t operation = parse_request_id(info->request_id, &order_seq);
+    if (operation == MM_OP_NONE) {
+        return true;
+    }
+    if (http_status == 0) {
+        return feed_fault(call, MM_E_SYNTAX, table->end);
+    }
+    return http_status >= 200 && http_status < 300 ? on_success(call, operation, order_seq)
+                                                   : on_failure(call, operation, order_seq);
+}
+
+/* ---- Bodies of REST ---- */
+
+/* An object of REST that is no book. */
+bool mm__feed_on_body(feed_call *call, const feed_table *table)
+{
+    if (feed_has(table, SLOT_CODE) && feed_has(table, SLOT_MSG)) {
+        return take_error(call, table);
+    }
+    if (feed_has(table, SLOT_ORDER_ID) && feed_has(table, SLOT_CLIENT_ORDER_ID)) {
+        return on_order_body(call, table, MM_KIND_STATUS);
+    }
+    if (feed_has(table, SLOT_BALANCES)) {
+        return on_account(call, table);
+    }
+    return true;
+}
+
+/* An element of a REST body that is an array. */
+bool mm__feed_on_row(feed_call *call, const feed_table *table, const void *context)
+{
+    (void)context;
+    if (feed_has(table, SLOT_ORDER_ID) && feed_has(table, SLOT_COMMISSION)) {
+        return on_trade_row(call, table);
+    }
+    if (feed_has(table, SLOT_ORDER_ID) && feed_has(table, SLOT_CLIENT_ORDER_ID)) {
+        return on_order_body(call, table, MM_KIND_OPEN_ROW);
+    }
+    return true;
+}
