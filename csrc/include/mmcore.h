@@ -697,7 +697,7 @@ MM_API void mm_feed_free(mm_feed *feed);
  * read may stand in its object once; containers nest 64 deep at most. Reads nothing outside text[0..bytes).
  * MM_E_SYNTAX, MM_E_PRECISION, MM_E_OVERFLOW: *error_at is the byte where it went wrong (of a value: its first, of a missing
  * key: the closing brace) and nothing is emitted. MM_E_CAPACITY: more levels than MM_DEPTH_LEVELS_MAX or than `out_capacity`
- * records hold. What was written to `out` behind *out_count is undefined. About 90 ns and 10 ns a level.
+ * records hold. What was written to `out` behind *out_count is undefined. About 100 ns and 10 ns a level.
  * Market prices and quantities are strings by the rules of mm_fixed_parse, without a sign. Times of 15 digits or more are
  * microseconds, others milliseconds.
  * A reply to a request carries its id: "<op><seq>" with op p, c, q (place, cancel, query) and order_seq in decimal is an order

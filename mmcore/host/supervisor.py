@@ -318,12 +318,29 @@ def _run(settings: Settings, options: RunOptions, redactor: Redactor, stop: _Sto
         offset, limits = ClockOffset(), LimitState()
         rest = RestClient(endpoints, tag=settings.account.tag, now_ns=clock.mono_ns, clock=offset, limits=limits,
                           api_key=keys.api_key, signer=keys.signer)
-        known = _Reach(rest, settings, clock, stop).ask()
+        try:
+            known = _Reach(rest, settings, clock, stop).ask()
+        except MmcoreError as error:
+            if options.summary is not None:
+                summaries.write(options.summary, _never_began(settings, error))
+            raise
         bot = _Bot(settings, options, endpoints, keys, clock, offset, limits, rest, known, maker)
         return _Watch(bot, options, venue, stop, started_ns).run()
     finally:
         if venue is not None:
             venue.stop()
+
+
+def _never_began(settings: Settings, error: MmcoreError) -> summaries.RunSummary:
+    """The summary of a run that the exchange did not let begin."""
+    reason = {ExitCode.UNREACHABLE: ExitReason.UNREACHABLE,
+              ExitCode.CREDENTIALS: ExitReason.CREDENTIALS}.get(error.exit_code, ExitReason.ERROR)
+    return summaries.RunSummary(
+        mode=str(settings.exchange.mode), symbol=settings.exchange.symbol, exit_reason=reason, events=0,
+        book_updates=0, gaps=0, resyncs=0, quotes=0, quoted_share=summaries.QuotedShare(0.0, 0.0), orders_sent=0,
+        orders_acked=0, orders_rejected=0, orders_refused=0, orders_canceled=0, fills=0, open_orders_at_exit=0,
+        unknown_orders=0, position_e8=0, balances={}, pnl=summaries.Pnl(0, 0, 0), no_quote_reasons={},
+        latency_ns={stage: summaries.Latency(0, 0, 0, 0, 0) for stage in summaries.Stage})
 
 
 @dataclass(slots=True)

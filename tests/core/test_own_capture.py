@@ -99,12 +99,12 @@ class _Bot:
     def play(self) -> None:
         first_ns: int | None = None
         base_ns = self.now_ns
-        for line in gzip.open(CAPTURE, "rb"):
+        for line in gzip.decompress(CAPTURE.read_bytes()).splitlines():
             stamp, text = line.split(b" ", 1)
             first_ns = int(stamp) if first_ns is None else first_ns
             self.now_ns = base_ns + int(stamp) - first_ns
             ring = core_loop.RING_MARKET if b'"stream"' in text[:12] else core_loop.RING_REST
-            for event in self.decoder.decode_events(text.strip(), self.now_ns):
+            for event in self.decoder.decode_events(text, self.now_ns):
                 assert self.loop.push(ring, event)
             self.run()
 

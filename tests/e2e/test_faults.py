@@ -103,11 +103,16 @@ def unreachable_host(stage: Stage) -> Bot:
     assert bot.wait(16) == 3
     assert bot.err.splitlines()[-1] == (
         "mmcore: error: the exchange cannot be reached: /api/v3/time: connection refused")
+    assert bot.summary()["exit_reason"] == "unreachable"
     return bot
 
 
 def wrong_signature(stage: Stage) -> Bot:
-    return stage.bot("--duration", "5", venue=stage.venue(), env={"API_SECRET": "not-the-secret"})
+    bot = stage.bot("--duration", "5", venue=stage.venue(), env={"API_SECRET": "not-the-secret"})
+    assert bot.wait(20) == 4
+    assert "not-the-secret" not in bot.err
+    assert (bot.summary()["exit_reason"], bot.summary()["orders_sent"]) == ("credentials", 0)
+    return bot
 
 
 def key_revoked_while_running(stage: Stage) -> Bot:

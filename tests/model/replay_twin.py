@@ -57,7 +57,8 @@ class SpotReplay:
 
 def replay_capture(path: Path) -> dict[str, Any]:
     """The line `mmcore book` must print for a capture of one symbol in `<ns> <json>` lines."""
-    messages = [json.loads(line.split(" ", 1)[1]) for line in gzip.open(path, "rt", encoding="utf-8")]
+    lines = gzip.decompress(path.read_bytes()).splitlines()
+    messages = [json.loads(line.split(b" ", 1)[1]) for line in lines]
     snapshot = next(message for message in messages if "stream" not in message)
     streamed = [message["data"] for message in messages if "stream" in message]
     twin = SpotReplay(snapshot)
