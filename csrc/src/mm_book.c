@@ -1,0 +1,489 @@
+/* Changes to the book and its life; mm_book.h tells how it is built. */
+#include "mm_book.h"
+
+#include <string.h>
+
+#define LEVELS_MAX 1000000
+/* The fewest and the most slots before the best; outside of this band the window gets a new goal. */
+#define BAND_LOW (SLOTS / 64)
+#define BAND_HIGH (SLOTS / 4)
+
+MM_STATIC_ASSERT(MM_BID == 0 && MM_ASK == 1, sides_index_the_array);
+MM_STATIC_ASSERT(offsetof(mm_top, bid_price_e8) == 0 && offsetof(mm_top, ask_price_e8) == sizeof(mm_level) &&
+                     sizeof(mm_top) == 2 * sizeof(mm_level),
+                 a_top_is_two_levels);
+
+/* ---- Change -------------------------------------------------------------------------------------- */
+
+/* Finds the better of the window's and the tree's best and publishes it, if it is known; the window has no level before
+ * key `from`. */
+static void find_best(book_side *side, uint64_t from)
+{
+    uint64_t key = window_next(side, from);
+    uint64_t value = key != NONE ? value_of_key(side, key) : NONE;
+    int64_t qty_e8 = key != NONE ? side->window->qty_e8[key % SLOTS] : 0;
+    bool inside = value < side->tree.first_key;
+    side->best_key = key;
+    side->best_stale = false;
+    if (MM_UNLIKELY(side->tree.first_key < value)) {
+        value = side->tree.first_key;
+        qty_e8 = side->tree.nodes[0].values[0];
+        key = mm__book_key_from_value(side, value);
+    }
+    bool known = value <= side->horizon;
+    side->best_inside = known && inside;
+    side->best->price_e8 = known ? price_of_value(side, value) : 0;
+    side->best->qty_e8 = known ? qty_e8 : 0;
+    if (MM_UNLIKELY(key - side->goal - BAND_LOW > BAND_HIGH - BAND_LOW) && value != NONE) {
+        side->goal = mm__book_goal_for(side, key);
+        side->misses = 0;
+    }
+}
+
+/* Value of the last entry of the top, exact or not; 0 when there is none. */
+static inline uint64_t top_end_value(const book_side *side)
+{
+    const book_top *top = side->top;
+    return top->count > 0 ? value_of_price(side, top->entries[top->count - 1].level.price_e8) : 0;
+}
+
+static inline void mark_changed(book_top *top, uint64_t value)
+{
+    if (value < top->changed) {
+        top->changed = value;
+    }
+}
+
+/* Drops the farthest level; the horizon moves in to it. */
+static void evict(book_side *side)
+{
+    uint64_t key = window_count_of(side) > 0 ? mm__book_last_key(side) : NONE;
+    uint64_t value = key != NONE ? value_of_key(side, key) : 0;
+    MM_ASSERT(level_count_of(side) > 1);
+    if (side->tree.count > 0 && mm__tree_last_key(&side->tree) > value) {
+        value = mm__tree_last_key(&side->tree);
+        mm__tree_remove(&side->tree, value);
+    } else {
+        window_put(side->window, key, 0);
+    }
+    MM_ASSERT(value > 1);
+    side->room++;
+    side->evicted++;
+    side->horizon = value - 1 < side->horizon ? value - 1 : side->horizon;
+    mark_changed(side->top, value);
+}
+
+/* A valid level at a key that the window does not cover; may leave room < 0. */
+static void set_outside(book_side *side, uint64_t key, int64_t price_e8, int64_t qty_e8)
+{
+    uint64_t value = value_of_price(side, price_e8);
+    side->best_stale |= value <= side->tree.first_key;
+    mark_changed(side->top, value);
+    if (qty_e8 != 0) {
+        side->room -= mm__tree_put(&side->tree, value, qty_e8) == 0;
+    } else {
+        bool was = mm__tree_remove(&side->tree, value) != 0;
+        side->room += was;
+        side->deletes++;
+        side->deletes_absent += !was;
+    }
+    if (key - side->goal < mm__book_goal_end(side) - side->goal) {
+        mm__book_follow(side);
+    }
+}
+
+/* A valid level at a key that the window covers; may leave room < 0. Returns the quantity before. */
+static inline int64_t set_inside(book_side *side, uint64_t key, int64_t qty_e8)
+{
+    int64_t before_e8 = window_put(side->window, key, qty_e8);
+    side->room += (int64_t)(before_e8 != 0) - (int64_t)(qty_e8 != 0);
+    side->deletes += qty_e8 == 0;
+    side->deletes_absent += (before_e8 | qty_e8) == 0;
+    return before_e8;
+}
+
+/* One level of a message, wherever it is and however full the book. False = it is not valid and was not applied. */
+static bool apply_one(book_side *side, int64_t price_e8, int64_t qty_e8)
+{
+    uint64_t key = key_of_price(side->inverse, side->shift, price_e8);
+    if ((price_e8 | (int64_t)((uint64_t)price_e8 - 1) | qty_e8) < 0) {
+        return false;
+    }
+    if (in_window(side, key)) {
+        set_inside(side, key, qty_e8);
+        side->first = key < side->first ? key : side->first;
+    } else {
+        set_outside(side, key, price_e8, qty_e8);
+    }
+    if (side->room < 0) {
+        evict(side);
+    }
+    return true;
+}
+
+/* The loop that every market message goes through. Applies levels up to the end or to the first one that needs more care:
+ * not valid (no price <= 0 has a key inside a cover) or outside the window, which covers all its slots. There is
+ * room for all. Whether a level comes, changes or goes is as good as random on real data, so no branch asks, but for the
+ * first and the last level of 64 ticks. Returns where it stopped. */
+static const mm_level *apply_run(book_side *side, const mm_level *level, const mm_level *end)
+{
+    book_window *const window = side->window;
+    const uint64_t inverse = side->inverse;
+    const uint64_t low = side->low;
+    const uint32_t shift = side->shift;
+    uint64_t first = side->first;
+    uint64_t gone_count = 0;    /* set to 0 */
+    uint64_t fresh_count = 0;   /* were 0 before */
+    uint64_t toggled_count = 0; /* one of the two but not both */
+    for (; level != end; level++) {
+        uint64_t key = key_of_price(inverse, shift, level->price_e8);
+        uint64_t after_e8 = (uint64_t)level->qty_e8;
+        if (MM_UNLIKELY(key - low >= SLOTS || level->qty_e8 < 0)) {
+            break;
+        }
+        uint64_t slot = key % SLOTS;
+        uint64_t before_e8 = (uint64_t)window->qty_e8[slot];
+        uint64_t word = window->bits[slot / WORD_BITS];
+        uint64_t toggled = ((after_e8 - 1) ^ (before_e8 - 1)) >> 63;
+        uint64_t changed = word ^ toggled << (slot % WORD_BITS);
+        window->qty_e8[slot] = (int64_t)after_e8;
+        window->bits[slot / WORD_BITS] = changed;
+        gone_count += after_e8 == 0;
+        fresh_count += before_e8 == 0;
+        toggled_count += toggled;
+        first = key < first ? key : first;
+        if (MM_UNLIKELY((word & changed) == 0)) {
+            summary_set(window, slot / WORD_BITS, changed != 0);
+        }
+    }
+    side->first = first;
+    side->room += (int64_t)(gone_count - fresh_count);
+    side->deletes += gone_count;
+    side->deletes_absent += (gone_count + fresh_count - toggled_count) / 2;
+    return level;
+}
+
+/* Publishes the changes of a message, the first of which in the window is at key `first` (NONE = none). */
+static void publish_best(book_side *side, uint64_t first)
+{
+    int64_t qty_e8 = side->window->qty_e8[first % SLOTS];
+    if (MM_LIKELY(first == side->best_key && qty_e8 != 0 && !side->best_stale && side->best_inside)) {
+        side->best->qty_e8 = qty_e8;
+        return;
+    }
+    find_best(side, side->best_stale ? side->low : first);
+}
+
+static inline void publish(book_side *side, uint64_t first)
+{
+    if (first != NONE) {
+        mark_changed(side->top, value_of_key(side, first));
+    }
+    if (first <= side->best_key || side->best_stale) {
+        publish_best(side, first);
+    }
+}
+
+/* The rest of a message, from a level on that needs care. False = a level is not valid; those before it have been
+ * applied. */
+static bool apply_rest(book_side *side, const mm_level *level, const mm_level *end)
+{
+    while (level != end) {
+        if (!apply_one(side, level->price_e8, level->qty_e8)) {
+            return false;
+        }
+        level++;
+        if (side->room >= end - level && side->span == SLOTS) {
+            level = apply_run(side, level, end);
+        }
+    }
+    return true;
+}
+
+static inline bool apply_levels(book_side *side, const mm_level *level, size_t count)
+{
+    const mm_level *const end = level + count;
+    side->first = NONE;
+    if (MM_LIKELY(side->room >= (int64_t)count && side->span == SLOTS)) {
+        level = apply_run(side, level, end);
+    }
+    if (level != end && !apply_rest(side, level, end)) {
+        return false;
+    }
+    publish(side, side->first);
+    return true;
+}
+
+mm_status mm_book_apply(mm_book *book, const mm_level *bids, size_t bid_count, const mm_level *asks,
+                        size_t ask_count)
+{
+    MM_ASSERT(bids != NULL || bid_count == 0);
+    MM_ASSERT(asks != NULL || ask_count == 0);
+    book->updates += bid_count + ask_count;
+    if (MM_UNLIKELY(!apply_levels(&book->sides[MM_BID], bids, bid_count) ||
+                    !apply_levels(&book->sides[MM_ASK], asks, ask_count))) {
+        mm_book_clear(book);
+        return MM_E_ARGUMENT;
+    }
+    return MM_OK;
+}
+
+/* mm_book_set of a level that needs care, or whose side is no side. */
+static mm_status set_carefully(mm_book *book, int32_t side, int64_t price_e8, int64_t qty_e8)
+{
+    book_side *of = &book->sides[side == MM_ASK];
+    MM_ASSERT(side == MM_BID || side == MM_ASK);
+    book->updates++;
+    of->first = NONE;
+    if (!apply_one(of, price_e8, qty_e8)) {
+        mm_book_clear(book);
+        return MM_E_ARGUMENT;
+    }
+    publish(of, of->first);
+    return MM_OK;
+}
+
+/* The quantity of one level changed and nothing else: an exact top is kept exact. */
+static void patch_top(book_side *side, uint64_t value, int64_t before_e8, int64_t after_e8)
+{
+    book_top *top = side->top;
+    uint64_t change = (uint64_t)after_e8 - (uint64_t)before_e8;
+    uint64_t cost = (value - value_of_price(side, side->best->price_e8)) * change;
+    top_entry *entry = top->entries;
+    top_entry *const end = entry + top->count;
+    if (value >= top->changed || top->count == 0 || top_end_value(side) < value) {
+        return;
+    }
+    while (value_of_price(side, entry->level.price_e8) < value) {
+        entry++;
+    }
+    MM_ASSERT(entry->level.qty_e8 == before_e8);
+    if (end[-1].qty_sum == SUM_OVER || end[-1].qty_sum + change >= SUM_OVER) {
+        top->changed = value;
+        return;
+    }
+    entry->level.qty_e8 = after_e8;
+    for (; entry != end; entry++) {
+        entry->qty_sum += change;
+        entry->cost += cost;
+    }
+}
+
+/* What one level set at or before the best, or in the top, means for them. */
+static mm_status set_near_best(book_side *side, uint64_t key, int64_t before_e8, int64_t after_e8)
+{
+    if (before_e8 != 0 && after_e8 != 0) {
+        patch_top(side, value_of_key(side, key), before_e8, after_e8);
+    } else {
+        mark_changed(side->top, value_of_key(side, key));
+    }
+    if (key <= side->best_key) {
+        publish_best(side, key);
+    }
+    return MM_OK;
+}
+
+/* Calls stand last in their branches: the common case saves no registers. */
+mm_status mm_book_set(mm_book *book, int32_t side, int64_t price_e8, int64_t qty_e8)
+{
+    book_side *of = &book->sides[side == MM_ASK];
+    uint64_t key = key_of_price(of->inverse, of->shift, price_e8);
+    if (MM_UNLIKELY((side & ~1) != 0)) {
+        return set_carefully(book, side, price_e8, qty_e8);
+    }
+    if (MM_UNLIKELY(!in_window(of, key) || qty_e8 < 0 || of->room < 1)) {
+        return set_carefully(book, side, price_e8, qty_e8);
+    }
+    book->updates++;
+    int64_t before_e8 = set_inside(of, key, qty_e8);
+    if (key <= of->best_key) {
+        return set_near_best(of, key, before_e8, qty_e8);
+    }
+    if (value_of_price(of, price_e8) <= top_end_value(of)) {
+        return set_near_best(of, key, before_e8, qty_e8);
+    }
+    return MM_OK;
+}
+
+static void side_clear(book_side *side)
+{
+    memset(side->window, 0, sizeof *side->window);
+    mm__tree_clear(&side->tree);
+    side->low = side->key_first;
+    side->goal = side->key_first;
+    side->misses = 0;
+    side->span = 0;
+    side->room = (int64_t)side->levels_max;
+    side->horizon = NO_HORIZON;
+    side->top->count = 0;
+    side->top->changed = NONE;
+    find_best(side, side->low);
+}
+
+void mm_book_clear(mm_book *book)
+{
+    side_clear(&book->sides[MM_BID]);
+    side_clear(&book->sides[MM_ASK]);
+}
+
+static bool levels_valid(const mm_level *levels, size_t count)
+{
+    bool valid = true;
+    for (size_t i = 0; i < count; i++) {
+        valid &= levels[i].price_e8 > 0 && levels[i].qty_e8 >= 0;
+    }
+    return valid;
+}
+
+/* Puts the window where the snapshot's best will stand, sets the horizon, then adds the levels, which are valid. */
+static void side_load(book_side *side, const mm_level *levels, size_t count, size_t levels_asked)
+{
+    uint64_t deletes = side->deletes;
+    uint64_t deletes_absent = side->deletes_absent;
+    uint64_t best = NONE;
+    uint64_t farthest = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t value = value_of_price(side, levels[i].price_e8);
+        best = levels[i].qty_e8 != 0 && value < best ? value : best;
+        farthest = value > farthest ? value : farthest;
+    }
+    if (count >= levels_asked && count > 0) {
+        side->horizon = farthest;
+    }
+    if (best != NONE) {
+        side->goal = mm__book_goal_for(side, mm__book_key_from_value(side, best));
+        side->low = side->goal;
+        side->span = mm__book_goal_end(side) - side->goal;
+    }
+    bool valid = apply_levels(side, levels, count);
+    MM_ASSERT(valid);
+    side->deletes = deletes; /* what a snapshot says is no update */
+    side->deletes_absent = deletes_absent;
+}
+
+mm_status mm_book_snapshot(mm_book *book, const mm_level *bids, size_t bid_count, const mm_level *asks,
+                           size_t ask_count, size_t levels_asked)
+{
+    MM_ASSERT(bids != NULL || bid_count == 0);
+    MM_ASSERT(asks != NULL || ask_count == 0);
+    mm_book_clear(book);
+    if (!levels_valid(bids, bid_count) || !levels_valid(asks, ask_count)) {
+        return MM_E_ARGUMENT;
+    }
+    side_load(&book->sides[MM_BID], bids, bid_count, levels_asked);
+    side_load(&book->sides[MM_ASK], asks, ask_count, levels_asked);
+    return MM_OK;
+}
+
+/* ---- Life ---------------------------------------------------------------------------------------- */
+
+static size_t round_line(size_t bytes)
+{
+    return (bytes + MM_CACHE_LINE_BYTES - 1) / MM_CACHE_LINE_BYTES * MM_CACHE_LINE_BYTES;
+}
+
+/* One level over the capacity is there for a moment, before the farthest goes. */
+static size_t nodes_for(size_t levels_max)
+{
+    return mm__tree_nodes(levels_max + 1);
+}
+
+size_t mm_book_bytes(size_t levels_max)
+{
+    if (levels_max < 1 || levels_max > LEVELS_MAX) {
+        return 0;
+    }
+    return round_line(sizeof(mm_book)) +
+           2 * (round_line(sizeof(book_window)) + round_line(sizeof(book_top)) +
+                round_line(nodes_for(levels_max) * sizeof(mm__tree_node)));
+}
+
+/* The inverse of an odd number modulo 2^64 by Newton's iteration: each round doubles the exact bits, of
+ * which odd * odd == 1 modulo 8 gives the first three. */
+static uint64_t inverse_of(uint64_t odd)
+{
+    uint64_t inverse = odd;
+    MM_ASSERT((odd & 1) == 1);
+    for (int32_t round = 0; round < 5; round++) {
+        inverse *= 2 - odd * inverse;
+    }
+    MM_ASSERT(odd * inverse == 1);
+    return inverse;
+}
+
+static void side_numbers(book_side *side, int64_t tick_e8, bool is_bid)
+{
+    uint64_t ticks_max = (uint64_t)(INT64_MAX / tick_e8);
+    side->tick = (uint64_t)tick_e8;
+    side->shift = lowest_bit(side->tick);
+    side->inverse = inverse_of(side->tick >> side->shift);
+    side->flip = 0;
+    side->key_first = 1;
+    side->key_end = ticks_max + 1;
+    if (is_bid) {
+        uint64_t end = bid_keys_end(side->shift);
+        side->inverse = 0 - side->inverse;
+        side->flip = UINT64_MAX;
+        side->key_first = end - ticks_max;
+        side->key_end = end != 0 ? end : NONE; /* no key is NONE: of an odd tick, one tick is the tree's */
+    }
+}
+
+/* Lays the side's parts out at `memory`; returns their end. */
+static unsigned char *side_init(book_side *side, unsigned char *memory, size_t levels_max, int64_t tick_e8,
+                                bool is_bid)
+{
+    size_t nodes = nodes_for(levels_max);
+    side_numbers(side, tick_e8, is_bid);
+    side->levels_max = levels_max;
+    side->deletes = 0;
+    side->deletes_absent = 0;
+    side->evicted = 0;
+    side->window = (book_window *)(void *)memory;
+    memory += round_line(sizeof(book_window));
+    side->top = (book_top *)(void *)memory;
+    memory += round_line(sizeof(book_top));
+    mm__tree_init(&side->tree, (mm__tree_node *)(void *)memory, nodes);
+    return memory + round_line(nodes * sizeof(mm__tree_node));
+}
+
+mm_status mm_book_init(void *memory, size_t memory_bytes, size_t levels_max, int64_t tick_e8, mm_book **book)
+{
+    size_t needed_bytes = mm_book_bytes(levels_max);
+    if (needed_bytes == 0 || tick_e8 <= 0) {
+        return MM_E_ARGUMENT;
+    }
+    if (!mm__memory_fits(memory, memory_bytes, needed_bytes)) {
+        return MM_E_CAPACITY;
+    }
+    mm_book *made = memory;
+    unsigned char *at = (unsigned char *)memory + round_line(sizeof(mm_book));
+    memset(made, 0, sizeof *made);
+    at = side_init(&made->sides[MM_BID], at, levels_max, tick_e8, true);
+    at = side_init(&made->sides[MM_ASK], at, levels_max, tick_e8, false);
+    MM_ASSERT((size_t)(at - (unsigned char *)memory) == needed_bytes);
+    made->sides[MM_BID].best = &made->published.best[MM_BID];
+    made->sides[MM_ASK].best = &made->published.best[MM_ASK];
+    mm_book_clear(made);
+    *book = made;
+    return MM_OK;
+}
+
+mm_book *mm_book_new(size_t levels_max, int64_t tick_e8)
+{
+    size_t bytes = mm_book_bytes(levels_max);
+    mm_book *book = NULL;
+    if (bytes == 0 || tick_e8 <= 0) {
+        return NULL;
+    }
+    void *memory = mm__memory_new(bytes);
+    if (memory != NULL && mm_book_init(memory, bytes, levels_max, tick_e8, &book) != MM_OK) {
+        mm__memory_free(memory);
+    }
+    return book;
+}
+
+void mm_book_free(mm_book *book)
+{
+    mm__memory_free(book);
+}

@@ -1,0 +1,1 @@
+"""What `mmcore COMMAND` does beside running the bot: one module a command, each with a `main`."""
