@@ -36,17 +36,19 @@ _HALTED_EVERY_NS: Final = 5_000_000_000
 _CLOCK_SAMPLES: Final = 3
 _JOBS_MAX: Final = 1024
 _FEE_ASSET: Final = "BNB"
+_RUNNING: Final = (EngineState.SYNCING, EngineState.ACTIVE, EngineState.REDUCING)
 _CONFIRM_S: Final = 1.0
 _NAMES_MAX: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What names this run's orders."""
+    """What names this run's orders. dedicated: nothing else trades the symbol on this account."""
 
     symbol: str
     tag: str
     epoch: int
+    dedicated: bool = False
 
 
 class RestWorker(HostThread):
@@ -71,7 +73,7 @@ class RestWorker(HostThread):
         self._names: dict[int, str] = {}
         self._first_trade_id = 0
         self.trading = True
-        self._halted = False
+        self._halt_told = 0
 
     def wake(self) -> None:
         """Any thread."""
@@ -148,17 +150,23 @@ class RestWorker(HostThread):
     def _say_state(self, state: int, verdict: int) -> None:
         why = reasons(verdict)
         _log.info("%s %s", state_name(state), ", ".join(why))
-        if state == EngineState.HALTED and not self._halted:
-            numbers = (number for number in range(verdict.bit_length()) if verdict >> number & 1)
-            _log.warning("halted: %s", " ".join(map(reason_text, numbers)))
-        elif "ACCOUNT_RESET" in why and not self._halted:
+        if state == EngineState.HALTED:
+            self._warn_halted(verdict)
+        elif "ACCOUNT_RESET" in why and state in _RUNNING:
             _log.warning("the account was reset by the exchange: its balances are taken as the new start")
             self._names.clear()  # its orders and trades are numbered anew
             self._first_trade_id = 0
         if "SYMBOL_HALT" in why and self.trading:
             self._clock_due_ns = 0  # a refusal said so: look at the symbol now
-        self._halted = state == EngineState.HALTED
         self._on_state(state, verdict)
+
+    def _warn_halted(self, verdict: int) -> None:
+        """Each reason once: while it is halted the market goes on and its reasons come and go."""
+        new = verdict & ~self._halt_told
+        self._halt_told |= verdict
+        texts = [reason_text(number) for number in range(new.bit_length()) if new >> number & 1]
+        if texts:
+            _log.warning("halted: %s", " ".join(texts))
 
     def _snapshot(self, levels: int) -> None:
         snapshot = self._client.depth(self._run_names.symbol, levels)
@@ -267,10 +275,13 @@ class RestWorker(HostThread):
 
     def cancel_everything(self, until_ns: int) -> list[str]:
         """For when the engine cannot: cancels every own open order until none is left in two reads a second apart.
-        Returns the
-        client ids that are not confirmed gone at until_ns. This thread only."""
+
+        Returns the client ids that are not confirmed gone at until_ns. This thread only.
+        """
         left: list[str] = ["unknown: the exchange did not answer"]
         empty_reads = 0
+        if self._run_names.dedicated:
+            self._client.cancel_all(self._run_names.symbol)
         while empty_reads < 2 and self._clock.mono_ns() < until_ns:
             try:
                 rows = [row for row in self._client.open_orders(self._run_names.symbol)

@@ -218,8 +218,8 @@ class _Bot:
         self.gate = Gate(gate_values)
         self.names = Gate(gate_values)  # for reading ids only: gates belong to one thread
         rng = random.Random(secrets.randbits(64))
-        self.rest = RestWorker(self.loop, rest, self._decoder(), offset, clock, RunNames(symbol, tag, known.epoch),
-                               self._on_state)
+        names = RunNames(symbol, tag, known.epoch, settings.account.dedicated)
+        self.rest = RestWorker(self.loop, rest, self._decoder(), offset, clock, names, self._on_state)
         self.orders_by_rest = RestOrders(rest, self.rest.submit) if by_rest else None
         spins = settings.host.wait is Wait.SPIN
         session = Session(WsApi(endpoints, WsRequests(keys.api_key, keys.signer), offset, limits, rng), keys.signer,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -40,7 +43,18 @@ def with_another_seed(stage: Stage) -> Bot:
     return bot
 
 
-SCENARIOS = (as_a_newcomer_starts_it, with_another_seed)
+def whose_exchange_dies(stage: Stage) -> tuple[Bot, set[str]]:
+    bot = stage.bot("--duration", "60")
+    bot.wait_for(" ACTIVE ", 15)
+    time.sleep(1.5)
+    (venue,) = children_of(bot.process.pid)
+    os.kill(venue, signal.SIGKILL)
+    bot.wait(20)
+    (line,) = [line for line in bot.err.splitlines() if "own orders NOT confirmed gone:" in line]
+    return bot, set(OWN_ID.findall(line))
+
+
+SCENARIOS = (as_a_newcomer_starts_it, with_another_seed, whose_exchange_dies)
 
 
 def test_the_demo_quotes_both_sides_fills_and_ends_with_nothing_open(together: Together) -> None:
@@ -76,6 +90,16 @@ def test_keys_in_the_environment_are_neither_used_nor_passed_on_nor_shown(togeth
     said = bot.out + bot.err + bot.summary_path.read_text()
     assert not any(value in said for value in CANARY.values())
     assert account(bot.summary()["venue_audit"])["api_key"] not in CANARY.values()
+
+
+def test_a_demo_whose_exchange_dies_ends_and_names_what_it_cannot_confirm(together: Together) -> None:
+    bot, named = together.of(whose_exchange_dies)
+    assert bot.wait(0) == 6, bot.err
+    assert "the embedded exchange has died" in bot.err
+    summary = bot.summary()
+    assert summary["exit_reason"] == "unreachable"
+    assert summary["open_orders_at_exit"] == len(named) > 0
+    assert "venue_audit" not in summary
 
 
 def test_the_demo_says_how_it_ended_and_every_order_keeps_the_post_only_promise(together: Together) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.processes import (
     OWN_ID,
     Bot,
+    Scenario,
     Stage,
     Together,
     account,
@@ -17,6 +18,7 @@ from tests.e2e.processes import (
     open_orders,
     own_orders,
     resting_share,
+    wait_until,
 )
 
 KEYS = {"VENUE_API_KEY": "a-key-that-lives-on", "VENUE_API_SECRET": "a-secret-that-lives-on"}
@@ -76,6 +78,19 @@ def the_account_is_reset_and_that_is_accepted(stage: Stage) -> Ended:
     return Ended(bot, audit)
 
 
+def the_account_is_reset_while_nothing_rests(stage: Stage) -> Ended:
+    """With nothing open only the account's own past tells one exchange from another."""
+    first = stage.venue("--seed", "5", **KEYS)
+    bot = stage.bot("--duration", "23", venue=first)
+    wait_until(lambda: bool(account(first.audit())["fills"]), 15, "no fills")
+    first.command("/venue/streams/drop", {"for_ms": 60_000})
+    wait_until(lambda: not open_orders(first.audit()), 5, "orders still rest")
+    first.kill()
+    second = stage.venue("--seed", "6", "--port", first.port, **KEYS)
+    assert bot.wait(45) == 5, bot.err
+    return Ended(bot, second.audit())
+
+
 def the_order_channel_breaks(stage: Stage) -> Ended:
     """The venue freezes for longer than its silence is borne, then goes on as if nothing had been."""
     venue = stage.venue("--seed", "8")
@@ -93,6 +108,7 @@ SCENARIOS = (
     the_exchange_dies_for_good,
     the_account_is_reset_and_that_is_not_accepted,
     the_account_is_reset_and_that_is_accepted,
+    the_account_is_reset_while_nothing_rests,
     the_order_channel_breaks,
 )
 
@@ -128,12 +144,19 @@ def test_an_exchange_that_dies_for_good_ends_the_run_with_6_naming_what_nobody_c
     assert summary["open_orders_at_exit"] == len(named)
 
 
-def test_an_account_that_was_reset_is_recognised_and_nothing_is_traded_on_it(together: Together) -> None:
-    ended: Ended = together.of(the_account_is_reset_and_that_is_not_accepted)
+@pytest.mark.parametrize(
+    "scenario", [the_account_is_reset_and_that_is_not_accepted, the_account_is_reset_while_nothing_rests]
+)
+def test_an_account_that_was_reset_is_recognised_and_nothing_is_traded_on_it(
+    together: Together, scenario: Scenario
+) -> None:
+    ended: Ended = together.of(scenario)
     assert own_orders(ended.audit) == []
     assert account(ended.audit)["fills"] == []
+    (said,) = [line for line in ended.bot.err.splitlines() if "The account was reset by the exchange" in line]
+    assert " WARNING mmcore.rest: halted: " in said
     assert "ACCOUNT_RESET" in ended.bot.err
-    assert "WARNING mmcore.rest: halted: The account was reset by the exchange; accept it to go on." in ended.bot.err
+    assert "LEDGER_MISMATCH" not in ended.bot.err
     summary = ended.bot.summary()
     assert summary["exit_reason"] == "risk"
     assert summary["no_quote_reasons"]["ACCOUNT_RESET"] > 1000

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.e2e.processes import (
+    OWN_ID,
     Bot,
     Scenario,
     Stage,
@@ -42,6 +44,19 @@ def sigterm_twice(stage: Stage) -> tuple[Bot, Venue, int]:
 
 def sigint(stage: Stage) -> tuple[Bot, Venue, int]:
     return stopped_by(stage, signal.SIGINT, again=False)
+
+
+def three_signals_to_a_bot_whose_exchange_hangs(stage: Stage) -> tuple[Bot, Venue]:
+    venue = stage.venue()
+    bot = stage.bot(venue=venue)
+    venue.wait_for_quotes()
+    with venue.frozen():
+        for _ in range(3):
+            assert bot.running
+            bot.send(signal.SIGTERM)
+            time.sleep(0.3)
+        bot.wait(5)
+    return bot, venue
 
 
 def sigterm_before_the_first_contact(stage: Stage) -> int:
@@ -83,8 +98,8 @@ def ed25519_over_rest(stage: Stage) -> tuple[Bot, Venue]:
     return with_an_ed25519_key(stage, "rest")
 
 
-SCENARIOS = (sigterm_twice, sigint, sigterm_before_the_first_contact, orders_over_rest, ed25519_over_ws_api,
-             ed25519_over_rest)
+SCENARIOS = (sigterm_twice, sigint, three_signals_to_a_bot_whose_exchange_hangs, sigterm_before_the_first_contact,
+             orders_over_rest, ed25519_over_ws_api, ed25519_over_rest)
 
 
 def check_clean(bot: Bot, venue: Venue, exit_reason: str) -> None:
@@ -104,6 +119,15 @@ def test_a_signal_stops_the_run_with_nothing_open_and_a_second_changes_nothing(
     bot, venue, asked_us = together.of(scenario)
     check_clean(bot, venue, "signal")
     assert [order for order in own_orders(venue.audit()) if order["placed_us"] > asked_us + 200_000] == []
+
+
+def test_a_third_signal_gives_up_waiting_and_names_what_may_still_rest(together: Together) -> None:
+    bot, _ = together.of(three_signals_to_a_bot_whose_exchange_hangs)
+    assert bot.wait(0) == 6
+    (line,) = [line for line in bot.err.splitlines() if "own orders NOT confirmed gone:" in line]
+    summary = bot.summary()
+    assert summary["open_orders_at_exit"] == len(set(OWN_ID.findall(line))) > 0
+    assert summary["exit_reason"] == "signal"
 
 
 def test_a_signal_before_the_first_contact_ends_the_run_at_once(together: Together) -> None:

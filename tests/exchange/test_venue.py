@@ -150,6 +150,16 @@ def test_an_order_lives_from_acknowledgement_to_cancel_and_is_found_at_each_step
     assert client.rest.own_trades(SYMBOL, exchange_id=placed.exchange_id) == ()
 
 
+def test_one_request_cancels_every_open_order_of_a_dedicated_account(client: Client) -> None:
+    client.read_clock()
+    bid, _ = best(client)
+    orders = [client.order(50 + n, Side.BUY, bid - (500 + n) * E8, E8 // 1000) for n in range(3)]
+    assert [client.rest.place_order(order).outcome for order in orders] == [Outcome.ACKED] * 3
+    client.rest.cancel_all(SYMBOL)
+    assert client.rest.open_orders(SYMBOL) == ()
+    client.rest.cancel_all(SYMBOL)  # nothing left to cancel is no error
+
+
 def test_refusals_come_back_as_what_they_are(client: Client) -> None:
     client.read_clock()
     bid, ask = best(client)

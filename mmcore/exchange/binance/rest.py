@@ -62,6 +62,7 @@ _RECV_WINDOW_MS: Final = 5000
 _RESYNC_SAMPLES: Final = 3
 _INVALID_SYMBOL: Final = -1121
 _LIMIT_CODE: Final = -1003
+_OPEN_ORDERS_PATH: Final = "/api/v3/openOrders"
 _ORDER_PATH: Final = "/api/v3/order"
 _HEADERS: Final = {
     "User-Agent": "mmcore",
@@ -152,7 +153,7 @@ class RestClient:
 
     def open_orders(self, symbol: str) -> tuple[OpenOrder, ...]:
         """All open orders on the symbol, other programs' too. The store behind it may lag."""
-        return replies.open_orders(self._get("/api/v3/openOrders", (("symbol", symbol),), signed=True).body)
+        return replies.open_orders(self._get(_OPEN_ORDERS_PATH, (("symbol", symbol),), signed=True).body)
 
     def own_trades(self, symbol: str, *, from_id: int | None = None,
                    exchange_id: int | None = None) -> tuple[OwnTrade, ...]:
@@ -215,6 +216,17 @@ class RestClient:
             return answer.read(reply.body), None
         meaning, code, message = self._judge(reply)
         return answer.of(Outcome.CANCEL_REJECTED if meaning.is_definite else Outcome.UNKNOWN, code, message), meaning
+
+    def cancel_all(self, symbol: str) -> None:
+        """Cancels every open order of the symbol with one request, foreign ones too: for an account that trades nothing
+        else. Says nothing about what it did: read the open orders."""
+        query = self._signed_or_none([("symbol", symbol)])
+        if query is None or self._limits.wait_ns(Sender.CANCEL, self._now_ns()):
+            return
+        with contextlib.suppress(UnreachableError):
+            reply = self._exchange("DELETE", _OPEN_ORDERS_PATH, query, None, self._key_header)
+            if reply.status != 200:
+                self._judge(reply)
 
     def query_order(self, request: OrderRequest) -> OrderResponse:
         """The state of one order. NOT_FOUND proves nothing by itself; UNKNOWN = no usable answer."""
