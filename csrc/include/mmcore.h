@@ -113,7 +113,6 @@ enum {
     /* strategy */
     MM_REASON_STRATEGY_PASS,
     MM_REASON_STRATEGY_FAULT,
-    MM_REASON_FEE_FLOOR,
     /* pre-trade limits */
     MM_REASON_PRICE_FILTER,
     MM_REASON_LOT_SIZE,
@@ -360,7 +359,7 @@ typedef struct mm_report_body {
     int64_t executed_e8; /* cumulative, -1 when not said */
     int16_t status;      /* MM_ORDER_* */
     int16_t side;        /* MM_BID, MM_ASK, -1 when not said */
-    int32_t code;        /* exchange error code or 0 */
+    int32_t code;        /* exchange error code or 0; of a REPORT: MM_REJECT_*, why it was rejected */
 } mm_report_body;
 
 /* MM_KIND_MORE behind REPORT and TRADE_ROW. */
@@ -1212,6 +1211,8 @@ MM_API uint64_t mm_risk_market(const mm_risk *risk, int64_t mid_e8, int64_t now_
  * epoch) grows. */
 MM_API uint64_t mm_risk_equity(mm_risk *risk, int64_t equity_e8, int64_t pnl_total_e8, int64_t utc_day, int64_t now_ns,
                                bool *kill, int64_t *halt_until_ns);
+/* The account was reset: P&L begins anew at 0, for Q1 to Q3. */
+MM_API void mm_risk_rebase(mm_risk *risk);
 /* Earliest time a verdict may change by time alone; INT64_MAX = none. C4 also eases with time, but is only told by
  * observations. */
 MM_API int64_t mm_risk_deadline(const mm_risk *risk, int64_t now_ns);

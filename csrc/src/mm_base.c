@@ -103,7 +103,6 @@ static const named_text reason_texts[] = {
     REASON(LEDGER_MISMATCH, "The ledger and the exchange disagree about the account."),
     REASON(STRATEGY_PASS, "The strategy does not want this side."),
     REASON(STRATEGY_FAULT, "The strategy failed, gave no number or took too long."),
-    REASON(FEE_FLOOR, "The spread would not cover the maker fees."),
     REASON(PRICE_FILTER, "The price breaks the symbol's price filter."),
     REASON(LOT_SIZE, "The quantity breaks the symbol's lot size."),
     REASON(MIN_NOTIONAL, "Price times quantity is below the symbol's minimum."),

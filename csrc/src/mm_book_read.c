@@ -198,8 +198,8 @@ const mm_top *mm_book_top(const mm_book *book)
 
 bool mm_book_best(const mm_book *book, int32_t side, mm_level *best)
 {
-    const book_side *of = side_of(book, side);
-    *best = *of->best;
+    MM_ASSERT(side == MM_BID || side == MM_ASK);
+    *best = book->published.best[side == MM_ASK];
     return best->qty_e8 != 0;
 }
 
@@ -399,50 +399,65 @@ bool mm_book_vwap(const mm_book *book, int32_t side, size_t level_count, int64_t
     return true;
 }
 
-/* Quantity still wanted and what the taken part cost beyond the best price. */
-typedef struct {
-    uint64_t best;
-    uint64_t left_e8;
-    u128 cost;
-} taking;
-
-static bool take(taking *order, const book_side *side, const mm_level *level)
+/* Where in the top an order of qty_e8 ends: index of the first entry whose sum holds it; TOP_LEVELS or the number of known
+ * levels when none does. */
+static size_t top_reach(const book_side *side, uint64_t qty_e8)
 {
-    uint64_t qty_e8 = (uint64_t)level->qty_e8 < order->left_e8 ? (uint64_t)level->qty_e8 : order->left_e8;
-    order->cost += (u128)(value_of_price(side, level->price_e8) - order->best) * qty_e8;
-    order->left_e8 -= qty_e8;
-    return order->left_e8 == 0;
+    const top_entry *entries = side->top->entries;
+    size_t ready = 0;
+    size_t at = 0;
+    for (size_t wanted = 8; wanted <= TOP_LEVELS; wanted *= 2) {
+        ready = top_ready(side, wanted);
+        if (ready < wanted || entries[ready - 1].qty_sum >= qty_e8) {
+            break;
+        }
+        at = ready;
+    }
+    while (at < ready && entries[at].qty_sum < qty_e8) {
+        at++;
+    }
+    return at;
+}
+
+/* What taking qty_e8 costs beyond the best price, for any depth and sums; false when the known levels do not hold it. */
+static bool taking_cost(const book_side *side, uint64_t best, uint64_t qty_e8, u128 *cost)
+{
+    uint64_t left_e8 = qty_e8;
+    cursor walk;
+    mm_level level;
+    *cost = 0;
+    cursor_open(&walk, side, NULL, side->horizon);
+    while (left_e8 > 0 && cursor_take(&walk, &level)) {
+        uint64_t taken_e8 = (uint64_t)level.qty_e8 < left_e8 ? (uint64_t)level.qty_e8 : left_e8;
+        *cost += (u128)(value_of_price(side, level.price_e8) - best) * taken_e8;
+        left_e8 -= taken_e8;
+    }
+    return left_e8 == 0;
 }
 
 bool mm_book_fill_price(const mm_book *book, int32_t side, int64_t qty_e8, int64_t *average_e8)
 {
     const book_side *of = side_of(book, side);
-    size_t ready = top_ready(of, 1);
-    bool done = false;
-    taking order = {0, (uint64_t)qty_e8, 0};
+    uint64_t wanted_e8 = (uint64_t)qty_e8;
+    uint64_t best = value_of_price(of, of->best->price_e8);
     MM_ASSERT(qty_e8 > 0);
-    if (ready == 0) {
+    size_t last = top_reach(of, wanted_e8);
+    if (last < of->top->count) {
+        const top_entry *entry = &of->top->entries[last];
+        uint64_t farthest = value_of_price(of, entry->level.price_e8) - best;
+        if (MM_LIKELY(((u128)farthest * wanted_e8) >> 64 == 0)) {
+            /* The whole of `entry`, less what of it is not wanted. */
+            uint64_t cost = entry->cost - farthest * (entry->qty_sum - wanted_e8);
+            *average_e8 = price_of_value(of, best + cost / wanted_e8 + (cost % wanted_e8 != 0));
+            return true;
+        }
+    }
+    u128 cost;
+    if (!taking_cost(of, best, wanted_e8, &cost)) {
         return false;
     }
-    order.best = value_of_price(of, of->top->entries[0].level.price_e8);
-    for (size_t i = 0; !done && i < ready; i++) {
-        done = take(&order, of, &of->top->entries[i].level);
-        if (!done && i + 1 == ready && ready < TOP_LEVELS) {
-            ready = top_ready(of, 2 * ready);
-        }
-    }
-    if (!done && ready == TOP_LEVELS) {
-        cursor walk;
-        mm_level level;
-        cursor_behind_top(&walk, of);
-        while (!done && cursor_take(&walk, &level)) {
-            done = take(&order, of, &level);
-        }
-    }
-    if (done) {
-        *average_e8 = price_of_value(of, order.best + divide(order.cost, (uint64_t)qty_e8, true));
-    }
-    return done;
+    *average_e8 = price_of_value(of, best + divide(cost, wanted_e8, true));
+    return true;
 }
 
 bool mm_book_horizon(const mm_book *book, int32_t side, int64_t *price_e8)

@@ -156,7 +156,9 @@ mm_status mm_engine_init(void *memory, size_t memory_bytes, const mm_engine_conf
     }
     *bad_field = NULL;
     e->ticker_id = -1;
+    e->complete_id = -1;
     e->pending_ticker_id = -1;
+    e->history_id = -1;
     e->target_e8 = config->inventory_target_e8;
     e->symbol_trading = 1;
     e->deadline_ns = INT64_MAX;
@@ -225,11 +227,18 @@ static void fill_action(mm_engine *engine, mm_record *record, const mm_order *or
     record->body.action.cause_ns = engine->cause_ns;
 }
 
-/* false = no room: the ring is full or nothing may leave; decide again soon. */
+/* Without room it is decided again soon; while nothing may leave, when that is over. */
+static bool may_ask(mm_engine *engine, int64_t room)
+{
+    bool banned = engine->now_ns < engine->ban_until_ns;
+    engine->replan |= room < 1 && !banned;
+    return room >= 1 && !banned;
+}
+
+/* false = no room, or nothing may leave. */
 bool mm__engine_emit_cancel(mm_engine *engine, mm_order *order)
 {
-    if (engine->cancel_room < 1 || engine->now_ns < engine->ban_until_ns) {
-        engine->replan = 1;
+    if (!may_ask(engine, engine->cancel_room)) {
         return false;
     }
     mm_record *record = mm__engine_emit(engine, MM_KIND_CANCEL);
@@ -244,8 +253,7 @@ bool mm__engine_emit_cancel(mm_engine *engine, mm_order *order)
 
 bool mm__engine_emit_query(mm_engine *engine, const mm_order *order)
 {
-    if (engine->action_room < 1 || engine->now_ns < engine->ban_until_ns) {
-        engine->replan = 1;
+    if (!may_ask(engine, engine->action_room)) {
         return false;
     }
     mm_record *record = mm__engine_emit(engine, MM_KIND_QUERY);
@@ -272,8 +280,7 @@ bool mm__engine_emit_place(mm_engine *engine, const mm_order *order)
 
 bool mm__engine_emit_want(mm_engine *engine, uint16_t kind, int64_t token, int64_t value2, uint64_t order_seq)
 {
-    if (engine->action_room < 1 || engine->now_ns < engine->ban_until_ns) {
-        engine->replan = 1;
+    if (!may_ask(engine, engine->action_room)) {
         return false;
     }
     mm_record *record = mm__engine_emit(engine, kind);

@@ -25,6 +25,7 @@ typedef struct mm__confirm {
     int64_t asked_ns;
     int64_t next_ns;      /* when to ask again */
     int32_t rows;         /* own orders seen in the read under way */
+    int32_t answered;     /* a read came back since the last decision */
 } mm__confirm;
 
 struct mm_engine {
@@ -46,6 +47,7 @@ struct mm_engine {
     int64_t ticker_id;          /* -1 none */
     int64_t pending_ticker_id;  /* a ticker the depth book has not caught up with, -1 none */
     int64_t pending_ticker_ns;
+    int64_t ticker_ns;          /* when `ticker` came */
     int64_t frame_ns;           /* last sign of life of the market connection */
     int64_t depth_ns;           /* last depth message */
     int64_t cause_ns;           /* receive stamp of the first market frame since the last decision */
@@ -80,12 +82,19 @@ struct mm_engine {
     int32_t reconcile_trades;   /* reads still under way after a reconnect */
     int32_t reconcile_account;
     int32_t doubt_account;      /* since a reconnect, until account and ledger are equal again */
+    int64_t reconcile_asked_ns; /* when the latest of them was asked for, 0 = none is under way */
+    int64_t complete_id;        /* highest trade id when ledger and account were last equal: none before it is missing */
     int32_t want_trades;        /* to be asked at the next decision */
     int32_t want_account;
     int64_t target_e8;          /* inventory target; INT64_MIN until known */
-    int64_t exchange_id_high;   /* of the latest order that has one */
-    uint64_t exchange_id_seq;   /* that order */
+    int64_t exchange_id_high;   /* highest order id seen */
+    int64_t exchange_id_ns;     /* when it was seen */
+    int64_t history_id;         /* newest own trade known when trades were last asked for: it must come again, -1 none */
+    int32_t history_seen;
+    int32_t history_lost;       /* it did not */
+    int32_t rebased;            /* the new account's first read is still to come */
     int32_t was_reset;          /* the account was reset during this run: what it forgot cannot be waited for */
+    int64_t reset_ns;           /* when that was recognised */
     int64_t start_equity_e8;    /* quote, at the first judgement; 0 = none yet */
     mm__confirm start_check;
     mm__confirm stop_check;

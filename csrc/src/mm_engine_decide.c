@@ -236,17 +236,36 @@ static void pull(mm_quotes *quotes, uint64_t verdict)
     quotes->ask_verdict = verdict;
 }
 
+/* While the position is too large the side that adds to it is pulled, orders that rest already included. */
+static void reduce(const mm_engine *engine, const mm_top *top, mm_quotes *quotes)
+{
+    mm_risk_view view;
+    mm__engine_view(engine, top, &view);
+    if (!mm_risk_reducing(engine->risk, &view)) {
+        return;
+    }
+    if (view.position_e8 >= 0) {
+        quotes->bid_count = 0;
+        quotes->bid_verdict = MM_BIT(MM_REASON_REDUCING);
+    }
+    if (view.position_e8 <= 0) {
+        quotes->ask_count = 0;
+        quotes->ask_verdict = MM_BIT(MM_REASON_REDUCING);
+    }
+}
+
 /* The strategy's wishes for this moment, fitted to the symbol. A Python strategy is asked through the host: its last answer
  * holds until the next, and a question stays open until it is answered. */
 static void want(mm_engine *engine, const mm_top *top, mm_quotes *quotes)
 {
     uint64_t others = engine->verdict & ~MM_BIT(MM_REASON_STRATEGY_FAULT);
     bool python = engine->config.strategy == MM_STRATEGY_PYTHON;
-    if (python && others == 0 && engine->market_changed) {
+    if (python && others == 0 && (engine->market_changed || !engine->python_have)) {
         engine->need_quote = 1;
     }
     if (engine->verdict != 0) {
         pull(quotes, engine->verdict);
+        engine->python_have = 0; /* an answer is about the market it was asked in */
         engine->need_quote = others == 0 ? engine->need_quote : 0;
         return;
     }
@@ -262,6 +281,7 @@ static void want(mm_engine *engine, const mm_top *top, mm_quotes *quotes)
         return;
     }
     mm_quote_fit(&input, engine->config.risk.cross_guard_ticks, quotes);
+    reduce(engine, top, quotes);
 }
 
 static bool same_side(const mm_level *a, uint32_t a_count, const mm_level *b, uint32_t b_count)
@@ -292,17 +312,22 @@ typedef struct side_plan {
     mm_plan plan;
     uint64_t verdict;    /* of the wishes that could not be placed */
     uint32_t waiting;    /* wishes that could not be placed for a temporary reason */
+    bool too_small[MM_LAYERS_MAX]; /* wishes for which the limits left no order at all */
 } side_plan;
 
-static void gather(const mm_engine *engine, side_plan *s)
+static void gather(mm_engine *engine, side_plan *s)
 {
     mm_order *open[2 * MM_PLAN_MAX];
     size_t found = mm_orders_open(engine->orders, s->side, open, MM_ARRAY_COUNT(open));
     s->order_count = 0;
-    for (size_t i = 0; i < found && s->order_count < MM_PLAN_MAX; i++) {
+    for (size_t i = 0; i < found; i++) {
         mm_order *order = open[i];
         if (order->state == MM_ORDER_UNKNOWN || order->cancel_pending) {
             continue;
+        }
+        if (s->order_count == MM_PLAN_MAX) {
+            engine->replan = 1; /* the rest at the next decision */
+            break;
         }
         s->orders[s->order_count] = order;
         s->resting[s->order_count].price_e8 = order->price_e8;
@@ -356,17 +381,14 @@ static bool can_cancel(const mm_order *order)
     return order->state == MM_ORDER_LIVE && !order->cancel_pending;
 }
 
-/* An outer layer gives up its balance for a better one. */
-static void drop_outermost(mm_engine *engine, side_plan *s)
+/* The outermost layer gives up its balance for the wish at `layer`, if that is a better one. */
+static void drop_outermost(mm_engine *engine, side_plan *s, int32_t layer)
 {
     mm_order *outermost = NULL;
     for (size_t i = 0; i < s->order_count; i++) {
-        mm_order *order = s->orders[i];
-        if (s->plan.keep[i] < 0 || !can_cancel(order)) {
-            continue;
-        }
-        if (outermost == NULL || s->plan.keep[i] > outermost->layer) {
-            outermost = order;
+        if (s->plan.keep[i] > layer && can_cancel(s->orders[i])) {
+            outermost = s->orders[i];
+            layer = s->plan.keep[i];
         }
     }
     if (outermost != NULL) {
@@ -386,9 +408,10 @@ static void place_new(mm_engine *engine, const mm_top *top, side_plan *s)
         if ((verdict & TEMPORARY) != 0 && (verdict & ~(uint64_t)TEMPORARY) == 0) {
             s->waiting++;
         }
+        s->too_small[j] = (verdict & SIZE_RELATED) != 0;
         bool short_of_balance = (verdict & MM_BIT(MM_REASON_NO_BALANCE)) != 0;
         if (short_of_balance && !dropped && s->plan.cancel_count == 0) {
-            drop_outermost(engine, s);
+            drop_outermost(engine, s, (int32_t)j);
             dropped = true;
         }
     }
@@ -417,7 +440,22 @@ static bool too_good(const side_plan *s, const mm_order *order, int64_t grace_e8
     return better_by_e8 > grace_e8;
 }
 
-static void cancel_old(mm_engine *engine, side_plan *s, int64_t grace_e8)
+/* True when the order stands where a wish does for which the limits leave nothing: it is smaller than wished, but all there
+ * can be, and cancelled it would only be placed again. */
+static bool is_all_there_can_be(side_plan *s, size_t index, int64_t tolerance_e8)
+{
+    for (uint32_t j = 0; j < s->wanted_count; j++) {
+        int64_t apart_e8 = s->resting[index].price_e8 - s->wanted[j].price_e8;
+        bool near = apart_e8 <= tolerance_e8 && -apart_e8 <= tolerance_e8;
+        if (s->too_small[j] && near && s->resting[index].qty_e8 < s->wanted[j].qty_e8) {
+            s->too_small[j] = false;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void cancel_old(mm_engine *engine, side_plan *s, int64_t tolerance_e8, int64_t grace_e8)
 {
     for (size_t i = 0; i < s->order_count; i++) {
         mm_order *order = s->orders[i];
@@ -426,6 +464,9 @@ static void cancel_old(mm_engine *engine, side_plan *s, int64_t grace_e8)
         }
         if (s->waiting > 0 && !too_good(s, order, grace_e8)) {
             s->waiting--;
+            continue;
+        }
+        if (is_all_there_can_be(s, i, tolerance_e8)) {
             continue;
         }
         (void)mm__engine_emit_cancel(engine, order);
@@ -449,7 +490,7 @@ static void act_on_side(mm_engine *engine, const mm_top *top, int32_t side)
     mm_plan_side(s.wanted, s.wanted_count, s.resting, s.order_count, tolerance_e8, engine->config.symbol.step_e8,
                  &s.plan);
     place_new(engine, top, &s);
-    cancel_old(engine, &s, grace_of(engine, tolerance_e8));
+    cancel_old(engine, &s, tolerance_e8, grace_of(engine, tolerance_e8));
     uint64_t wish_verdict = side == MM_BID ? engine->wanted.bid_verdict : engine->wanted.ask_verdict;
     engine->side_verdict[side] = s.wanted_count == 0 ? wish_verdict : s.verdict;
     engine->side_resting[side] = side_rests(engine, side);
@@ -492,7 +533,12 @@ static void set_deadline(mm_engine *engine)
     if (engine->replan) {
         at = earlier(at, engine->now_ns + REPLAN_NS);
     }
-    engine->deadline_ns = at > engine->now_ns ? at : engine->now_ns + REPLAN_NS;
+    if (at <= engine->now_ns) {
+        /* Overdue for want of room, or because nothing may leave. */
+        bool banned = engine->now_ns < engine->ban_until_ns;
+        at = banned ? engine->ban_until_ns : engine->now_ns + REPLAN_NS;
+    }
+    engine->deadline_ns = at;
 }
 
 void mm__engine_decide(mm_engine *engine)
@@ -522,19 +568,28 @@ void mm__engine_decide(mm_engine *engine)
     engine->cause_ns = 0;
 }
 
+static size_t records_of(int64_t level_count)
+{
+    return ((size_t)level_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
+}
+
 /* A Python strategy's answer. */
 void mm__engine_quote(mm_engine *engine, const mm_record *event)
 {
     const mm_command_body *body = &event->body.command;
     mm_quotes *quotes = &engine->python_quotes;
-    MM_ASSERT(body->command >= 0 && body->command <= MM_LAYERS_MAX);
-    MM_ASSERT(body->value >= 0 && body->value <= MM_LAYERS_MAX);
+    bool counts = body->command >= 0 && body->command <= MM_LAYERS_MAX && body->value >= 0 && body->value <= MM_LAYERS_MAX;
+    bool whole = counts && records_of(body->command) + records_of(body->value) < event->count;
+    MM_ASSERT(whole);
+    if (!whole) {
+        return;
+    }
     memset(quotes, 0, sizeof *quotes);
     quotes->bid_count = (uint32_t)body->command;
     quotes->ask_count = (uint32_t)body->value;
     quotes->bid_verdict = quotes->bid_count == 0 ? MM_BIT(MM_REASON_STRATEGY_PASS) : 0;
     quotes->ask_verdict = quotes->ask_count == 0 ? MM_BIT(MM_REASON_STRATEGY_PASS) : 0;
-    size_t bid_records = (quotes->bid_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
+    size_t bid_records = records_of(quotes->bid_count);
     for (uint32_t i = 0; i < quotes->bid_count; i++) {
         quotes->bids[i] = event[1 + i / MM_LEVELS_PER_RECORD].body.levels[i % MM_LEVELS_PER_RECORD];
     }

@@ -11,10 +11,17 @@
 #define MISMATCH_GRACE_NS 2000000000
 /* So many reads in a row must agree that they differ. */
 #define MISMATCH_READS 2
+/* How long a limit binds when its end cannot be told. */
+#define LIMIT_WAIT_NS 60000000000
 /* A read that is not answered is asked for again. */
 #define READ_REPLY_NS 5000000000
 /* An order that once rested and is now found nowhere for this long: the account was reset (queries lag up to 8 s). */
 #define VANISHED_NS 10000000000
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 static void halt(mm_engine *engine, int32_t reason)
 {
@@ -51,6 +58,7 @@ static void check_balances(mm_engine *engine, int64_t now_ns)
     if (mm_ledger_equal(engine->ledger)) {
         engine->mismatch_since_ns = 0;
         engine->mismatch_reads = 0;
+        engine->complete_id = mm_ledger_last_trade_id(engine->ledger);
     } else if (engine->mismatch_since_ns == 0) {
         engine->mismatch_since_ns = now_ns;
     }
@@ -113,23 +121,34 @@ static void watch_codes(mm_engine *engine, const mm_record *event)
         engine->clock_known = 0;
         engine->clock_wanted = 1;
     } else if (body->detail == MM_REJECT_LIMIT && body->until_ns > 0) {
-        int64_t until_ns = body->until_ns - engine->clock_offset_ns;
+        /* Without a clock the exchange's time says nothing: its usual minute. */
+        int64_t until_ns = engine->clock_known ? body->until_ns - engine->clock_offset_ns
+                                               : engine->now_ns + LIMIT_WAIT_NS;
         engine->ban_until_ns = until_ns > engine->ban_until_ns ? until_ns : engine->ban_until_ns;
     }
 }
 
-/* Ids only rise on an exchange that remembers; one that starts again has lost our account's past. Only a later order tells: the
- * reply of an earlier one may come after. */
+/* Ids only rise on an exchange that remembers; one that starts again has lost our account's past. Only an order decided on after
+ * the highest id was known tells: those of one moment may be numbered in any order. */
 static void watch_exchange_id(mm_engine *engine, const mm_order *order)
 {
-    if (order->exchange_id <= 0 || order->seq <= engine->exchange_id_seq) {
-        return;
-    }
-    if (order->exchange_id < engine->exchange_id_high && !engine->config.accept_reset) {
+    bool later = order->created_ns > engine->exchange_id_ns;
+    if (order->exchange_id > engine->exchange_id_high) {
+        engine->exchange_id_high = order->exchange_id;
+        engine->exchange_id_ns = engine->now_ns;
+    } else if (later && order->exchange_id > 0 && !engine->config.accept_reset) {
         halt(engine, MM_REASON_ACCOUNT_RESET);
     }
-    engine->exchange_id_high = order->exchange_id;
-    engine->exchange_id_seq = order->seq;
+}
+
+/* A gate that has latched will never let an order go again: the engine must not go on as if it did. */
+static void watch_gate(mm_engine *engine, uint64_t verdict)
+{
+    if ((verdict & MM_BIT(MM_REASON_COUNT_MISMATCH)) != 0) {
+        kill_latch(engine, MM_REASON_COUNT_MISMATCH);
+    } else if ((verdict & MM_BIT(MM_REASON_KILLED)) != 0) {
+        kill_latch(engine, MM_REASON_KILLED);
+    }
 }
 
 static void on_order(mm_engine *engine, const mm_record *event)
@@ -148,6 +167,7 @@ static void on_order(mm_engine *engine, const mm_record *event)
     }
     if (event->kind == MM_KIND_NOT_SENT && event->body.outcome.operation == MM_OP_PLACE) {
         engine->counters.orders_refused++;
+        watch_gate(engine, event->body.outcome.verdict);
     }
     if (change.first_live) {
         engine->counters.orders_acked++;
@@ -174,6 +194,9 @@ static void on_order(mm_engine *engine, const mm_record *event)
 static void on_report(mm_engine *engine, const mm_record *event)
 {
     bool ours = event->body.report.order_seq != 0;
+    if (event->kind == MM_KIND_TRADE_ROW && event[1].body.fill.trade_id == engine->history_id) {
+        engine->history_seen = 1;
+    }
     if (!ours) {
         engine->counters.foreign_orders++;
         if ((event->flags & MM_FLAG_FILL) != 0) {
@@ -199,9 +222,11 @@ static void on_open_row(mm_engine *engine, const mm_record *event)
     }
     engine->start_check.rows++;
     engine->stop_check.rows++;
-    if (body->order_seq != 0 && mm_orders_find(engine->orders, body->order_seq) != NULL) {
-        on_order(engine, event);
-        return;
+    if (body->order_seq != 0) {
+        on_order(engine, event); /* one that was taken for never placed is open again after this */
+        if (mm_orders_find(engine->orders, body->order_seq) != NULL) {
+            return;
+        }
     }
     for (uint32_t i = 0; i < engine->leftover_count; i++) {
         if (engine->leftovers[i] == body->exchange_id) {
@@ -220,7 +245,7 @@ static void close_read(mm_engine *engine, mm__confirm *confirm, int64_t token)
     }
     confirm->token = 0;
     confirm->empty_reads = confirm->rows == 0 ? confirm->empty_reads + 1 : 0;
-    confirm->next_ns = engine->now_ns + engine->config.stop_confirm_ns;
+    confirm->answered = 1;
     if (confirm->empty_reads < 2) {
         return;
     }
@@ -237,6 +262,11 @@ void mm__engine_confirm(mm_engine *engine, mm__confirm *confirm)
 {
     if (!confirm->active) {
         return;
+    }
+    if (confirm->answered) {
+        /* Counted from the decision after the answer: the time of the one before it may be long past. */
+        confirm->answered = 0;
+        confirm->next_ns = engine->now_ns + engine->config.stop_confirm_ns;
     }
     if (confirm->token != 0 && engine->now_ns - confirm->asked_ns < READ_REPLY_NS) {
         return;
@@ -257,6 +287,7 @@ static void on_trades_end(mm_engine *engine, const mm_record *event)
     int64_t token = event->body.balance.token;
     if (token == 0) {
         engine->reconcile_trades = 0;
+        engine->history_lost = engine->history_id >= 0 && !engine->history_seen;
         return;
     }
     mm_order *order = mm_orders_find(engine->orders, (uint64_t)token);
@@ -265,17 +296,61 @@ static void on_trades_end(mm_engine *engine, const mm_record *event)
     }
 }
 
+/* The account as it is now is taken as the new start; what we thought we had there is gone. */
+static void accept_reset(mm_engine *engine)
+{
+    engine->halt_bits &= ~(MM_BIT(MM_REASON_ACCOUNT_RESET) | MM_BIT(MM_REASON_LEDGER_MISMATCH));
+    engine->mismatch_since_ns = 0;
+    engine->mismatch_reads = 0;
+    engine->exchange_id_high = 0;
+    engine->history_id = -1;
+    engine->history_lost = 0;
+    engine->complete_id = -1;
+    mm_ledger_rebase(engine->ledger);
+    mm_risk_rebase(engine->risk);
+    engine->first_mid_e8 = 0; /* profit begins anew, and with it what it is measured against */
+    engine->start_equity_e8 = 0;
+    engine->rebased = 1;
+    engine->want_account = 1;
+    engine->reconcile_account = 1;
+    engine->doubt_account = 1;
+}
+
+static void account_reset(mm_engine *engine)
+{
+    engine->was_reset = 1;
+    engine->reset_ns = engine->now_ns;
+    if (engine->config.accept_reset) {
+        accept_reset(engine);
+        engine->tell_bits |= MM_BIT(MM_REASON_ACCOUNT_RESET);
+    } else {
+        halt(engine, MM_REASON_ACCOUNT_RESET);
+    }
+}
+
 static void on_account_end(mm_engine *engine)
 {
     engine->reconcile_account = 0;
     engine->mismatch_asked_ns = 0;
+    if (engine->rebased) {
+        engine->rebased = 0;
+        engine->start_equity_e8 = 0;
+        if (engine->config.inventory_target_e8 == INT64_MIN) {
+            engine->target_e8 = mm_ledger_base(engine->ledger);
+        }
+    }
     check_balances(engine, engine->now_ns);
     if (engine->mismatch_since_ns == 0 ||
         engine->now_ns - engine->mismatch_since_ns < MISMATCH_GRACE_NS) {
         return;
     }
     engine->mismatch_reads++;
-    if (engine->mismatch_reads >= MISMATCH_READS) {
+    if (engine->mismatch_reads < MISMATCH_READS) {
+        return;
+    }
+    if (engine->history_lost) {
+        account_reset(engine);
+    } else {
         halt(engine, MM_REASON_LEDGER_MISMATCH);
     }
 }
@@ -363,18 +438,6 @@ void mm__engine_exec(mm_engine *engine, const mm_record *event)
     }
 }
 
-/* The account as it is now is taken as the new start; what we thought we had there is gone. */
-static void accept_reset(mm_engine *engine)
-{
-    engine->halt_bits &= ~(MM_BIT(MM_REASON_ACCOUNT_RESET) | MM_BIT(MM_REASON_LEDGER_MISMATCH));
-    engine->mismatch_since_ns = 0;
-    engine->mismatch_reads = 0;
-    mm_ledger_rebase(engine->ledger);
-    engine->want_account = 1;
-    engine->reconcile_account = 1;
-    engine->doubt_account = 1;
-}
-
 void mm__engine_command(mm_engine *engine, const mm_record *event)
 {
     const mm_command_body *body = &event->body.command;
@@ -402,6 +465,7 @@ void mm__engine_command(mm_engine *engine, const mm_record *event)
     case MM_COMMAND_RESUME:
         engine->pause_bits = 0;
         engine->halt_bits = 0;
+        engine->mismatch_reads = 0; /* a difference that is still there is found and halted on again */
         break;
     case MM_COMMAND_SYMBOL:
         engine->symbol_trading = body->value != 0;
@@ -423,19 +487,6 @@ void mm__engine_command(mm_engine *engine, const mm_record *event)
 
 /* ---- at each decision --------------------------------------------------------------------- */
 
-static void account_reset(mm_engine *engine, mm_order *order)
-{
-    engine->was_reset = 1;
-    if (engine->config.accept_reset) {
-        accept_reset(engine);
-        engine->tell_bits |= MM_BIT(MM_REASON_ACCOUNT_RESET);
-    } else {
-        halt(engine, MM_REASON_ACCOUNT_RESET);
-    }
-    /* The account that held it is gone, and its balances with it. */
-    mm_orders_vanish(engine->orders, order, engine->now_ns);
-}
-
 static void settle_unknown(mm_engine *engine)
 {
     mm_order *open[2 * MM_PLAN_MAX];
@@ -448,7 +499,11 @@ static void settle_unknown(mm_engine *engine)
         }
         bool nowhere = order->cancel_refused && order->query_missing && order->trades_checked;
         if (order->live_ns > 0 && nowhere && engine->now_ns - order->unknown_ns >= VANISHED_NS) {
-            account_reset(engine, order);
+            if (order->created_ns > engine->reset_ns) {
+                account_reset(engine);
+            }
+            /* The account that held it is gone, and its balances with it. */
+            mm_orders_vanish(engine->orders, order, engine->now_ns);
         } else {
             (void)mm_orders_disprove(engine->orders, order, equal, engine->now_ns);
         }
@@ -469,25 +524,46 @@ static void cancel_leftovers(mm_engine *engine)
     }
 }
 
+/* Own trades from the newest known on: an account that no longer has that one was reset. */
+static bool ask_trades(mm_engine *engine)
+{
+    int64_t newest_id = mm_ledger_last_trade_id(engine->ledger);
+    /* A lost fill may be older than one that came: nothing after the last agreement of ledger and account is taken for granted. */
+    int64_t from_id = earlier(newest_id, engine->complete_id + 1);
+    if (!mm__engine_emit_want(engine, MM_KIND_WANT_TRADES, 0, from_id >= 0 ? from_id : 0, 0)) {
+        return false;
+    }
+    engine->history_id = newest_id;
+    engine->history_seen = 0;
+    return true;
+}
+
 static void reconcile(mm_engine *engine)
 {
     if (engine->clock_wanted && mm__engine_emit_want(engine, MM_KIND_WANT_CLOCK, 0, 0, 0)) {
         engine->clock_wanted = 0;
     }
-    if (engine->want_trades &&
-        mm__engine_emit_want(engine, MM_KIND_WANT_TRADES, 0, mm_ledger_last_trade_id(engine->ledger) + 1, 0)) {
+    if (engine->reconcile_asked_ns != 0 && engine->now_ns - engine->reconcile_asked_ns >= READ_REPLY_NS) {
+        engine->want_trades |= engine->reconcile_trades;
+        engine->want_account |= engine->reconcile_account;
+    }
+    if (engine->want_trades && ask_trades(engine)) {
         engine->want_trades = 0;
+        engine->reconcile_asked_ns = engine->now_ns;
     }
     if (engine->want_account && mm__engine_emit_want(engine, MM_KIND_WANT_ACCOUNT, 0, 0, 0)) {
         engine->want_account = 0;
+        engine->reconcile_asked_ns = engine->now_ns;
+    }
+    if (!engine->reconcile_trades && !engine->reconcile_account) {
+        engine->reconcile_asked_ns = 0;
     }
     bool differs = engine->started && engine->mismatch_since_ns != 0 &&
                    engine->now_ns - engine->mismatch_since_ns >= MISMATCH_GRACE_NS;
     bool asked = engine->mismatch_asked_ns != 0 && engine->now_ns - engine->mismatch_asked_ns < MISMATCH_GRACE_NS;
     if (differs && !asked && engine->mismatch_reads < MISMATCH_READS) {
         /* A fill whose report was lost is the usual cause: the trades first, then the balances. */
-        if (mm__engine_emit_want(engine, MM_KIND_WANT_TRADES, 0, mm_ledger_last_trade_id(engine->ledger) + 1, 0) &&
-            mm__engine_emit_want(engine, MM_KIND_WANT_ACCOUNT, 0, 0, 0)) {
+        if (ask_trades(engine) && mm__engine_emit_want(engine, MM_KIND_WANT_ACCOUNT, 0, 0, 0)) {
             engine->mismatch_asked_ns = engine->now_ns;
         }
     }
@@ -498,8 +574,8 @@ void mm__engine_due(mm_engine *engine)
 {
     mm_order *order = NULL;
     int32_t due = MM_DUE_NONE;
-    while (engine->action_room > 2 && engine->cancel_room > 0 &&
-           mm_orders_due(engine->orders, engine->now_ns, &order, &due)) {
+    /* A query or a read of trades without room is asked for with the next round; cancels have their own ring and do not wait. */
+    while (engine->cancel_room > 0 && mm_orders_due(engine->orders, engine->now_ns, &order, &due)) {
         if ((due & MM_DUE_CANCEL) != 0) {
             (void)mm__engine_emit_cancel(engine, order);
         }
@@ -508,7 +584,7 @@ void mm__engine_due(mm_engine *engine)
         }
         if ((due & MM_DUE_TRADES) != 0) {
             (void)mm__engine_emit_want(engine, MM_KIND_WANT_TRADES, (int64_t)order->seq,
-                                       mm_ledger_last_trade_id(engine->ledger) + 1, order->seq);
+                                       engine->complete_id + 1, order->seq);
         }
     }
     settle_unknown(engine);
@@ -530,7 +606,9 @@ uint64_t mm__engine_account_verdict(mm_engine *engine)
     if (engine->doubt_account && !reading && engine->mismatch_since_ns == 0) {
         engine->doubt_account = 0;
     }
-    if (engine->doubt_account) {
+    /* A doubt that has become a certainty, and halts, is told as that. */
+    uint64_t certain = MM_BIT(MM_REASON_ACCOUNT_RESET) | MM_BIT(MM_REASON_LEDGER_MISMATCH);
+    if (engine->doubt_account && (engine->halt_bits & certain) == 0) {
         verdict |= MM_BIT(MM_REASON_NO_ACCOUNT);
     }
     if (!engine->clock_known) {
@@ -543,11 +621,6 @@ uint64_t mm__engine_account_verdict(mm_engine *engine)
         verdict |= MM_BIT(MM_REASON_BANNED);
     }
     return verdict;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 static int64_t confirm_deadline(const mm__confirm *confirm)
@@ -563,6 +636,9 @@ int64_t mm__engine_exec_deadline(const mm_engine *engine)
     int64_t at = mm_orders_deadline(engine->orders);
     at = earlier(at, confirm_deadline(&engine->start_check));
     at = earlier(at, confirm_deadline(&engine->stop_check));
+    if (engine->reconcile_asked_ns != 0) {
+        at = earlier(at, engine->reconcile_asked_ns + READ_REPLY_NS);
+    }
     if (engine->started && engine->mismatch_since_ns != 0 && engine->mismatch_reads < MISMATCH_READS) {
         int64_t from_ns = engine->mismatch_asked_ns != 0 ? engine->mismatch_asked_ns : engine->mismatch_since_ns;
         at = earlier(at, from_ns + MISMATCH_GRACE_NS);

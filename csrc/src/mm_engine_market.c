@@ -130,6 +130,14 @@ static void malformed(mm_engine *engine, int64_t now_ns)
     mm__engine_invalidate(engine);
 }
 
+/* Notes a ticker that the exact book has yet to catch up with. */
+static void follow_ticker(mm_engine *engine)
+{
+    bool ahead = engine->ticker_id > mm_sync_last_id(engine->sync);
+    engine->pending_ticker_id = ahead ? engine->ticker_id : -1;
+    engine->pending_ticker_ns = engine->ticker_ns;
+}
+
 static void on_depth(mm_engine *engine, const mm_record *event)
 {
     const mm_depth_body *body = &event->body.depth;
@@ -151,8 +159,8 @@ static void on_depth(mm_engine *engine, const mm_record *event)
         return;
     }
     engine->counters.book_updates++;
-    if (engine->pending_ticker_id >= 0 && body->last_id >= engine->pending_ticker_id) {
-        engine->pending_ticker_id = -1;
+    if (body->last_id >= engine->pending_ticker_id) {
+        follow_ticker(engine);
     }
     check_crossed(engine, body->recv_ns);
     top_changed(engine, body->recv_ns);
@@ -163,6 +171,11 @@ static void on_snapshot(mm_engine *engine, const mm_record *event)
     const mm_depth_body *body = &event->body.depth;
     if (mm_sync_state(engine->sync) == MM_SYNC_SYNCED) {
         return; /* a late second answer: the book is exact already */
+    }
+    if (!engine->buffered_any) {
+        /* Asked for before the book was thrown away: nothing ties it to what comes, and it may be old. */
+        snapshot_failed(engine, body->recv_ns);
+        return;
     }
     engine->snapshot_asked_ns = 0;
     uint64_t applied_before = mm_sync_statistics(engine->sync).applied;
@@ -179,6 +192,7 @@ static void on_snapshot(mm_engine *engine, const mm_record *event)
     }
     engine->counters.book_updates += mm_sync_statistics(engine->sync).applied - applied_before;
     after_sync(engine, body->recv_ns);
+    follow_ticker(engine);
     check_crossed(engine, body->recv_ns);
     top_changed(engine, body->recv_ns);
 }
@@ -190,6 +204,7 @@ static void on_ticker(mm_engine *engine, const mm_record *event)
         return;
     }
     engine->ticker_id = body->update_id;
+    engine->ticker_ns = body->recv_ns;
     engine->ticker.bid_price_e8 = body->bid_price_e8;
     engine->ticker.bid_qty_e8 = body->bid_qty_e8;
     engine->ticker.ask_price_e8 = body->ask_price_e8;
@@ -197,9 +212,8 @@ static void on_ticker(mm_engine *engine, const mm_record *event)
     if (mm_sync_state(engine->sync) != MM_SYNC_SYNCED) {
         return;
     }
-    if (engine->pending_ticker_id < 0 && body->update_id > mm_sync_last_id(engine->sync)) {
-        engine->pending_ticker_id = body->update_id;
-        engine->pending_ticker_ns = body->recv_ns;
+    if (engine->pending_ticker_id < 0) {
+        follow_ticker(engine);
     }
     top_changed(engine, body->recv_ns);
 }

@@ -202,6 +202,19 @@ static bool on_trade_row(feed_call *call, const feed_table *table)
     return true;
 }
 
+/* Why an order was rejected, as far as it matters what to do about it. */
+static int32_t reject_reason(const feed_table *table)
+{
+    const json_token *reason = &table->slots[SLOT_OF('r')];
+    if (!feed_has(table, SLOT_OF('r'))) {
+        return MM_REJECT_OTHER;
+    }
+    if (feed_text_is(reason, "WOULD_MATCH_IMMEDIATELY")) {
+        return MM_REJECT_WOULD_MATCH;
+    }
+    return feed_text_is(reason, "INSUFFICIENT_BALANCES") ? MM_REJECT_BALANCE : MM_REJECT_OTHER;
+}
+
 bool mm__feed_on_execution_report(feed_call *call, const feed_table *table)
 {
     static const fill_slots slots = {SLOT_OF('t'), SLOT_OF('L'), SLOT_OF('l'), SLOT_OF('Y'),
@@ -235,6 +248,9 @@ bool mm__feed_on_execution_report(feed_call *call, const feed_table *table)
         !feed_want_time(call, table, slots.time, &fill->time_us) ||
         !read_status(call, status, &report->status) || !read_side(call, side, &report->side)) {
         return false;
+    }
+    if (report->status == MM_ORDER_REJECTED) {
+        report->code = reject_reason(table);
     }
     if (feed_text_is(execution, "TRADE") && !take_fill(call, table, &slots, records)) {
         return false;

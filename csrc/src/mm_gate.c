@@ -88,8 +88,8 @@ static bool config_ok(const mm_gate_config *c)
     if (!is_plain(c->symbol) || !is_plain(c->order_prefix) || !is_plain(c->api_key)) {
         return false;
     }
-    bool limits = c->stale_decision_ns > 0 && c->orders_per_1s_max > 0 && c->orders_per_10s_max > 0 &&
-                  c->orders_per_10s_max < WINDOW_SLOTS && c->orders_per_day_max > 0;
+    bool limits = c->stale_decision_ns > 0 && c->orders_per_1s_max > 0 && c->orders_per_1s_max < WINDOW_SLOTS &&
+                  c->orders_per_10s_max > 0 && c->orders_per_10s_max < WINDOW_SLOTS && c->orders_per_day_max > 0;
     bool windows = c->place_window_ms > 0 && c->place_window_ms <= 60000 && c->other_window_ms > 0 &&
                    c->other_window_ms <= 60000;
     bool shape = (c->wire == MM_WIRE_WS_API || c->wire == MM_WIRE_REST) &&
@@ -371,7 +371,7 @@ uint64_t mm_gate_encode(mm_gate *gate, const mm_record *action, int64_t now_ns, 
         return verdict;
     }
     gate->kind = kind;
-    /* A leftover of an earlier run has no sequence of ours: its exchange id tells replies apart. */
+    /* 0 for a leftover of an earlier run: what became of it, the next read of the open orders tells. */
     gate->seq = action->body.action.order_seq;
     gate->parameter_count = 0;
     if (gate->config.wire == MM_WIRE_WS_API) {

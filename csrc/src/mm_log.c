@@ -66,17 +66,50 @@ static mm_status step(mm_engine *engine, const mm_record *event, mm_record *acti
     return MM_OK;
 }
 
+static size_t level_records(uint32_t level_count)
+{
+    return ((size_t)level_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
+}
+
+/* The engine trusts its rings; a file is not to be trusted: its events must have the records their kind says. */
+static bool has_shape(const mm_record *record)
+{
+    size_t count = record->count;
+    switch (record->kind) {
+    case MM_KIND_DEPTH:
+    case MM_KIND_SNAPSHOT:
+    case MM_KIND_PARTIAL: {
+        const mm_depth_body *depth = &record->body.depth;
+        bool bounded = depth->bid_count <= MM_DEPTH_LEVELS_MAX && depth->ask_count <= MM_DEPTH_LEVELS_MAX;
+        return bounded && count == 1 + level_records(depth->bid_count) + level_records(depth->ask_count);
+    }
+    case MM_KIND_QUOTE: {
+        const mm_command_body *quote = &record->body.command;
+        bool bounded = quote->command >= 0 && quote->command <= MM_LAYERS_MAX && quote->value >= 0 &&
+                       quote->value <= MM_LAYERS_MAX;
+        return bounded &&
+               count == 1 + level_records((uint32_t)quote->command) + level_records((uint32_t)quote->value);
+    }
+    case MM_KIND_REPORT:
+    case MM_KIND_TRADE_ROW:
+        return count == 2;
+    default:
+        return count == 1;
+    }
+}
+
 mm_status mm_log_replay(mm_engine *engine, const mm_record *records, size_t record_count, mm_record *actions,
                         size_t action_capacity, size_t *action_count, size_t *consumed, size_t *mismatch)
 {
     size_t compared = 0;
     size_t at = 0;
     *action_count = 0;
+    *consumed = 0;
     *mismatch = SIZE_MAX;
     while (at < record_count) {
         const mm_record *record = &records[at];
         size_t count = record->count;
-        if (count < 1 || count > MM_EVENT_RECORDS_MAX) {
+        if (!has_shape(record)) {
             return MM_E_SYNTAX;
         }
         if (count > record_count - at) {

@@ -345,7 +345,8 @@ uint32_t mm_loop_pump(mm_loop *loop, int32_t channel, mm_ws *ws, mm_feed *feed, 
             bits |= MM_PUMP_CLOSED;
         }
         bool alive = market && (message.opcode == MM_WS_PONG || message.opcode == MM_WS_PING);
-        if (alive && push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_LINK, MM_LINK_PONG, 0, recv_ns)) {
+        if (alive && report_drop(loop, recv_ns) &&
+            push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_LINK, MM_LINK_PONG, 0, recv_ns)) {
             bits |= MM_PUMP_RECORDS;
         }
         if ((bits & (MM_PUMP_REPLY | MM_PUMP_LIMIT | MM_PUMP_CLOSED)) != 0) {

@@ -575,6 +575,9 @@ static void on_evidence(mm_orders *orders, const mm_record *record, mm_order *or
     change->order = is_ended_state(order->state)
                         ? hear_ended(orders, order, &said, now_ns, change)
                         : hear(orders, slot_of(order), &said, now_ns, change);
+    if (record->kind == MM_KIND_REPORT && said.state == MM_ORDER_REJECTED) {
+        change->reject_class = record->body.report.code;
+    }
 }
 
 /* ---- Outcomes of requests -------------------------------------------------------------------- */

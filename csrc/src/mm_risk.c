@@ -760,6 +760,13 @@ uint64_t mm_risk_equity(mm_risk *risk, int64_t equity_e8, int64_t pnl_total_e8, 
     return verdict;
 }
 
+void mm_risk_rebase(mm_risk *risk)
+{
+    risk->day_pnl_e8 = 0;
+    risk->has_pnl = 0;
+    risk->peak_count = 0;
+}
+
 /* ---- time --------------------------------------------------------------------------------- */
 
 static void consider(int64_t at_ns, int64_t now_ns, int64_t *earliest_ns)

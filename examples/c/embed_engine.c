@@ -16,6 +16,7 @@
 #define ONE_E8 ((int64_t)MM_ONE_E8)
 #define MID_E8 (67000 * ONE_E8)
 #define TICK_E8 INT64_C(1000000)
+#define ROOM 64  /* actions of one batch */
 #define LEVELS 9 /* of the little market below, a side: three records */
 
 typedef struct program {
@@ -238,21 +239,23 @@ static void answer(program *self, const mm_record *action)
     }
 }
 
-/* Closes the batch: the engine decides now and only now. The actions are copied, since the next
- * event makes new ones. */
+/* Closes the batch: the engine decides now and only now. The answers to its actions are the next
+ * batch. The actions are copied, since the next event makes new ones. */
 static void decide(program *self)
 {
-    mm_record actions[64];
-    mm_record end = event(MM_KIND_BATCH_END);
-    size_t count = 0;
-    end.body.command.now_ns = self->now_ns;
-    end.body.command.value = 64;  /* room for orders, queries and requests */
-    end.body.command.value2 = 64; /* and for cancels */
-    feed(self, &end);
-    const mm_record *made = mm_engine_actions(self->engine, &count);
-    memcpy(actions, made, count * sizeof *made);
-    for (size_t i = 0; i < count; i++) {
-        answer(self, &actions[i]);
+    size_t count = 1;
+    for (int batch = 0; batch < 8 && count > 0; batch++) {
+        mm_record actions[2 * ROOM];
+        mm_record end = event(MM_KIND_BATCH_END);
+        end.body.command.now_ns = self->now_ns;
+        end.body.command.value = ROOM;  /* for orders, queries and requests */
+        end.body.command.value2 = ROOM; /* for cancels */
+        feed(self, &end);
+        const mm_record *made = mm_engine_actions(self->engine, &count);
+        memcpy(actions, made, count * sizeof *made);
+        for (size_t i = 0; i < count; i++) {
+            answer(self, &actions[i]);
+        }
     }
 }
 
@@ -310,7 +313,6 @@ static bool run(program *self)
     feed_link(self, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET);
     self->update_id = 100;
     feed_market(self, MM_KIND_DEPTH, 99);
-    decide(self);
     decide(self);
     mm_engine_read(self->engine, &status);
     good &= check("both sides rest", self->placed == 2 && status.open_orders == 2);

@@ -1,7 +1,7 @@
 /* The book against a sorted array that does everything the plain way: every query after every operation. */
 #include "mm_test.h"
 
-#include "mm_internal.h"
+#include "mm_book.h"
 
 #define TICK INT64_C(1000000)
 
@@ -607,6 +607,76 @@ static void prices_and_quantities_at_the_limits_are_exact(void)
     MM_CHECK_INT(value_e8, ==, 1000);
 }
 
+static void a_sum_that_stops_fitting_is_cut_and_one_that_fits_again_is_exact(void)
+{
+    start(100, TICK);
+    for (int64_t i = 0; i < 10; i++) {
+        set_both(MM_BID, (1000 - i) * TICK, 7);
+        set_both(MM_ASK, (1001 + i) * TICK, 7);
+    }
+    check_everything(); /* the top is exact, and each change below keeps it so or marks it */
+    for (int64_t i = 0; i < 6; i++) {
+        set_both(MM_BID, (1000 - i) * TICK, i % 2 == 0 ? INT64_MAX : INT64_MAX / 2);
+        set_both(MM_ASK, (1001 + i) * TICK, INT64_MAX - 60);
+        check_everything();
+    }
+    for (int64_t i = 0; i < 6; i++) {
+        set_both(MM_BID, (1000 - i) * TICK, 1);
+        set_both(MM_ASK, (1001 + i) * TICK, 1);
+        check_everything();
+    }
+}
+
+/* Changes one number of the book's memory, which must show, and changes it back. */
+#define DAMAGE(place, wrong)                                                                       \
+    do {                                                                                           \
+        unsigned char right[sizeof(place)];                                                        \
+        memcpy(right, &(place), sizeof(place));                                                    \
+        (place) = (wrong);                                                                         \
+        MM_CHECK(!mm_book_valid(book));                                                            \
+        memcpy(&(place), right, sizeof(place));                                                    \
+        MM_CHECK(mm_book_valid(book));                                                             \
+    } while (0)
+
+static void a_damaged_book_is_not_valid(void)
+{
+    mm_level out[5];
+    start(100, TICK);
+    for (int64_t i = 0; i < 10; i++) {
+        set_both(MM_ASK, (100000 + i) * TICK, 5);
+        set_both(MM_ASK, (100000 + i) * TICK + 3, 5);
+        set_both(MM_BID, (99999 - i) * TICK, 5);
+    }
+    MM_CHECK_UINT(mm_book_depth(book, MM_ASK, 5, out), ==, 5);
+    book_side *side = &book->sides[MM_ASK];
+    book_window *window = side->window;
+    uint64_t slot = side->best_key % SLOTS;
+    DAMAGE(window->qty_e8[slot], 0);
+    DAMAGE(window->qty_e8[slot], -5);
+    DAMAGE(window->qty_e8[(slot + 100) % SLOTS], 5);
+    DAMAGE(window->bits[slot / WORD_BITS], 0);
+    DAMAGE(window->summary[slot / WORD_BITS / WORD_BITS], 0);
+    DAMAGE(side->span, 1);
+    DAMAGE(side->span, SLOTS + 1);
+    DAMAGE(side->low, 0);
+    DAMAGE(side->low, side->key_end);
+    DAMAGE(side->room, side->room - 1);
+    DAMAGE(side->best_key, side->best_key + 1);
+    DAMAGE(side->best_stale, true);
+    DAMAGE(side->levels_max, 3);
+    DAMAGE(side->best->price_e8, 1);
+    DAMAGE(side->best->qty_e8, 1);
+    DAMAGE(side->horizon, 1);
+    DAMAGE(side->top->entries[2].level.qty_e8, 6);
+    DAMAGE(side->top->entries[2].level.price_e8, 6);
+    DAMAGE(side->top->entries[2].qty_sum, 6);
+    DAMAGE(side->top->entries[2].cost, 6);
+    DAMAGE(side->tree.count, 3);
+    DAMAGE(side->tree.nodes[0].values[0], -1);
+    DAMAGE(side->tree.nodes[0].ranks[0], mm__tree_rank_of_key(1)); /* no price in a tree may lie in the window */
+    DAMAGE(side->tree.nodes[0].ranks[0], mm__tree_rank_of_key(100000 * (uint64_t)TICK));
+}
+
 static void a_locked_and_a_crossed_book_say_so(void)
 {
     int64_t spread_e8 = 0;
@@ -676,6 +746,8 @@ int main(int argc, char **argv)
         MM_TEST(nothing_reads_past_the_horizon),
         MM_TEST(at_capacity_the_farthest_level_goes_and_the_horizon_comes_in),
         MM_TEST(prices_and_quantities_at_the_limits_are_exact),
+        MM_TEST(a_sum_that_stops_fitting_is_cut_and_one_that_fits_again_is_exact),
+        MM_TEST(a_damaged_book_is_not_valid),
         MM_TEST(a_locked_and_a_crossed_book_say_so),
         MM_TEST(clear_empties_the_book_and_keeps_the_statistics),
         MM_TEST(memory_that_does_not_fit_is_refused),

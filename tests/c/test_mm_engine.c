@@ -290,12 +290,9 @@ static void stopping_cancels_everything_and_is_over_after_two_empty_reads(void)
     host_exchange(h);
     host_decide(h);
     host_answer_open(h);
-    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_STOPPING);
-    for (int i = 0; i < 20 && host_find(h, MM_KIND_WANT_OPEN) == NULL; i++) {
-        host_pass(h, 100 * MS);
-    }
-    h->now_ns += SECOND;
     host_decide(h);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_STOPPING);
+    host_pass(h, SECOND);
     host_answer_open(h);
     host_decide(h);
     MM_CHECK_INT(host_status(h).state, ==, MM_STATE_STOPPED);
@@ -425,6 +422,484 @@ static void fill_one(host *h, int64_t trade_id)
     host_feed(h, report);
 }
 
+/* After a reconnect every read of the account shows the start balances, and of the trades only `remembered` (0 = none). */
+static host *reconnected_to_other_balances(int64_t remembered)
+{
+    host *h = quoting();
+    mm_order filled;
+    host_exchange(h);
+    MM_CHECK_UINT(mm_engine_orders(h->engine, &filled, 1), ==, 1);
+    fill_one(h, 77);
+    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_DOWN);
+    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_UP);
+    int64_t until_ns = h->now_ns + 8 * SECOND;
+    host_decide(h);
+    while (h->now_ns < until_ns) {
+        const mm_record *trades = host_find(h, MM_KIND_WANT_TRADES);
+        bool general = trades != NULL && trades->body.command.command == 0;
+        bool account = host_find(h, MM_KIND_WANT_ACCOUNT) != NULL;
+        if (general) {
+            MM_CHECK_INT(trades->body.command.value2, <=, 77); /* the last known one has to come again */
+        }
+        if (general && remembered != 0) {
+            mm_record row[2];
+            memset(row, 0, sizeof row);
+            row[0].kind = MM_KIND_TRADE_ROW;
+            row[0].flags = MM_FLAG_FILL;
+            row[0].count = 2;
+            row[0].body.report.order_seq = filled.seq;
+            row[0].body.report.price_e8 = filled.price_e8;
+            row[0].body.report.qty_e8 = filled.qty_e8;
+            row[0].body.report.executed_e8 = -1;
+            row[0].body.report.status = MM_ORDER_STATUS_OTHER;
+            row[1].kind = MM_KIND_MORE;
+            row[1].body.fill.trade_id = remembered;
+            row[1].body.fill.quote_e8 = -1;
+            host_feed(h, row);
+        }
+        if (general) {
+            host_end(h, MM_KIND_TRADES_END, 0);
+        }
+        if (account) {
+            host_balance(h, "BTC", MM_ONE_E8, 0);
+            host_balance(h, "USDT", INT64_C(100000) * MM_ONE_E8, 0);
+            host_end(h, MM_KIND_ACCOUNT_END, 0);
+        }
+        host_pass(h, until_ns - h->now_ns);
+    }
+    return h;
+}
+
+static void an_account_that_forgot_a_trade_was_reset_and_is_not_just_different(void)
+{
+    host *h = reconnected_to_other_balances(0);
+    mm_engine_status status = host_status(h);
+    MM_CHECK(has(status.verdict, MM_REASON_ACCOUNT_RESET));
+    MM_CHECK(!has(status.verdict, MM_REASON_LEDGER_MISMATCH));
+    MM_CHECK_INT(status.state, ==, MM_STATE_HALTED);
+    host_close(h);
+}
+
+static void an_account_that_remembers_its_trades_but_has_other_balances_is_a_mismatch(void)
+{
+    host *h = reconnected_to_other_balances(77);
+    mm_engine_status status = host_status(h);
+    MM_CHECK(has(status.verdict, MM_REASON_LEDGER_MISMATCH));
+    MM_CHECK(!has(status.verdict, MM_REASON_ACCOUNT_RESET));
+    MM_CHECK_INT(status.state, ==, MM_STATE_HALTED);
+    host_close(h);
+}
+
+static void ack(host *h, uint64_t seq, int64_t exchange_id)
+{
+    mm_record reply = host_event(MM_KIND_ACK);
+    reply.body.report.order_seq = seq;
+    reply.body.report.exchange_id = exchange_id;
+    reply.body.report.status = MM_ORDER_LIVE;
+    reply.body.report.side = -1;
+    host_feed(h, &reply);
+}
+
+static void orders_of_one_moment_may_be_numbered_in_any_order_but_a_later_one_not_below_them(void)
+{
+    host *h = quoting();
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
+    ack(h, 1, 6002);
+    ack(h, 2, 6001);
+    host_decide(h);
+    MM_CHECK(!has(host_status(h).verdict, MM_REASON_ACCOUNT_RESET));
+    h->now_ns += SECOND / 2;
+    host_depth(h, MM_KIND_DEPTH, h->last_id + 1, h->last_id + 1, 1, 0);
+    h->last_id++;
+    fill_one(h, 78);
+    host_decide(h);
+    const mm_record *next = host_find(h, MM_KIND_PLACE);
+    MM_REQUIRE(next != NULL);
+    ack(h, next->body.action.order_seq, 5000);
+    host_decide(h);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_ACCOUNT_RESET));
+    host_close(h);
+}
+
+static void a_state_that_could_not_be_told_is_told_when_there_is_room(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_ORDER, MM_LINK_DOWN);
+    mm_record end = host_event(MM_KIND_BATCH_END);
+    end.body.command.now_ns = h->now_ns;
+    (void)mm_engine_step(h->engine, &end); /* room for nothing */
+    h->now_ns += MS;
+    host_decide(h);
+    const mm_record *told = host_find(h, MM_KIND_STATE);
+    MM_REQUIRE(told != NULL);
+    MM_CHECK(has(told->body.command.verdict, MM_REASON_DISCONNECTED));
+    host_close(h);
+}
+
+static void reconnect(host *h)
+{
+    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_DOWN);
+    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_UP);
+}
+
+static void a_read_after_a_reconnect_that_is_not_answered_is_asked_for_again(void)
+{
+    host *h = quoting();
+    size_t trades = 0, accounts = 0;
+    host_exchange(h);
+    reconnect(h);
+    int64_t until_ns = h->now_ns + 6 * SECOND;
+    host_decide(h);
+    host_end(h, MM_KIND_ACCOUNT_END, 0); /* this one came back, the trades did not */
+    while (h->now_ns < until_ns) {
+        const mm_record *asked = host_find(h, MM_KIND_WANT_TRADES);
+        trades += asked != NULL && asked->body.command.command == 0;
+        accounts += host_find(h, MM_KIND_WANT_ACCOUNT) != NULL;
+        host_pass(h, until_ns - h->now_ns);
+    }
+    MM_CHECK_UINT(trades, ==, 2);
+    MM_CHECK_UINT(accounts, ==, 1);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_NO_ACCOUNT));
+    host_end(h, MM_KIND_TRADES_END, 0);
+    host_decide(h);
+    MM_CHECK(!has(host_status(h).verdict, MM_REASON_NO_ACCOUNT));
+    host_close(h);
+}
+
+static void trades_are_read_from_the_last_time_ledger_and_account_agreed(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    fill_one(h, 101); /* 100 is lost on the way */
+    reconnect(h);
+    host_decide(h);
+    const mm_record *asked = host_find(h, MM_KIND_WANT_TRADES);
+    MM_REQUIRE(asked != NULL);
+    MM_CHECK_INT(asked->body.command.value2, <=, 100);
+    host_close(h);
+}
+
+/* Lets a book live on for a while, the exchange answering everything; returns the cancels there were. */
+static size_t live_on(host *h, int steps)
+{
+    size_t cancels = 0;
+    for (int i = 0; i < steps; i++) {
+        h->now_ns += 150 * MS;
+        host_tick(h);
+        host_decide(h);
+        cancels += host_count(h, MM_KIND_CANCEL);
+        host_exchange(h);
+    }
+    return cancels;
+}
+
+static void a_balance_for_one_layer_keeps_the_best_one_resting(void)
+{
+    mm_engine_config config = host_config();
+    config.quote.layers = 2;
+    host *h = host_open(&config);
+    host_start(h);
+    host_balance(h, "USDT", INT64_C(68) * MM_ONE_E8, 0); /* one order of 0.001 and not enough for another of 5 USDT */
+    host_sync(h);
+    host_exchange(h);
+    host_balance(h, "USDT", INT64_C(2) * MM_ONE_E8, INT64_C(66) * MM_ONE_E8);
+    size_t cancels = live_on(h, 10);
+    MM_CHECK_UINT(cancels, ==, 0);
+    MM_CHECK(has(host_status(h).bid_verdict, MM_REASON_NO_BALANCE));
+    host_close(h);
+}
+
+static void an_order_cut_to_the_balance_stays_where_it_is(void)
+{
+    mm_engine_config config = host_config();
+    host *h = host_open(&config);
+    host_start(h);
+    host_balance(h, "USDT", INT64_C(27) * MM_ONE_E8, 0); /* for 0.0004 of 0.001 */
+    host_sync(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
+    host_exchange(h);
+    host_balance(h, "USDT", 0, INT64_C(27) * MM_ONE_E8);
+    size_t cancels = live_on(h, 10);
+    MM_CHECK_UINT(cancels, ==, 0);
+    MM_CHECK_INT(host_status(h).open_orders, ==, 2);
+    host_close(h);
+}
+
+static void an_answer_from_before_an_outage_is_not_quoted_after_it(void)
+{
+    mm_engine_config config = host_config();
+    config.strategy = MM_STRATEGY_PYTHON;
+    host *h = host_open(&config);
+    host_start(h);
+    host_sync(h);
+    mm_record quote[3];
+    memset(quote, 0, sizeof quote);
+    quote[0].kind = MM_KIND_QUOTE;
+    quote[0].count = 3;
+    quote[0].body.command.command = 1;
+    quote[0].body.command.value = 1;
+    quote[1].kind = MM_KIND_LEVELS;
+    quote[1].body.levels[0].price_e8 = MID - 1000 * TICK;
+    quote[1].body.levels[0].qty_e8 = 100000;
+    quote[2].kind = MM_KIND_LEVELS;
+    quote[2].body.levels[0].price_e8 = MID + 1000 * TICK;
+    quote[2].body.levels[0].qty_e8 = 100000;
+    host_feed(h, quote);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
+    host_exchange(h);
+    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_DOWN);
+    host_decide(h);
+    host_exchange(h);
+    h->now_ns += 60 * SECOND;
+    host_sync(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 0);
+    MM_CHECK((h->bits & MM_STEP_NEED_QUOTE) != 0);
+    host_feed(h, quote);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
+    host_close(h);
+}
+
+static void a_snapshot_asked_for_before_a_reconnect_makes_no_book_after_it(void)
+{
+    mm_engine_config config = host_config();
+    host *h = host_open(&config);
+    host_start(h);
+    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_UP);
+    host_depth(h, MM_KIND_DEPTH, h->last_id + 1, h->last_id + 2, 1, 0);
+    host_decide(h);
+    MM_CHECK(host_find(h, MM_KIND_WANT_SNAPSHOT) != NULL);
+    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_DOWN);
+    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_UP);
+    host_depth(h, MM_KIND_SNAPSHOT, h->last_id + 2, h->last_id + 2, 40, 0);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 0);
+    MM_CHECK_INT(host_status(h).sync_state, ==, MM_SYNC_WAITING);
+    h->last_id += 50;
+    h->now_ns += SECOND;
+    host_sync(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
+    host_close(h);
+}
+
+static void a_gate_that_latched_kills_the_engine(void)
+{
+    host *h = quoting();
+    const mm_record *placed = host_find(h, MM_KIND_PLACE);
+    MM_REQUIRE(placed != NULL);
+    mm_record refused = host_event(MM_KIND_NOT_SENT);
+    refused.body.outcome.order_seq = placed->body.action.order_seq;
+    refused.body.outcome.operation = MM_OP_PLACE;
+    refused.body.outcome.verdict = (uint64_t)1 << MM_REASON_COUNT_MISMATCH | (uint64_t)1 << MM_REASON_KILLED;
+    host_feed(h, &refused);
+    host_decide(h);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_KILLED);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_COUNT_MISMATCH));
+    host_close(h);
+}
+
+static void an_order_taken_for_never_placed_that_is_among_the_open_ones_is_cancelled_and_kills(void)
+{
+    host *h = quoting();
+    const mm_record *placed = host_find(h, MM_KIND_PLACE);
+    MM_REQUIRE(placed != NULL);
+    mm_action_body order = placed->body.action;
+    mm_record refused = host_event(MM_KIND_REJECT);
+    refused.body.outcome.order_seq = order.order_seq;
+    refused.body.outcome.operation = MM_OP_PLACE;
+    refused.body.outcome.code = -2010;
+    host_feed(h, &refused);
+    mm_record row = host_event(MM_KIND_OPEN_ROW);
+    row.body.report.order_seq = order.order_seq;
+    row.body.report.exchange_id = 88;
+    row.body.report.price_e8 = order.price_e8;
+    row.body.report.qty_e8 = order.qty_e8;
+    row.body.report.status = MM_ORDER_LIVE;
+    host_feed(h, &row);
+    host_decide(h);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_KILLED);
+    const mm_record *cancel = host_find(h, MM_KIND_CANCEL);
+    MM_REQUIRE(cancel != NULL);
+    MM_CHECK_UINT(cancel->body.action.order_seq, ==, order.order_seq);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 1);
+    host_close(h);
+}
+
+static void at_80_percent_of_the_limit_the_side_that_adds_is_pulled_and_not_only_not_placed(void)
+{
+    mm_engine_config config = host_config();
+    config.inventory_target_e8 = MM_ONE_E8;
+    config.quote.max_position_e8 = INT64_C(100) * MM_ONE_E8;
+    host *h = host_open(&config);
+    host_start(h);
+    host_sync(h);
+    host_exchange(h);
+    mm_record deposit = host_event(MM_KIND_BALANCE_DELTA);
+    strcpy(deposit.body.balance.asset, "BTC");
+    deposit.body.balance.free_e8 = INT64_C(6200000); /* 4,154 USDT of 5,000 */
+    host_feed(h, &deposit);
+    host_balance(h, "BTC", MM_ONE_E8 + INT64_C(6200000), 0);
+    host_tick(h);
+    host_decide(h);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_REDUCING);
+    const mm_record *cancel = host_find(h, MM_KIND_CANCEL);
+    MM_REQUIRE(cancel != NULL);
+    MM_CHECK_INT(cancel->flags >> 8, ==, MM_BID);
+    MM_CHECK(has(host_status(h).bid_verdict, MM_REASON_REDUCING));
+    host_exchange(h);
+    MM_CHECK_INT(host_status(h).open_orders, ==, 1);
+    host_close(h);
+}
+
+static void cancels_of_orders_in_doubt_do_not_wait_for_room_of_other_actions(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    reconnect(h);
+    host_decide(h);
+    h->now_ns += 400 * MS;
+    mm_record end = host_event(MM_KIND_BATCH_END);
+    end.body.command.now_ns = h->now_ns;
+    end.body.command.value2 = 512; /* room for cancels only */
+    size_t count = 0;
+    (void)mm_engine_step(h->engine, &end);
+    const mm_record *made = mm_engine_actions(h->engine, &count);
+    MM_CHECK_UINT(count, ==, 2);
+    for (size_t i = 0; i < count; i++) {
+        MM_CHECK_INT(made[i].kind, ==, MM_KIND_CANCEL);
+    }
+    host_close(h);
+}
+
+static void a_ban_is_waited_out_and_then_the_quotes_are_cancelled(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    mm_record limit = host_event(MM_KIND_LIMIT);
+    limit.body.outcome.until_ns = h->now_ns + 10 * SECOND;
+    int64_t until_ns = limit.body.outcome.until_ns;
+    host_feed(h, &limit);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 0);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_BANNED));
+    int decisions = 0;
+    while (h->now_ns < until_ns && decisions < 1000) {
+        h->now_ns = mm_engine_deadline(h->engine);
+        host_decide(h);
+        decisions++;
+    }
+    MM_CHECK_INT(decisions, <, 10); /* there is nothing to do in a ban but to wait */
+    MM_CHECK_INT(h->now_ns, ==, until_ns);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 2);
+    host_close(h);
+}
+
+static void a_mismatch_that_is_still_there_after_resume_halts_again(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    host_balance(h, "BTC", 2 * MM_ONE_E8, 0);
+    for (int round = 0; round < 2; round++) {
+        int64_t until_ns = h->now_ns + 10 * SECOND;
+        host_decide(h);
+        while (h->now_ns < until_ns) {
+            if (host_find(h, MM_KIND_WANT_TRADES) != NULL) {
+                host_end(h, MM_KIND_TRADES_END, 0);
+            }
+            if (host_find(h, MM_KIND_WANT_ACCOUNT) != NULL) {
+                host_end(h, MM_KIND_ACCOUNT_END, 0);
+            }
+            host_exchange(h);
+            host_pass(h, until_ns - h->now_ns);
+        }
+        MM_CHECK_INT(host_status(h).state, ==, MM_STATE_HALTED);
+        MM_CHECK(has(host_status(h).verdict, MM_REASON_LEDGER_MISMATCH));
+        host_command(h, MM_COMMAND_RESUME, 0);
+    }
+    host_close(h);
+}
+
+static void a_newer_ticker_is_waited_for_when_the_older_one_has_been_caught_up_with(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    mm_record ticker = host_event(MM_KIND_TICKER);
+    ticker.body.ticker.bid_price_e8 = MID - 5 * TICK;
+    ticker.body.ticker.bid_qty_e8 = MM_ONE_E8;
+    ticker.body.ticker.ask_price_e8 = MID + 5 * TICK;
+    ticker.body.ticker.ask_qty_e8 = MM_ONE_E8;
+    ticker.body.ticker.recv_ns = h->now_ns;
+    for (int i = 0; i < 2; i++) {
+        ticker.body.ticker.update_id = h->last_id + 5 + 5 * i;
+        host_feed(h, &ticker);
+    }
+    host_depth(h, MM_KIND_DEPTH, h->last_id + 1, h->last_id + 7, 1, 0);
+    h->now_ns += 301 * MS;
+    host_decide(h);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_STALE_BOOK));
+    host_depth(h, MM_KIND_DEPTH, h->last_id + 8, h->last_id + 10, 1, 0);
+    host_decide(h);
+    MM_CHECK(!has(host_status(h).verdict, MM_REASON_STALE_BOOK));
+    host_close(h);
+}
+
+static void the_second_empty_read_waits_a_second_from_the_first_ones_answer(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    host_command(h, MM_COMMAND_STOP, 0);
+    host_decide(h);
+    host_exchange(h);
+    host_decide(h);
+    MM_CHECK(host_find(h, MM_KIND_WANT_OPEN) != NULL);
+    h->now_ns += 3 * SECOND; /* nothing happens meanwhile: no decision is due */
+    host_answer_open(h);
+    host_decide(h);
+    MM_CHECK(host_find(h, MM_KIND_WANT_OPEN) == NULL);
+    host_pass(h, SECOND);
+    host_answer_open(h);
+    host_decide(h);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_STOPPED);
+    host_close(h);
+}
+
+/* The account was reset after the price had risen by 1 % with 1 BTC held: P&L begins anew and no limit is broken by it. */
+static void an_accepted_reset_begins_profit_anew(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    live_on(h, 3);
+    for (int i = 1; i <= 60; i++) { /* 1 BTC moves by 600 USDT: far over the session's 50 */
+        h->now_ns += SECOND;
+        host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_DOWN);
+        host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_UP);
+        host_depth(h, MM_KIND_DEPTH, h->last_id + 1, h->last_id + 2, 1, i * 1000 * TICK);
+        h->last_id += 2;
+        host_decide(h);
+        host_exchange(h);
+        host_depth(h, MM_KIND_SNAPSHOT, h->last_id - 1, h->last_id - 1, 40, i * 1000 * TICK);
+        host_decide(h);
+        host_exchange(h);
+    }
+    MM_CHECK_INT(host_status(h).state, !=, MM_STATE_KILLED);
+    host_command(h, MM_COMMAND_ACCEPT_RESET, 0);
+    host_decide(h);
+    host_balance(h, "BTC", 2 * MM_ONE_E8, 0);
+    host_balance(h, "USDT", INT64_C(100000) * MM_ONE_E8, 0);
+    host_end(h, MM_KIND_ACCOUNT_END, 0);
+    h->now_ns += SECOND / 2;
+    host_depth(h, MM_KIND_DEPTH, h->last_id + 1, h->last_id + 1, 1, 60 * 1000 * TICK);
+    h->last_id++;
+    host_decide(h);
+    mm_engine_status status = host_status(h);
+    MM_CHECK_INT(status.state, ==, MM_STATE_ACTIVE);
+    MM_CHECK_INT(status.pnl.total_e8, ==, 0);
+    MM_CHECK_INT(status.inventory_e8, ==, 0); /* the target is the balance at the start: the new start */
+    host_close(h);
+}
+
 /* The same inputs give the same actions, byte for byte, whatever lies in memory before. */
 static void it_is_a_function_of_its_inputs(void)
 {
@@ -484,6 +959,25 @@ int main(int argc, char **argv)
         MM_TEST(the_order_channel_down_means_no_new_quotes),
         MM_TEST(account_events_lost_and_found_put_every_order_in_doubt_and_read_the_account),
         MM_TEST(a_python_strategy_is_asked_and_its_answer_is_fitted_and_placed),
+        MM_TEST(an_account_that_forgot_a_trade_was_reset_and_is_not_just_different),
+        MM_TEST(an_account_that_remembers_its_trades_but_has_other_balances_is_a_mismatch),
+        MM_TEST(orders_of_one_moment_may_be_numbered_in_any_order_but_a_later_one_not_below_them),
+        MM_TEST(a_state_that_could_not_be_told_is_told_when_there_is_room),
+        MM_TEST(a_read_after_a_reconnect_that_is_not_answered_is_asked_for_again),
+        MM_TEST(trades_are_read_from_the_last_time_ledger_and_account_agreed),
+        MM_TEST(a_balance_for_one_layer_keeps_the_best_one_resting),
+        MM_TEST(an_order_cut_to_the_balance_stays_where_it_is),
+        MM_TEST(an_answer_from_before_an_outage_is_not_quoted_after_it),
+        MM_TEST(a_snapshot_asked_for_before_a_reconnect_makes_no_book_after_it),
+        MM_TEST(a_gate_that_latched_kills_the_engine),
+        MM_TEST(an_order_taken_for_never_placed_that_is_among_the_open_ones_is_cancelled_and_kills),
+        MM_TEST(at_80_percent_of_the_limit_the_side_that_adds_is_pulled_and_not_only_not_placed),
+        MM_TEST(cancels_of_orders_in_doubt_do_not_wait_for_room_of_other_actions),
+        MM_TEST(a_ban_is_waited_out_and_then_the_quotes_are_cancelled),
+        MM_TEST(a_mismatch_that_is_still_there_after_resume_halts_again),
+        MM_TEST(a_newer_ticker_is_waited_for_when_the_older_one_has_been_caught_up_with),
+        MM_TEST(the_second_empty_read_waits_a_second_from_the_first_ones_answer),
+        MM_TEST(an_accepted_reset_begins_profit_anew),
         MM_TEST(it_is_a_function_of_its_inputs),
         MM_TEST(a_bad_configuration_names_its_field),
     };

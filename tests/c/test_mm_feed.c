@@ -132,6 +132,10 @@ static void check_level(size_t record, size_t index, int64_t price_e8, int64_t q
     "\",\"x\":\"" x "\",\"X\":\"" X "\",\"r\":\"NONE\",\"i\":4293153," rest                        \
     "\"T\":1499405658657,\"I\":8641984,\"w\":true,\"M\":false,\"O\":1499405658657,"                \
     "\"Q\":\"0.00000000\",\"W\":1499405658657,\"V\":\"NONE\"}"
+#define REFUSAL(r)                                                                                 \
+    "{\"e\":\"executionReport\",\"E\":1,\"s\":\"BTCUSDT\",\"c\":\"mA1-0k3f9zq-5-b0\","             \
+    "\"S\":\"BUY\",\"q\":\"1.00000000\",\"p\":\"0.10264410\",\"C\":\"\",\"x\":\"REJECTED\","         \
+    "\"X\":\"REJECTED\"," r "\"i\":7,\"z\":\"0.00000000\",\"T\":1}"
 #define NO_FILL                                                                                    \
     "\"l\":\"0.00000000\",\"z\":\"0.00000000\",\"L\":\"0.00000000\",\"n\":\"0\",\"N\":null,"       \
     "\"t\":-1,\"m\":false,\"Z\":\"0.00000000\",\"Y\":\"0.00000000\","
@@ -1068,6 +1072,26 @@ static void unknown_states_are_said_to_be_unknown(void)
     MM_CHECK_INT(got.records[0].body.report.status, ==, MM_ORDER_REJECTED);
 }
 
+static void a_report_of_a_refusal_says_of_which_class_it_is(void)
+{
+    static const struct {
+        const char *text;
+        int32_t reject_class;
+    } refusals[] = {
+        {REFUSAL("\"r\":\"WOULD_MATCH_IMMEDIATELY\","), MM_REJECT_WOULD_MATCH},
+        {REFUSAL("\"r\":\"INSUFFICIENT_BALANCES\","), MM_REJECT_BALANCE},
+        {REFUSAL("\"r\":\"OCO_BAD_PRICES\","), MM_REJECT_OTHER},
+        {REFUSAL("\"r\":null,"), MM_REJECT_OTHER},
+        {REFUSAL(""), MM_REJECT_OTHER},
+    };
+    open_feed("");
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        MM_REQUIRE(check_event(refusals[i].text, MM_KIND_REPORT, 0, 2));
+        MM_CHECK_INT(got.records[0].body.report.status, ==, MM_ORDER_REJECTED);
+        MM_CHECK_INT(got.records[0].body.report.code, ==, refusals[i].reject_class);
+    }
+}
+
 static void balances_become_one_record_an_asset(void)
 {
     open_feed("BTCUSDT");
@@ -1576,6 +1600,7 @@ int main(int argc, char **argv)
         MM_TEST(execution_reports_are_a_report_and_its_fill),
         MM_TEST(a_cancel_closes_the_order_it_names_and_not_itself),
         MM_TEST(unknown_states_are_said_to_be_unknown),
+        MM_TEST(a_report_of_a_refusal_says_of_which_class_it_is),
         MM_TEST(balances_become_one_record_an_asset),
         MM_TEST(deposits_and_locks_become_deltas),
         MM_TEST(notices_are_told_in_every_wrapping),

@@ -254,6 +254,9 @@ static void a_configuration_that_could_break_json_or_limits_is_refused(void)
     config.orders_per_10s_max = 0;
     MM_CHECK(mm_gate_new(&config) == NULL);
     config = config_of(MM_WIRE_WS_API);
+    config.orders_per_1s_max = 4096; /* more than the gate can look back */
+    MM_CHECK(mm_gate_new(&config) == NULL);
+    config = config_of(MM_WIRE_WS_API);
     memset(config.order_prefix, 'a', sizeof config.order_prefix);
     MM_CHECK(mm_gate_new(&config) == NULL);
     config = config_of(MM_WIRE_WS_API);

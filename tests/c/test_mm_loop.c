@@ -136,6 +136,28 @@ static void a_full_market_ring_drops_whole_events_and_says_so(void)
     bot_close(&b);
 }
 
+static void a_pong_does_not_keep_a_book_alive_that_has_lost_an_event(void)
+{
+    bot b = bot_open(NULL, 0);
+    uint32_t bits = 0;
+    for (int i = 0; i < 9000 && (bits & MM_PUMP_DROPPED) == 0; i++) {
+        bits = bot_market(&b, "{\"e\":\"trade\",\"E\":1,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"1\",\"q\":\"1\",\"T\":1,\"m\":true,\"M\":true}");
+    }
+    MM_CHECK((bits & MM_PUMP_DROPPED) != 0);
+    while (mm_loop_pending(b.loop, MM_ROLE_ENGINE)) {
+        (void)mm_loop_run(b.loop, 1, b.now_ns);
+    }
+    uint8_t reply[256];
+    size_t reply_bytes = 0;
+    bot_frame(b.market_ws, MM_WS_PONG, "1", 1);
+    bits = mm_loop_pump(b.loop, MM_CHANNEL_MARKET, b.market_ws, b.market_feed, b.now_ns, reply, sizeof reply, &reply_bytes);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
+    const mm_record *first = mm_spsc_peek(mm_loop_ring(b.loop, MM_RING_MARKET));
+    MM_REQUIRE(first != NULL);
+    MM_CHECK_INT(first->kind, ==, MM_KIND_MARKET_FAULT);
+    bot_close(&b);
+}
+
 static void a_log_that_cannot_keep_up_kills_the_run(void)
 {
     bot b = bot_open(NULL, 256);
@@ -243,6 +265,7 @@ int main(int argc, char **argv)
         MM_TEST(the_hosts_replies_stop_the_pump_and_orders_do_not),
         MM_TEST(malformed_market_data_reaches_the_engine_with_its_place),
         MM_TEST(a_full_market_ring_drops_whole_events_and_says_so),
+        MM_TEST(a_pong_does_not_keep_a_book_alive_that_has_lost_an_event),
         MM_TEST(a_log_that_cannot_keep_up_kills_the_run),
         MM_TEST(the_log_replays_to_the_same_actions_and_a_garbage_telemetry_clock_changes_nothing),
         MM_TEST(the_header_of_a_log_says_what_made_it),

@@ -378,6 +378,28 @@ static void a_refusal_ends_an_order_nobody_has_seen(void)
     place(MM_BID, SECOND);
     change = report(MM_KIND_REPORT, 3, MM_ORDER_REJECTED, 0, 2 * SECOND);
     MM_CHECK(change.ended && change.to == MM_ORDER_REJECTED && !change.first_live);
+    MM_CHECK_INT(change.reject_class, ==, MM_REJECT_OTHER);
+}
+
+/* The report of a refusal may come before the reply, which then finds nothing to end: it has to say why as well. */
+static void a_refusal_told_by_a_report_has_its_class(void)
+{
+    start();
+    place(MM_BID, SECOND);
+    mm_record records[2];
+    memset(records, 0, sizeof records);
+    records[0].kind = MM_KIND_REPORT;
+    records[0].count = 2;
+    records[0].body.report.order_seq = 1;
+    records[0].body.report.status = MM_ORDER_REJECTED;
+    records[0].body.report.code = MM_REJECT_WOULD_MATCH;
+    records[1].kind = MM_KIND_MORE;
+    records[1].body.fill.trade_id = -1;
+    mm_order_change change = apply(records, SECOND);
+    MM_CHECK(change.ended && change.to == MM_ORDER_REJECTED);
+    MM_CHECK_INT(change.reject_class, ==, MM_REJECT_WOULD_MATCH);
+    change = outcome(MM_KIND_REJECT, 1, MM_OP_PLACE, MM_REJECT_WOULD_MATCH, SECOND);
+    MM_CHECK(!change.ended);
 }
 
 static void a_refusal_of_an_order_that_was_seen_or_of_its_id_leaves_it_open(void)
@@ -764,6 +786,7 @@ int main(int argc, char **argv)
         MM_TEST(more_executed_than_ordered_is_told),
         MM_TEST(records_of_orders_that_are_not_ours_change_nothing),
         MM_TEST(a_refusal_ends_an_order_nobody_has_seen),
+        MM_TEST(a_refusal_told_by_a_report_has_its_class),
         MM_TEST(a_refusal_of_an_order_that_was_seen_or_of_its_id_leaves_it_open),
         MM_TEST(an_order_the_gate_held_back_is_over),
         MM_TEST(a_cancel_without_an_answer_is_due_again_and_the_order_stays_live),

@@ -774,6 +774,24 @@ static void a_minutes_loss_halts_once_for_its_time(void)
     MM_CHECK_UINT(verdict, ==, BIT(LOSS_SPEED));
 }
 
+static void after_a_reset_of_the_account_profit_and_its_peaks_begin_anew(void)
+{
+    world w;
+    bool kill = true;
+    int64_t until = 1;
+    MM_REQUIRE(world_make(&w));
+    w.config.loss_session_max_e8 = w.config.loss_day_max_e8 = 60 * E8;
+    reconfigure(&w);
+    MM_CHECK_UINT(equity(&w, 40 * E8, 1, &kill, &until), ==, 0);
+    MM_CHECK_UINT(equity(&w, 40 * E8, 2, &kill, &until), ==, 0); /* the day begins at 40 */
+    mm_risk_rebase(w.risk);
+    MM_CHECK_UINT(equity(&w, -19 * E8, 2, &kill, &until), ==, 0);
+    MM_CHECK(!kill && until == 0);
+    uint64_t verdict = equity(&w, -60 * E8, 2, &kill, &until);
+    MM_CHECK_UINT(verdict, ==, (BIT(LOSS_LIMIT) | BIT(LOSS_SPEED)));
+    MM_CHECK(kill);
+}
+
 static void the_loss_of_a_minute_is_that_of_a_recount(void)
 {
     enum { STEPS = 5000 };
@@ -830,6 +848,7 @@ int main(int argc, char **argv)
         MM_TEST(losses_of_session_and_day_kill),
         MM_TEST(a_fall_from_the_peak_halts_then_kills_and_a_withdrawal_is_none),
         MM_TEST(a_minutes_loss_halts_once_for_its_time),
+        MM_TEST(after_a_reset_of_the_account_profit_and_its_peaks_begin_anew),
         MM_TEST(the_loss_of_a_minute_is_that_of_a_recount),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
