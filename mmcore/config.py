@@ -207,7 +207,7 @@ class StrategySettings:
         0.5, Real(0.0, 10.0), "half widths", "how far a full position moves both quotes against itself"
     )
     alpha_weight: float = _setting(
-        0.1, Real(-10.0, 10.0), "half widths", "how far the trade-flow signal at 1 moves both quotes"
+        0.1, Real(-10.0, 10.0), "half widths", "how far the microprice at the other side's price (alpha 1) moves both quotes"
     )
     imbalance_weight: float = _setting(
         0.1, Real(-10.0, 10.0), "half widths", "how far the book imbalance at 1 moves both quotes"
@@ -261,7 +261,9 @@ class SignalSettings:
         5.0, Real(0.1, 3600.0), "s", "after this time a trade counts half in the trade flow"
     )
     warmup_s: float = _setting(
-        1.0, Real(0.0, 600.0), "s", "no quotes for this long after each sync, while the signals fill"
+        1.0, Real(0.0, 600.0), "s",
+        "how long after each sync volatility and flow signals count as 0, while they fill; avellaneda_stoikov waits for "
+        "them",
     )
 
 
