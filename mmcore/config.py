@@ -207,7 +207,7 @@ class StrategySettings:
         0.5, Real(0.0, 10.0), "half widths", "how far a full position moves both quotes against itself"
     )
     alpha_weight: float = _setting(
-        0.1, Real(-10.0, 10.0), "half widths", "how far the microprice at the other side's price (alpha 1) moves both quotes"
+        0.1, Real(-10.0, 10.0), "half widths", "how far alpha at 1 (the microprice at the ask) moves both quotes"
     )
     imbalance_weight: float = _setting(
         0.1, Real(-10.0, 10.0), "half widths", "how far the book imbalance at 1 moves both quotes"
@@ -262,8 +262,7 @@ class SignalSettings:
     )
     warmup_s: float = _setting(
         1.0, Real(0.0, 600.0), "s",
-        "how long after each sync volatility and flow signals count as 0, while they fill; avellaneda_stoikov waits for "
-        "them",
+        "how long after each sync volatility and flow signals count as 0, while they fill (avellaneda_stoikov waits)",
     )
 
 

@@ -775,7 +775,7 @@ MM_API int32_t mm_book_crossed(const mm_book *book);
 MM_API size_t mm_book_count(const mm_book *book, int32_t side);
 /* Quantity held at exactly this price, 0 when there is none. */
 MM_API int64_t mm_book_qty(const mm_book *book, int32_t side, int64_t price_e8);
-/* Best first; returns the levels written, at most level_count. The first 64 levels are kept contiguous. */
+/* Best first; returns the levels written, at most level_count. Up to 256 levels are kept contiguous. */
 MM_API size_t mm_book_depth(const mm_book *book, int32_t side, size_t level_count, mm_level *out);
 /* The same for every level held, those past the horizon included: to print or compare a book, not to decide by. */
 MM_API size_t mm_book_dump(const mm_book *book, int32_t side, size_t level_count, mm_level *out);

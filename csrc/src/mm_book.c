@@ -7,6 +7,8 @@
 /* The fewest and the most slots before the best; outside of this band the window gets a new goal. */
 #define BAND_LOW (SLOTS / 64)
 #define BAND_HIGH (SLOTS / 4)
+/* Entries of the top whose sums one update corrects; those behind are built again when they are asked for. */
+#define PATCH_MAX 16
 
 MM_STATIC_ASSERT(MM_BID == 0 && MM_ASK == 1, sides_index_the_array);
 MM_STATIC_ASSERT(offsetof(mm_top, bid_price_e8) == 0 && offsetof(mm_top, ask_price_e8) == sizeof(mm_level) &&
@@ -248,24 +250,28 @@ static void patch_top(book_side *side, uint64_t value, int64_t before_e8, int64_
 {
     book_top *top = side->top;
     uint64_t change = (uint64_t)after_e8 - (uint64_t)before_e8;
-    uint64_t cost = (value - value_of_price(side, side->best->price_e8)) * change;
-    top_entry *entry = top->entries;
-    top_entry *const end = entry + top->count;
-    if (value >= top->changed || top->count == 0 || top_end_value(side) < value) {
+    uint64_t distance = value - value_of_price(side, side->best->price_e8);
+    u128 cost = (u128)distance * (uint64_t)after_e8 - (u128)distance * (uint64_t)before_e8;
+    size_t at = 0;
+    if (value >= top->changed || top_end_value(side) < value) {
         return;
     }
-    while (value_of_price(side, entry->level.price_e8) < value) {
-        entry++;
+    while (value_of_price(side, top->entries[at].level.price_e8) < value) {
+        at++;
     }
-    MM_ASSERT(entry->level.qty_e8 == before_e8);
-    if (end[-1].qty_sum == SUM_OVER || end[-1].qty_sum + change >= SUM_OVER) {
+    MM_ASSERT(top->entries[at].level.qty_e8 == before_e8);
+    if (top->count > at + PATCH_MAX) {
+        top->count = at + PATCH_MAX;
+    }
+    uint64_t last_sum = top->entries[top->count - 1].qty_sum;
+    if (last_sum == SUM_OVER || last_sum + change >= SUM_OVER) {
         top->changed = value;
         return;
     }
-    entry->level.qty_e8 = after_e8;
-    for (; entry != end; entry++) {
-        entry->qty_sum += change;
-        entry->cost += cost;
+    top->entries[at].level.qty_e8 = after_e8;
+    for (; at < top->count; at++) {
+        top->entries[at].qty_sum += change;
+        top->entries[at].cost += cost;
     }
 }
 

@@ -41,7 +41,7 @@
 #include "mm_internal.h"
 #include "mm_tree.h"
 
-#define TOP_LEVELS 64
+#define TOP_LEVELS 256
 #define SLOTS 32768
 #define WORD_BITS 64
 #define WORDS (SLOTS / WORD_BITS)
@@ -52,6 +52,8 @@
 #define NO_HORIZON VALUE_LAST
 #define SUM_OVER ((uint64_t)1 << 63)
 
+__extension__ typedef unsigned __int128 u128;
+
 typedef struct {
     int64_t qty_e8[SLOTS];
     uint64_t bits[WORDS];
@@ -61,8 +63,8 @@ typedef struct {
 /* A level of the top with what this one and those before it come to. */
 typedef struct {
     mm_level level;
+    u128 cost;        /* sum of quantity times distance from the best; modulo 2^128 when qty_sum is over */
     uint64_t qty_sum; /* SUM_OVER = does not fit int64 */
-    uint64_t cost;    /* sum of quantity times distance from the best, modulo 2^64 */
     uint64_t resume;  /* behind the last window key among them, 0 if there is none: go on there */
 } top_entry;
 

@@ -1,8 +1,6 @@
 /* Queries: levels in order, the top, sums over levels, and the invariants. mm_book.h tells how the book is built. */
 #include "mm_book.h"
 
-__extension__ typedef unsigned __int128 u128;
-
 /* ---- Levels in order ----------------------------------------------------------------------------- */
 
 /* Merges window and tree, best first, up to `limit`. */
@@ -10,16 +8,35 @@ typedef struct {
     const book_side *side;
     uint64_t limit; /* no value beyond it */
     uint64_t key;   /* of the window's next level; NONE at its end */
+    uint64_t word;  /* its word of bits, from it on */
     uint64_t window_value;
     uint64_t tree_value; /* NONE at the tree's end */
     mm__tree_at at;
     uint64_t resume; /* behind the last window key taken, 0 if none was */
 } cursor;
 
+/* Finds the window's next level at or after `from`. */
 static inline void cursor_window(cursor *walk, uint64_t from)
 {
-    walk->key = window_next(walk->side, from);
-    walk->window_value = walk->key != NONE ? value_of_key(walk->side, walk->key) : NONE;
+    const book_side *side = walk->side;
+    walk->key = window_next(side, from);
+    walk->word = side->window->bits[walk->key % SLOTS / WORD_BITS] >> (walk->key % WORD_BITS);
+    walk->window_value = walk->key != NONE ? value_of_key(side, walk->key) : NONE;
+}
+
+/* Goes on to the level behind the present one: mostly in the same word. */
+static inline void cursor_window_step(cursor *walk)
+{
+    const book_side *side = walk->side;
+    uint64_t rest = walk->word >> 1;
+    if (MM_UNLIKELY(rest == 0)) {
+        cursor_window(walk, walk->key + 1);
+        return;
+    }
+    uint32_t skip = lowest_bit(rest);
+    walk->word = rest >> skip;
+    walk->key += skip + 1;
+    walk->window_value = in_window(side, walk->key) ? value_of_key(side, walk->key) : NONE;
 }
 
 /* Starts at the best level, or behind an entry of the top (NULL = none). */
@@ -49,7 +66,7 @@ static bool cursor_take(cursor *walk, mm_level *level)
         level->price_e8 = price_of_value(side, walk->window_value);
         level->qty_e8 = side->window->qty_e8[walk->key % SLOTS];
         walk->resume = walk->key + 1;
-        cursor_window(walk, walk->resume);
+        cursor_window_step(walk);
         return true;
     }
     if (walk->tree_value > walk->limit) {
@@ -77,7 +94,7 @@ static inline const top_entry *top_last(const book_top *top)
 typedef struct {
     uint64_t best;
     uint64_t qty_sum;
-    uint64_t cost;
+    u128 cost;
 } top_sums;
 
 static inline top_sums top_sums_of(const book_side *side)
@@ -95,7 +112,7 @@ static inline top_sums top_sums_of(const book_side *side)
 static inline void top_add(top_sums *sums, top_entry *entry, uint64_t value, uint64_t resume)
 {
     sums->qty_sum = sum_capped(sums->qty_sum, entry->level.qty_e8);
-    sums->cost += (value - sums->best) * (uint64_t)entry->level.qty_e8;
+    sums->cost += (u128)(value - sums->best) * (uint64_t)entry->level.qty_e8;
     entry->qty_sum = sums->qty_sum;
     entry->cost = sums->cost;
     entry->resume = resume;
@@ -151,7 +168,7 @@ static size_t top_extend(const book_side *side, size_t wanted)
 {
     book_top *top = side->top;
     size_t exact = 0;
-    while (exact < top->count &&
+    while (exact < top->count && exact < wanted &&
            value_of_price(side, top->entries[exact].level.price_e8) < top->changed) {
         exact++;
     }
@@ -329,10 +346,15 @@ bool mm_book_imbalance(const mm_book *book, size_t level_count, double *imbalanc
     return true;
 }
 
-/* numerator / denominator, rounded down or up; the quotient fits 64 bits. */
-static uint64_t divide(u128 numerator, u128 denominator, bool up)
+/* numerator / denominator, rounded down or up; the quotient fits 64 bits. On real books 64 bits hold all three. */
+static inline uint64_t divide(u128 numerator, u128 denominator, bool up)
 {
     MM_ASSERT(denominator > 0);
+    if (MM_LIKELY((numerator | denominator) >> 64 == 0)) {
+        uint64_t n = (uint64_t)numerator;
+        uint64_t d = (uint64_t)denominator;
+        return n / d + (uint64_t)(up && n % d != 0);
+    }
     return (uint64_t)(numerator / denominator) + (uint64_t)(up && numerator % denominator != 0);
 }
 
@@ -380,7 +402,6 @@ static bool vwap_of(const book_side *side, size_t level_count, int64_t *vwap_e8)
     return true;
 }
 
-/* Distances from the best are small numbers: on real books 64 bits are enough. */
 bool mm_book_vwap(const mm_book *book, int32_t side, size_t level_count, int64_t *vwap_e8)
 {
     const book_side *of = side_of(book, side);
@@ -388,14 +409,11 @@ bool mm_book_vwap(const mm_book *book, int32_t side, size_t level_count, int64_t
         return vwap_of(of, level_count, vwap_e8);
     }
     const top_entry *last = &of->top->entries[level_count - 1];
-    uint64_t best = value_of_price(of, of->best->price_e8);
-    uint64_t farthest = value_of_price(of, last->level.price_e8) - best;
-    if (MM_UNLIKELY(last->qty_sum == SUM_OVER || ((u128)farthest * last->qty_sum) >> 64 != 0)) {
-        return vwap_of(of, level_count, vwap_e8); /* `cost` may have wrapped */
+    if (MM_UNLIKELY(last->qty_sum == SUM_OVER)) {
+        return vwap_of(of, level_count, vwap_e8);
     }
-    uint64_t up = of->flip != 0 ? last->qty_sum - 1 : 0;
-    uint64_t more = last->cost % last->qty_sum + up >= last->qty_sum;
-    *vwap_e8 = price_of_value(of, best + last->cost / last->qty_sum + more);
+    uint64_t best = value_of_price(of, of->best->price_e8);
+    *vwap_e8 = price_of_value(of, best + divide(last->cost, last->qty_sum, of->flip != 0));
     return true;
 }
 
@@ -413,8 +431,13 @@ static size_t top_reach(const book_side *side, uint64_t qty_e8)
         }
         at = ready;
     }
-    while (at < ready && entries[at].qty_sum < qty_e8) {
-        at++;
+    while (at < ready) {
+        size_t middle = (at + ready) / 2;
+        if (entries[middle].qty_sum < qty_e8) {
+            at = middle + 1;
+        } else {
+            ready = middle;
+        }
     }
     return at;
 }
@@ -442,18 +465,13 @@ bool mm_book_fill_price(const mm_book *book, int32_t side, int64_t qty_e8, int64
     uint64_t best = value_of_price(of, of->best->price_e8);
     MM_ASSERT(qty_e8 > 0);
     size_t last = top_reach(of, wanted_e8);
-    if (last < of->top->count) {
-        const top_entry *entry = &of->top->entries[last];
-        uint64_t farthest = value_of_price(of, entry->level.price_e8) - best;
-        if (MM_LIKELY(((u128)farthest * wanted_e8) >> 64 == 0)) {
-            /* The whole of `entry`, less what of it is not wanted. */
-            uint64_t cost = entry->cost - farthest * (entry->qty_sum - wanted_e8);
-            *average_e8 = price_of_value(of, best + cost / wanted_e8 + (cost % wanted_e8 != 0));
-            return true;
-        }
-    }
+    const top_entry *entry = &of->top->entries[last];
     u128 cost;
-    if (!taking_cost(of, best, wanted_e8, &cost)) {
+    if (last < of->top->count && entry->qty_sum != SUM_OVER) {
+        /* All of the entry and those before it, less what of it is not wanted. */
+        uint64_t farthest = value_of_price(of, entry->level.price_e8) - best;
+        cost = entry->cost - (u128)farthest * (entry->qty_sum - wanted_e8);
+    } else if (!taking_cost(of, best, wanted_e8, &cost)) {
         return false;
     }
     *average_e8 = price_of_value(of, best + divide(cost, wanted_e8, true));
@@ -527,8 +545,7 @@ static bool tree_apart(const book_side *side)
 }
 
 /* Entry `index` of the top is exactly this level, or is marked as changed. */
-static bool top_agrees(const book_side *side, size_t index, const mm_level *level, uint64_t sum_e8,
-                       uint64_t cost)
+static bool top_agrees(const book_side *side, size_t index, const mm_level *level, uint64_t sum_e8, u128 cost)
 {
     const top_entry *entry = &side->top->entries[index];
     return !entry_exact(side, index) ||
@@ -542,7 +559,7 @@ static bool order_valid(const book_side *side)
     size_t count = 0;
     uint64_t before = 0;
     uint64_t sum_e8 = 0;
-    uint64_t cost = 0;
+    u128 cost = 0;
     cursor walk;
     mm_level level = {0, 0};
     cursor_open(&walk, side, NULL, side->horizon);
@@ -553,7 +570,7 @@ static bool order_valid(const book_side *side)
     for (; more; more = cursor_take(&walk, &level)) {
         uint64_t value = value_of_price(side, level.price_e8);
         sum_e8 = sum_capped(sum_e8, level.qty_e8);
-        cost += (value - value_of_price(side, side->best->price_e8)) * (uint64_t)level.qty_e8;
+        cost += (u128)(value - value_of_price(side, side->best->price_e8)) * (uint64_t)level.qty_e8;
         if (value <= before || !top_agrees(side, count, &level, sum_e8, cost)) {
             return false;
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,8 @@ def replay(path: Path) -> Replay:
     config, build = _read_header(path, data)
     body = data[HEADER_BYTES:]
     records = body[: len(body) // RECORD.itemsize * RECORD.itemsize].view(RECORD)
-    return _run(path, config, build, records)
+    result = _run(path, config, build, records)
+    return dataclasses.replace(result, truncated=result.truncated or len(body) % RECORD.itemsize != 0)
 
 
 def _read_header(path: Path, data: npt.NDArray[np.uint8]) -> tuple[EngineConfig, str]:

@@ -5,8 +5,9 @@ Every call releases the GIL. Who may call what is said at each method; docs/conc
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mmcore._native import ffi, lib
@@ -96,18 +97,18 @@ class Loop:
             raise CoreError(lib.MM_E_SYSTEM, "loop")
         self._raw = ffi.gc(raw, lib.mm_loop_free)
         self.engine = engine
+        # One each: a channel has one holder at a time, and frames are too frequent for new ones.
+        self._replies = {channel: (ffi.new("uint8_t[]", _REPLY_BYTES), ffi.new("size_t *"))
+                         for channel in (CHANNEL_MARKET, CHANNEL_ORDER)}
 
     # ---- bytes and events in
 
     def pump(self, channel: int, parser: WsParser, feed: Feed, recv_ns: int) -> Pumped:
         """Decodes all complete frames. Holder of FEED (market channel) or ORDERS."""
-        reply = ffi.new("uint8_t[]", _REPLY_BYTES)
-        count = ffi.new("size_t *")
+        reply, count = self._replies[channel]
         bits = lib.mm_loop_pump(self._raw, channel, parser.raw, feed.raw, recv_ns, reply, _REPLY_BYTES, count)
-        return Pumped(
-            records=bool(bits & lib.MM_PUMP_RECORDS), reply=bool(bits & lib.MM_PUMP_REPLY),
-            closed=bool(bits & lib.MM_PUMP_CLOSED), limited=bool(bits & lib.MM_PUMP_LIMIT),
-            shutdown=bool(bits & lib.MM_PUMP_SHUTDOWN), answer=bytes(ffi.buffer(reply, count[0])))
+        pumped = _pumped(bits)
+        return replace(pumped, answer=bytes(ffi.buffer(reply, count[0]))) if count[0] else pumped
 
     def push(self, ring: int, records: Any) -> bool:
         """One event built by `mmcore.core.record` into an inbound ring, by its one producer. False: full."""
@@ -238,6 +239,18 @@ class Loop:
         return out[:at]
 
 
+# Kept, one for each set of bits: there are few, and they are made for every frame.
+
+
+@functools.cache
+def _pumped(bits: int) -> Pumped:
+    return Pumped(
+        records=bool(bits & lib.MM_PUMP_RECORDS), reply=bool(bits & lib.MM_PUMP_REPLY),
+        closed=bool(bits & lib.MM_PUMP_CLOSED), limited=bool(bits & lib.MM_PUMP_LIMIT),
+        shutdown=bool(bits & lib.MM_PUMP_SHUTDOWN), answer=b"")
+
+
+@functools.cache
 def _ran(bits: int) -> Ran:
     return Ran(bool(bits & lib.MM_RUN_BUSY), bool(bits & lib.MM_RUN_ORDERS), bool(bits & lib.MM_RUN_NEED_QUOTE),
                bool(bits & lib.MM_RUN_LOG_LOST))

@@ -85,6 +85,7 @@ class OrdersThread(HostThread):
         self._connector = Connector("orders-connect", clock.mono_ns, self.wake)
         self._action = core_loop.new_record()
         self._was_ready = False
+        self._holder = HOLDER
         self.connects = 0
 
     @property
@@ -101,21 +102,24 @@ class OrdersThread(HostThread):
     def try_run(self, holder: int) -> bool:
         """Sends what waits if the role is free. False: it is held, and its holder will look again."""
         while self._loop.try_role(core_loop.ORDERS, holder):
-            self._send_actions(holder)
-            self._loop.release_role(core_loop.ORDERS, holder)
+            try:
+                self._send_actions(holder)
+            finally:
+                self._loop.release_role(core_loop.ORDERS, holder)
             if not self._loop.pending(core_loop.ORDERS):
                 return True
         return False
 
     def step(self) -> None:
         self._wait()
-        while not self.try_serve(HOLDER):
+        while not self.stopping and not self.try_serve(HOLDER):
             self._clock.sleep(0)  # another thread is sending: microseconds
 
     def try_serve(self, holder: int) -> bool:
         """Reads what came in, sends what waits and runs the engine, if the role is free."""
         if not self._loop.try_role(core_loop.ORDERS, holder):
             return False
+        self._holder = holder
         try:
             self._take_connections()
             self._gate_news()
@@ -226,10 +230,9 @@ class OrdersThread(HostThread):
 
     def _push(self, records: Any) -> None:
         """Into the exec ring, of which this role is the producer. What became of an order is never dropped: a full
-        ring is emptied by
-        running the engine."""
+        ring is emptied by running the engine."""
         while not self._loop.push(core_loop.RING_EXEC, records):
-            self._run_engine(HOLDER)
+            self._run_engine(self._holder)
 
     # ---- answers
 
@@ -302,9 +305,13 @@ class OrdersThread(HostThread):
 
     def _send_actions(self, holder: int) -> None:
         sent = False
-        while self._loop.next_action(self._action):
-            self._send(holder, self._action)
-            sent = True
+        try:
+            while self._loop.next_action(self._action):
+                self._send(holder, self._action)
+                sent = True
+        except BaseException:
+            self._gate.kill()  # an action is lost and the engine does not know: nothing new may follow it
+            raise
         if sent and self._channel is not None and self._channel.wants_write:
             self.wake()  # the kernel did not take it all: the order thread waits for it to be writable
 

@@ -22,7 +22,7 @@ from mmcore.core.kinds import EngineState, Kind, Operation, OrderState, RecordFl
 from mmcore.core.loop import Loop
 from mmcore.errors import MmcoreError
 from mmcore.exchange.base import OpenOrder, OrderRequest, OwnTrade
-from mmcore.exchange.binance.protocol import ClientId, ClockOffset, is_own
+from mmcore.exchange.binance.protocol import ClientId, ClockOffset, LimitedError, is_own
 from mmcore.exchange.binance.rest import RestClient
 from mmcore.host.clock import Clock
 from mmcore.host.outcomes import side_number, to_record
@@ -37,6 +37,7 @@ _CLOCK_SAMPLES: Final = 3
 _JOBS_MAX: Final = 1024
 _FEE_ASSET: Final = "BNB"
 _RUNNING: Final = (EngineState.SYNCING, EngineState.ACTIVE, EngineState.REDUCING)
+_RETRY_S: Final = 0.3
 _CONFIRM_S: Final = 1.0
 _NAMES_MAX: Final = 4096
 
@@ -72,6 +73,7 @@ class RestWorker(HostThread):
         self._clock_due_ns = 0
         self._names: dict[int, str] = {}
         self._first_trade_id = 0
+        self._told_ban_ns = 0
         self.trading = True
         self._halt_told = 0
 
@@ -95,12 +97,10 @@ class RestWorker(HostThread):
 
     def step(self) -> None:
         self._loop.wait(core_loop.REST, self._has_work, _PARK_MAX_NS)
-        while self._run_one_job():
-            pass
-        while self._loop.next_work(self._work) and not self.stopping:
+        self._run_jobs()
+        while not self.stopping and self._loop.next_work(self._work):
             self._take_work(self._work)
-            while self._run_one_job():
-                pass
+            self._run_jobs()
         if self._clock.mono_ns() >= self._clock_due_ns:
             self._measure_clock()
 
@@ -109,6 +109,12 @@ class RestWorker(HostThread):
 
     def _has_work(self) -> bool:
         return self.stopping or bool(self._jobs) or bool(self._urgent) or self._loop.pending(core_loop.REST)
+
+    def _run_jobs(self) -> None:
+        """As many as wait now: one that puts itself back does not keep the engine's requests waiting."""
+        for _ in range(len(self._urgent) + len(self._jobs)):
+            if self.stopping or not self._run_one_job():
+                return
 
     def _run_one_job(self) -> bool:
         with self._jobs_lock:
@@ -144,8 +150,27 @@ class RestWorker(HostThread):
         try:
             asked[kind]()
         except MmcoreError as error:
-            # The engine asks again: no answer is never taken for an empty one.
+            # No answer is never taken for an empty one. The engine asks again after seconds; a stop cannot wait for
+            # that.
             _log.warning("%s: %s", kind.name.removeprefix("WANT_").lower(), error)
+            if kind is Kind.WANT_OPEN and not isinstance(error, LimitedError):
+                self._clock.sleep(_RETRY_S)
+                self.submit(lambda: self._retry_open_orders(token), False)
+            self._tell_ban()
+
+    def _retry_open_orders(self, token: int) -> None:
+        """Once; an answer to a question that has been asked anew meanwhile is passed over by the engine."""
+        try:
+            self.read_open_orders(token)
+        except MmcoreError as error:
+            _log.warning("open: %s", error)
+
+    def _tell_ban(self) -> None:
+        """What REST learned of a ban the engine must know: it would go on planning what cannot be sent."""
+        until_ns = self._client.banned_until_ns
+        if until_ns > self._told_ban_ns:
+            self._told_ban_ns = until_ns
+            self.push(record.ban(until_ns, self._clock.mono_ns()))
 
     def _say_state(self, state: int, verdict: int) -> None:
         why = reasons(verdict)
@@ -272,12 +297,16 @@ class RestWorker(HostThread):
         call = self._client.cancel_order if operation is Operation.CANCEL else self._client.query_order
         response = call(request)
         self.push(to_record(response, operation, order_seq, self._clock.mono_ns()))
+        self._tell_ban()
 
     def cancel_everything(self, until_ns: int) -> list[str]:
         """For when the engine cannot: cancels every own open order until none is left in two reads a second apart.
 
-        Returns the client ids that are not confirmed gone at until_ns. This thread only.
+        Returns the client ids that are not confirmed gone at until_ns. Jobs that wait are forgotten: an order among
+        them would come after the last look. This thread only.
         """
+        with self._jobs_lock:
+            self._jobs.clear()
         left: list[str] = ["unknown: the exchange did not answer"]
         empty_reads = 0
         if self._run_names.dedicated:

@@ -34,9 +34,11 @@ from mmcore.exchange.binance.protocol import (
     ClientId,
     ClockOffset,
     Endpoints,
+    LimitedError,
     LimitState,
     WsRequests,
     endpoints_at,
+    is_own,
     next_epoch,
 )
 from mmcore.exchange.binance.rest import RestClient, RestOrders
@@ -117,7 +119,7 @@ def _signals() -> Iterator[_Stop]:
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    api_key: str
+    api_key: str = field(repr=False)
     signer: Signer
     ed25519: bool
 
@@ -142,6 +144,8 @@ class _Known:
     rules: SymbolRules
     rates: CommissionRates
     epoch: int
+    leftovers: bool
+    """Whether orders of an earlier run were open."""
 
 
 class _Reach:
@@ -159,7 +163,7 @@ class _Reach:
         while True:
             try:
                 return self._ask()
-            except UnreachableError as error:
+            except (UnreachableError, LimitedError) as error:
                 if self._stop.count or self._clock.mono_ns() >= self._until_ns:
                     raise UnreachableError(f"the exchange cannot be reached: {error}") from None
                 _log.warning("the exchange cannot be reached yet: %s", error)
@@ -179,7 +183,8 @@ class _Reach:
             raise SymbolError(refusal)
         rates = self._rest.commission(self._symbol)
         seen = [order.client_id for order in self._rest.open_orders(self._symbol)]
-        return _Known(info, rules, rates, next_epoch(self._clock.epoch_ns() // _NS_PER_S, self._tag, seen))
+        epoch = next_epoch(self._clock.epoch_ns() // _NS_PER_S, self._tag, seen)
+        return _Known(info, rules, rates, epoch, any(is_own(client_id, self._tag) for client_id in seen))
 
 
 def _refused(error: ExchangeError) -> MmcoreError:
@@ -303,6 +308,7 @@ def _first_id(tag: str, epoch: int) -> ClientId:
 def _run(settings: Settings, options: RunOptions, redactor: Redactor, stop: _Stop, clock: Clock) -> ExitCode:
     started_ns = clock.mono_ns()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    maker = None if settings.strategy.name in _BUILT_IN else load_strategy(settings.strategy)
     venue = DemoVenue(settings.demo) if settings.exchange.mode is Mode.DEMO else None
     try:
         if venue is not None:
@@ -314,7 +320,6 @@ def _run(settings: Settings, options: RunOptions, redactor: Redactor, stop: _Sto
         if credentials is not None:
             redactor.add(*credentials.secrets)
         keys = _keys_of(credentials)
-        maker = None if settings.strategy.name in _BUILT_IN else load_strategy(settings.strategy)
         offset, limits = ClockOffset(), LimitState()
         rest = RestClient(endpoints, tag=settings.account.tag, now_ns=clock.mono_ns, clock=offset, limits=limits,
                           api_key=keys.api_key, signer=keys.signer)
@@ -371,19 +376,28 @@ class _Watch:
 
     def run(self) -> ExitCode:
         self._bot.start()
-        reason, codes, emergency = self._trade()
-        left = self._emergency_stop() if emergency else self._settle()
-        status = self._bot.loop.status(_HOLDER)
+        reason, codes, left = self._trade_and_stop()
         self._bot.stop_threads()
+        status = self._bot.loop.status(_HOLDER)
         if self._venue is not None:
             self._read_audit(self._venue)
         if left:
             codes.append(ExitCode.ORDERS_LEFT)
             _log.critical("own orders NOT confirmed gone: %s", "; ".join(left))
-        self._write_summary(reason, status, left)
-        code = ExitCode.worst(codes) if codes else ExitCode.DONE
+        if not self._write_summary(reason, status, left):
+            codes.append(ExitCode.INTERNAL)
+        code = ExitCode.worst(codes)
         self._say_end(reason, code, status, left)
         return code
+
+    def _trade_and_stop(self) -> tuple[ExitReason, list[ExitCode], list[str]]:
+        """Why it ended, the exit codes that gives, and the own orders that are not confirmed gone."""
+        try:
+            reason, codes, emergency = self._trade()
+            return reason, codes, self._emergency_stop() if emergency else self._settle()
+        except Exception as error:  # whatever it is: no order may be left behind for it
+            _log.critical("internal error: %s: %s", type(error).__name__, error, exc_info=error)
+            return ExitReason.ERROR, [ExitCode.INTERNAL], self._emergency_stop()
 
     # ---- trading
 
@@ -409,10 +423,12 @@ class _Watch:
             self._show_status(now_ns)
 
     def _end_of_duration(self) -> tuple[ExitReason, list[ExitCode], bool]:
-        if not self._began:
+        if self._bot.state is EngineState.HALTED:
+            return ExitReason.RISK, [ExitCode.RISK], False
+        if not self._began or self._bot.loop.status(_HOLDER).synced_ns == 0:
+            _log.critical("the duration is over before the first sync with the exchange")
             return ExitReason.UNREACHABLE, [ExitCode.UNREACHABLE], False
-        halted = self._bot.state is EngineState.HALTED
-        return ExitReason.RISK if halted else ExitReason.DURATION, [ExitCode.RISK] if halted else [], False
+        return ExitReason.DURATION, [], False
 
     def _begin(self, now_ns: int) -> None:
         """Once orders and account events flow: balances, then START, through one ring, so in this order."""
@@ -424,6 +440,8 @@ class _Watch:
     def _start_engine(self) -> None:
         """On the REST worker's thread, again until it succeeds."""
         bot = self._bot
+        if bot.rest.stopping:
+            return
         try:
             bot.rest.note_trades()
             bot.rest.read_account(0)
@@ -507,23 +525,27 @@ class _Watch:
         """No new orders, every own order cancelled and confirmed gone. Returns those that are not."""
         bot = self._bot
         bot.command(Command.STOP)
-        begun_ns = self._clock.mono_ns()
+        begun_ns = clear_since_ns = self._clock.mono_ns()
         while True:
             self._stop.wake.clear()
-            status = bot.loop.status(_HOLDER)
-            if bot.state is EngineState.STOPPED or not self._began:
+            now_ns = self._clock.mono_ns()
+            if not self._began:  # this run has no orders
+                return self._emergency_stop() if bot.known.leftovers else []
+            if bot.state is EngineState.STOPPED:
                 return []
-            spent_ns = self._clock.mono_ns() - begun_ns
-            if self._outage_since_ns:
-                spent_ns = self._clock.mono_ns() - self._outage_since_ns
-            limit_ns = _SETTLE_UNKNOWN_NS if status.unknown_orders or not bot.orders.ready else _SETTLE_NS
-            if spent_ns >= limit_ns or self._stop.count >= 3:
-                return self._not_confirmed(status)
-            if self._broken(self._clock.mono_ns()) is not None:
+            if bot.orders.ready:
+                self._outage_since_ns = 0  # it is back: cancels get their full time
+            if not bot.orders.ready or bot.loop.status(_HOLDER).unknown_orders:
+                clear_since_ns = now_ns
+            tried_ns = now_ns - (self._outage_since_ns or begun_ns)
+            if now_ns - clear_since_ns >= _SETTLE_NS or tried_ns >= _SETTLE_UNKNOWN_NS or self._stop.count >= 3:
+                return self._not_confirmed()
+            if self._broken(now_ns) is not None:
                 return self._emergency_stop()
             self._stop.wake.wait(_TICK_S)
 
-    def _not_confirmed(self, status: EngineStatus) -> list[str]:
+    def _not_confirmed(self) -> list[str]:
+        self._bot.stop_threads()  # the engine's orders may be read only while nothing runs it
         left = [self._bot.order_name(order) for order in self._bot.engine.orders()]
         return left or ["openOrders could not be read twice"]
 
@@ -540,10 +562,12 @@ class _Watch:
             done.set()
 
         if bot.rest.is_alive() and bot.rest.submit(cancel, True):
-            done.wait(_SETTLE_UNKNOWN_NS / _NS_PER_S + _JOIN_S)
+            given_up_ns = until_ns + int(_JOIN_S * _NS_PER_S)
+            while not done.wait(_TICK_S) and self._clock.mono_ns() < given_up_ns and self._stop.count < 3:
+                pass
         elif not bot.rest.is_alive():
             left[:] = bot.rest.cancel_everything(until_ns)
-        return left
+        return list(left)
 
     # ---- telling
 
@@ -552,8 +576,7 @@ class _Watch:
             return
         self._status_due_ns = now_ns + (_STATUS_TERMINAL_NS if self._terminal else _STATUS_EVERY_NS)
         line = self._status_line(self._bot.loop.status(_HOLDER))
-        sys.stderr.write(line if self._terminal else line + "\n")
-        sys.stderr.flush()
+        _tell(line if self._terminal else line + "\n")
 
     def _status_line(self, status: EngineStatus) -> str:
         verdict = status.bid_verdict or status.ask_verdict
@@ -575,9 +598,16 @@ class _Watch:
         except UnreachableError as error:
             _log.warning("%s", error)
 
-    def _write_summary(self, reason: ExitReason, status: EngineStatus, left: list[str]) -> None:
-        if self._options.summary is not None:
-            summaries.write(self._options.summary, self._summary(reason, status, left))
+    def _write_summary(self, reason: ExitReason, status: EngineStatus, left: list[str]) -> bool:
+        """False: the disk did not take it. How the run ended is told all the same."""
+        path = self._options.summary
+        try:
+            if path is not None:
+                summaries.write(path, self._summary(reason, status, left))
+        except OSError as error:
+            _log.critical("--summary %s: %s", path, error.strerror or error)
+            return False
+        return True
 
     def _summary(self, reason: ExitReason, status: EngineStatus, left: list[str]) -> summaries.RunSummary:
         bot = self._bot
@@ -601,8 +631,13 @@ class _Watch:
             venue_audit=self._audit)
 
     def _say_end(self, reason: ExitReason, code: ExitCode, status: EngineStatus, left: list[str]) -> None:
-        if self._terminal:
-            sys.stderr.write("\n")
         gone = "own orders NOT confirmed gone" if left else "all own orders confirmed gone"
-        sys.stderr.write(f"mmcore: stopped ({reason}): {gone}; {status.orders_sent} orders, {status.fills} fills; "
-                         f"exit {code.value}\n")
+        _tell(f"{chr(10) if self._terminal else ''}mmcore: stopped ({reason}): {gone}; {status.orders_sent} orders, "
+              f"{status.fills} fills; exit {code.value}\n")
+
+
+def _tell(text: str) -> None:
+    """To the person watching. That nobody is there any more (a closed pipe) is no reason to stop."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()

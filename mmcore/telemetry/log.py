@@ -221,9 +221,14 @@ class _JsonLines(_Lines):
 
 
 class _Sink(logging.StreamHandler[IO[str]]):
-    """Writes lines; a write that fails (disk full, pipe closed) is counted, as there is nowhere left to say it."""
+    """Writes lines; a write that fails (disk full, pipe closed) is counted, as there is nowhere left to say it. On a
+    terminal a line takes the place of the status line, which comes back below it."""
 
     failed = 0
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        return f"\r\x1b[2K{line}" if self.stream.isatty() else line
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         self.failed += 1

@@ -199,7 +199,8 @@ static void check_side(int32_t index)
     static mm_level out[MODEL_MAX + 1];
     const model_side *side = &model[index];
     size_t known = model_known(side);
-    size_t wanted[] = {0, 1, 5, 63, 64, 65, 1 + (size_t)mm_test_below(130), MODEL_MAX};
+    size_t wanted[] = {0, 1, 5, TOP_LEVELS - 1, TOP_LEVELS, TOP_LEVELS + 1, 1 + (size_t)mm_test_below(TOP_LEVELS),
+                       MODEL_MAX};
     mm_level best = {-1, -1};
     int64_t horizon_e8 = -1;
     MM_CHECK(mm_book_best(book, index, &best) == (known > 0));

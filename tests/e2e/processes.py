@@ -27,6 +27,7 @@ SYMBOL = "BTCUSDT"
 OWN_ID = re.compile(r"mA1-[0-9a-z]{7}-[0-9a-z]{7}-[ab][0-7]")
 STATE_LINE = re.compile(r"^(\S+Z) INFO +mmcore\.rest: ([A-Z]+) (.*)$", re.MULTILINE)
 
+_AT_ONCE = 6
 _CLEARED = ("API_", "VENUE_")
 _SETTING_VARIABLES = ("TRADING_SYMBOL", "LOG_LEVEL")
 
@@ -128,7 +129,7 @@ class Venue(Running):
 
     def __init__(self, folder: Path, name: str, arguments: Iterable[str], extra: Mapping[str, str]) -> None:
         super().__init__([sys.executable, "-m", "mmcore", "venue", *arguments], folder, name, extra, folder)
-        wait_until(lambda: "\n" in self.out or not self.running, 20, "the venue does not listen")
+        wait_until(lambda: "\n" in self.out or not self.running, 30, "the venue does not listen")
         assert self.running, self.err
         line = json.loads(self.out.splitlines()[0])
         self.url: str = line["url"]
@@ -174,7 +175,7 @@ class Venue(Running):
 
     def wait_for_quotes(self) -> None:
         """Until own orders rest on both sides."""
-        wait_until(lambda: {order["side"] for order in open_orders(self.audit())} == {"BUY", "SELL"}, 15,
+        wait_until(lambda: {order["side"] for order in open_orders(self.audit())} == {"BUY", "SELL"}, 30,
                    "no orders on both sides")
 
     def best(self) -> tuple[Decimal, Decimal]:
@@ -208,10 +209,18 @@ class Bot(Running):
         """When it first said a state with this reason."""
         return self._said_us(lambda match: reason in match[3].split(", "), reason)
 
+    def stamps_us(self) -> list[int]:
+        """The times of all lines of its log, in microseconds since 1970."""
+        return [_micros(stamp) for stamp in re.findall(r"^(\d{4}-\S+Z) ", self.err, re.MULTILINE)]
+
     def _said_us(self, wanted: Callable[[re.Match[str]], bool], what: str) -> int:
         found = next((match for match in STATE_LINE.finditer(self.err) if wanted(match)), None)
         assert found is not None, f"{self.name} never said {what}:\n{self.err[-4000:]}"
-        return int(datetime.fromisoformat(found[1]).replace(tzinfo=UTC).timestamp() * 1e6)
+        return _micros(found[1])
+
+
+def _micros(stamp: str) -> int:
+    return int(datetime.fromisoformat(stamp).replace(tzinfo=UTC).timestamp() * 1e6)
 
 
 class Stage:
@@ -250,11 +259,12 @@ Scenario = Callable[[Stage], Any]
 
 
 class Together:
-    """Scenarios under way at once, as nearly all of their time is waiting."""
+    """Scenarios under way at once, as nearly all of their time is waiting. Not more than a few: they all begin by
+    loading Python."""
 
     def __init__(self, scenarios: Sequence[Scenario], folder: Path) -> None:
         self._stages = {}
-        self._pool = ThreadPoolExecutor(len(scenarios))
+        self._pool = ThreadPoolExecutor(_AT_ONCE)
         self._futures: dict[Scenario, Future[Any]] = {}
         for number, scenario in enumerate(scenarios):
             place = folder / str(number)
@@ -264,7 +274,7 @@ class Together:
 
     def of(self, scenario: Scenario) -> Any:
         """What the scenario returned; raises what it raised."""
-        return self._futures[scenario].result(100)
+        return self._futures[scenario].result(110)
 
     def clear(self) -> None:
         """Ends what still runs."""

@@ -31,25 +31,25 @@ CANARY = {"API_KEY": "canary-key-5f1c", "API_SECRET": "canary-secret-77aa"}
 def as_a_newcomer_starts_it(stage: Stage) -> tuple[Bot, list[bytes]]:
     """From the clone's folder, with the shipped settings; and keys in the environment that are none of its business."""
     bot = stage.bot("--duration", "20", cwd=ROOT, env=CANARY)
-    wait_until(lambda: bool(children_of(bot.process.pid)), 10, "the demo's exchange was not started")
+    wait_until(lambda: bool(children_of(bot.process.pid)), 30, "the demo's exchange was not started")
     handed_on = [Path(f"/proc/{pid}/environ").read_bytes() for pid in children_of(bot.process.pid)]
-    assert bot.wait(45) == 0, bot.err
+    assert bot.wait(80) == 0, bot.err
     return bot, handed_on
 
 
 def with_another_seed(stage: Stage) -> Bot:
     bot = stage.bot("--duration", "6", "--seed", "7")
-    assert bot.wait(30) == 0, bot.err
+    assert bot.wait(80) == 0, bot.err
     return bot
 
 
 def whose_exchange_dies(stage: Stage) -> tuple[Bot, set[str]]:
     bot = stage.bot("--duration", "60")
-    bot.wait_for(" ACTIVE ", 15)
+    bot.wait_for(" ACTIVE ", 30)
     time.sleep(1.5)
     (venue,) = children_of(bot.process.pid)
     os.kill(venue, signal.SIGKILL)
-    bot.wait(20)
+    bot.wait(80)
     (line,) = [line for line in bot.err.splitlines() if "own orders NOT confirmed gone:" in line]
     return bot, set(OWN_ID.findall(line))
 

@@ -68,7 +68,7 @@ def first_complaint(err: str) -> str | None:
 
 
 def quoting(venue: Venue) -> None:
-    wait_until(lambda: bool(open_orders(venue.audit())), 15, "no orders rest")
+    wait_until(lambda: bool(open_orders(venue.audit())), 30, "no orders rest")
 
 
 def bad_flag(stage: Stage) -> Bot:
@@ -83,7 +83,7 @@ def bad_values(stage: Stage) -> Bot:
     (stage.folder / "bad.json").write_text(
         '{\n  "strategy": {"layers": 99, "skew": "much"},\n  "risk": {"position_max": 0},\n  "exchnge": {}\n}\n')
     bot = stage.bot("-c", "bad.json")
-    assert bot.wait(20) == 2
+    assert bot.wait(60) == 2
     faults = [line for line in bot.err.splitlines() if line.startswith("bad.json:")]
     assert [line.split(":")[1] for line in faults] == ["2", "2", "3", "4"]
     assert 'did you mean "exchange"?' in faults[3]
@@ -100,7 +100,8 @@ def unreachable_host(stage: Stage) -> Bot:
         port = taken.getsockname()[1]
     bot = stage.bot("--testnet", "--endpoint", f"http://127.0.0.1:{port}", "--duration", "30",
                     env={"API_KEY": "some-key", "API_SECRET": "some-secret"})
-    assert bot.wait(16) == 3
+    assert bot.wait(60) == 3
+    assert 8_000_000 < bot.stamps_us()[-1] - bot.stamps_us()[0] < 11_000_000  # it gets 10 s, and one attempt more
     assert bot.err.splitlines()[-1] == (
         "mmcore: error: the exchange cannot be reached: /api/v3/time: connection refused")
     assert bot.summary()["exit_reason"] == "unreachable"
@@ -109,7 +110,7 @@ def unreachable_host(stage: Stage) -> Bot:
 
 def wrong_signature(stage: Stage) -> Bot:
     bot = stage.bot("--duration", "5", venue=stage.venue(), env={"API_SECRET": "not-the-secret"})
-    assert bot.wait(20) == 4
+    assert bot.wait(60) == 4
     assert "not-the-secret" not in bot.err
     assert (bot.summary()["exit_reason"], bot.summary()["orders_sent"]) == ("credentials", 0)
     return bot
@@ -120,7 +121,7 @@ def key_revoked_while_running(stage: Stage) -> Bot:
     bot = stage.bot("--duration", "60", venue=venue)
     quoting(venue)
     venue.command("/venue/keys/revoke", {"api_key": venue.api_key})
-    bot.wait(30)
+    bot.wait(60)
     left = {order["client_order_id"] for order in open_orders(venue.audit())}
     (line,) = [line for line in bot.err.splitlines() if "own orders NOT confirmed gone:" in line]
     assert left
@@ -135,7 +136,7 @@ def clock_6_s_off(stage: Stage) -> Bot:
     venue = stage.venue()
     venue.command("/venue/clock", {"offset_ms": 6000})
     bot = stage.bot("--duration", "8", venue=venue)
-    assert bot.wait(30) == 0, bot.err
+    assert bot.wait(60) == 0, bot.err
     assert bot.summary()["orders_acked"] > 0
     check_against_audit(bot.summary(), venue.audit())
     return bot
@@ -158,7 +159,7 @@ def symbol_halted_while_running(stage: Stage) -> Bot:
     venue.command("/venue/symbol", {"status": "BREAK"})
     halted_us = venue.audit()["server_time_us"]
     wait_until(lambda: not open_orders(venue.audit()), 6, "quotes still rest on a halted symbol")
-    assert bot.wait(30) == 0, bot.err
+    assert bot.wait(60) == 0, bot.err
     assert [order for order in own_orders(venue.audit()) if order["placed_us"] > halted_us] == []
     summary = bot.summary()
     assert summary["no_quote_reasons"]["SYMBOL_HALT"] > 1000
@@ -197,7 +198,7 @@ def test_the_exit_codes_are_the_programs() -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_first_line_and_the_exit_code_are_those_of_the_table(fault: str, together: Together) -> None:
     row, bot = TABLE_ROWS[fault], together.of(FAULTS[fault])
-    code = bot.wait(30)
+    code = bot.wait(60)
     said = first_complaint(bot.err)
     assert row.matches(said), f"{fault}: said {said!r}, the table says {row.first_line!r}\n{bot.err[-3000:]}"
     assert code == row.exit_code, bot.err

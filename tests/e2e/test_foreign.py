@@ -47,7 +47,7 @@ def a_whole_run(stage: Stage) -> tuple[Bot, Any]:
     venue = stage.venue()
     place_others(venue)
     bot = stage.bot("--duration", "8", venue=venue)
-    assert bot.wait(30) == 0, bot.err
+    assert bot.wait(80) == 0, bot.err
     return bot, venue.audit()
 
 
@@ -55,9 +55,9 @@ def a_thread_dies(stage: Stage) -> tuple[Bot, Any]:
     venue = stage.venue()
     place_others(venue)
     bot = stage.bot("--duration", "60", venue=venue, program=DYING)
-    wait_until(lambda: any(order["client_order_id"] not in LEFTOVERS for order in open_orders(venue.audit())), 10,
+    wait_until(lambda: any(order["client_order_id"] not in LEFTOVERS for order in open_orders(venue.audit())), 30,
                "no own orders")
-    assert bot.wait(25) == 1, bot.err
+    assert bot.wait(80) == 1, bot.err
     return bot, venue.audit()
 
 
@@ -65,7 +65,7 @@ def many_other_assets(stage: Stage) -> Bot:
     others = [f"A{number:02d}" for number in range(40)]
     funds = [word for asset in ("BNB", *others) for word in ("--balance", f"{asset}=100")]
     bot = stage.bot("--duration", "5", venue=stage.venue(*funds))
-    assert bot.wait(25) == 0, bot.err
+    assert bot.wait(80) == 0, bot.err
     return bot
 
 

@@ -31,7 +31,7 @@ class Recording:
 
 
 def finish(bot: Bot) -> Recording:
-    assert bot.wait(45) == 0, bot.err
+    assert bot.wait(80) == 0, bot.err
     summary = bot.summary()
     assert summary["orders_acked"] > 0
     return Recording(bot.cwd / "run.log", summary["actions_digest"], summary["orders_sent"])

@@ -23,7 +23,7 @@ RUNS = {"the defaults": (), "tight quotes": TIGHT}
 def play(recording: Path, arguments: tuple[str, ...], stage: Stage) -> tuple[Bot, Venue, Any]:
     venue = stage.venue("--market", "recorded", str(recording), "--speed", "10")
     bot = stage.bot("--duration", str(SECONDS), *arguments, venue=venue)
-    assert bot.wait(SECONDS + 25) == 0, bot.err
+    assert bot.wait(80) == 0, bot.err
     return bot, venue, venue.audit()
 
 

@@ -34,7 +34,7 @@ def stopped_by(stage: Stage, number: signal.Signals, *, again: bool) -> tuple[Bo
     if again:
         assert bot.running
         bot.send(number)
-    bot.wait(20)
+    bot.wait(80)
     return bot, venue, asked_us
 
 
@@ -63,7 +63,7 @@ def sigterm_before_the_first_contact(stage: Stage) -> int:
     venue = stage.venue()
     venue.kill()
     bot = stage.bot(venue=venue)
-    bot.wait_for("cannot be reached yet", 10)
+    bot.wait_for("cannot be reached yet", 30)
     bot.send(signal.SIGTERM)
     return bot.wait(5)
 
@@ -71,7 +71,7 @@ def sigterm_before_the_first_contact(stage: Stage) -> int:
 def orders_over_rest(stage: Stage) -> tuple[Bot, Venue]:
     venue = stage.venue()
     bot = stage.bot("--duration", "10", "--exchange.order_entry", "rest", venue=venue)
-    bot.wait(30)
+    bot.wait(80)
     return bot, venue
 
 
@@ -84,7 +84,7 @@ def with_an_ed25519_key(stage: Stage, entry: str) -> tuple[Bot, Venue]:
     venue = stage.venue("--ed25519-public-key", str(public))
     bot = stage.bot("--testnet", "--endpoint", venue.url, "--duration", "7", "--exchange.order_entry", entry,
                     env={"API_KEY": venue.ed25519_api_key, "API_PRIVATE_KEY_FILE": str(private)})
-    bot.wait(30)
+    bot.wait(80)
     secret_lines = [line for line in private.read_text().splitlines() if "-----" not in line]
     assert not any(line in bot.err for line in secret_lines)
     return bot, venue

@@ -42,7 +42,7 @@ def run_with(fault: str) -> Scenario:
         (stage.folder / "odd.py").write_text(STRATEGY.format(good_s=GOOD_S, fault=statement))
         # Room for a machine that is busy with other tests: only the 5 s are too long.
         bot = stage.bot("--duration", "13", "--strategy.name", "odd.py:Odd", "--strategy.timeout_ms", "500")
-        assert bot.wait(40) == 0, bot.err
+        assert bot.wait(80) == 0, bot.err
         return bot
 
     return scenario

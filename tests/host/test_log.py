@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import queue
@@ -266,6 +267,23 @@ def test_after_the_end_nothing_is_written_anywhere(
     assert (tmp_path / "log").read_text() == ""
     assert logging.getLogger().level == root_level
     assert len(logging.getLogger().handlers) <= handlers + 1
+
+
+def test_on_a_terminal_a_log_line_takes_the_place_of_the_status_line(
+    redactor: Redactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    terminal.write("a status line")
+    with Log("INFO", False, None, redactor):
+        LOGGER.info("news")
+    status, _, line = terminal.getvalue().partition("\r\x1b[2K")
+    assert status == "a status line"
+    assert line.endswith(" INFO    mmcore.host.test: news\n")
 
 
 def test_without_a_file_the_log_goes_to_standard_error(redactor: Redactor, capsys: pytest.CaptureFixture[str]) -> None:

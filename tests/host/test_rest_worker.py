@@ -281,6 +281,36 @@ def test_a_snapshot_is_told_as_one_event_with_all_its_levels(desk: Desk) -> None
     assert abs(Decimal(format_e8(best.price_e8)) - desk.venue.best()[0]) < 500
 
 
+# ---- jobs ----------------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_puts_itself_back_keeps_neither_the_engine_nor_the_end_waiting(running: Desk) -> None:
+    desk = running
+    runs: list[int] = []
+
+    def again() -> None:
+        runs.append(1)
+        desk.clock.sleep(0.01)
+        desk.worker.submit(again, False)
+
+    assert desk.worker.submit(again, False)
+    wait_until(lambda: len(runs) > 3, 5, "the job does not run")
+    desk.run_engine()  # its state is among its first words
+    wait_until(lambda: bool(desk.states), 5, "the engine's word was not taken")
+
+
+def test_an_order_that_waits_is_forgotten_when_everything_is_cancelled(desk: Desk) -> None:
+    ran: list[str] = []
+    assert desk.worker.submit(lambda: ran.append("order"), False)
+    assert desk.worker.submit(lambda: ran.extend(desk.worker.cancel_everything(desk.clock.mono_ns() + 10**10)), True)
+    assert desk.worker.submit(lambda: ran.append("cancel"), True)
+    desk.worker.start()
+    wait_until(lambda: ran == ["cancel"], 10, f"ran {ran}")
+    desk.worker.stop()
+    desk.worker.join(10)
+    assert ran == ["cancel"]
+
+
 # ---- cancels -------------------------------------------------------------------------------------------------
 
 

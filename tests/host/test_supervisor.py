@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mmcore.config import RunOptions, Settings, Wait
+from mmcore.config import Mode, RunOptions, Settings, Wait
 from mmcore.core import loop as core_loop
-from mmcore.errors import ExitCode
+from mmcore.core.gate import Gate
+from mmcore.core.kinds import EngineState
+from mmcore.credentials import Credentials, Secret
+from mmcore.errors import ExitCode, UnreachableError
+from mmcore.exchange.binance.protocol import LimitedError
 from mmcore.host import orders as orders_module
 from mmcore.host.clock import SystemClock
 from mmcore.host.feed import FeedThread
 from mmcore.host.orders import OrdersThread
-from mmcore.host.supervisor import run
+from mmcore.host.supervisor import _Reach, _Watch, run
+from mmcore.host.worker import HostThread
+from mmcore.telemetry import summary as summaries
+from mmcore.telemetry.summary import RunSummary
+from tests.e2e.processes import Stage, account
 
-_TRADE_NS = 3_000_000_000
+_SECOND_NS = 1_000_000_000
+_TRADE_NS = 3 * _SECOND_NS
 
 
 def _run(tmp_path: Path, settings: Settings | None = None, duration_s: float = 30.0) -> tuple[ExitCode, dict[str, Any]]:
@@ -82,3 +94,160 @@ def test_one_spinning_thread_carries_all_three_roles(tmp_path: Path) -> None:
     assert summary["orders_acked"] >= 4
     assert summary["unknown_orders"] == 0
     assert _all_ended(summary)
+
+
+def test_a_reader_of_the_status_who_goes_away_does_not_disturb_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w", buffering=1) as closed:
+        monkeypatch.setattr("sys.stderr", closed)
+        code, summary = _run(tmp_path, duration_s=6.0)
+        with pytest.raises(BrokenPipeError):
+            closed.flush()
+        monkeypatch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), closed.fileno())
+    assert code is ExitCode.DONE
+    assert summary["exit_reason"] == "duration"
+    assert _all_ended(summary)
+
+
+def test_an_error_of_the_supervisor_itself_leaves_no_order_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SystemClock()
+    begun: list[int] = []
+
+    def failing(self: _Watch, now_ns: int) -> None:
+        begun.append(now_ns) if not begun else None
+        if clock.mono_ns() - begun[0] > _TRADE_NS:
+            raise RuntimeError("planned")
+
+    monkeypatch.setattr(_Watch, "_watch_strategy", failing)
+    code, summary = _run(tmp_path)
+    assert code is ExitCode.INTERNAL
+    assert summary["exit_reason"] == "error"
+    assert _all_ended(summary)
+
+
+def test_an_order_that_cannot_be_sealed_ends_the_run_and_nothing_new_follows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal, sealed = Gate.seal, []
+
+    def failing(self: Gate, signature: str) -> bytes:
+        sealed.append(signature)
+        return seal(self, signature if len(sealed) != 6 else "")
+
+    monkeypatch.setattr(Gate, "seal", failing)
+    code, summary = _run(tmp_path)
+    assert code is ExitCode.INTERNAL
+    assert _all_ended(summary)
+    assert len(summary["venue_audit"]["accounts"][0]["orders"]) <= 5
+    assert not any(thread.is_alive() for thread in threading.enumerate() if isinstance(thread, HostThread))
+
+
+def test_a_duration_that_ends_before_the_first_sync_means_unreachable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FeedThread, "_read", lambda self, channel: None)
+    code, summary = _run(tmp_path, duration_s=5.0)
+    assert code is ExitCode.UNREACHABLE
+    assert summary["exit_reason"] == "unreachable"
+    assert summary["orders_sent"] == 0
+
+
+def test_a_summary_the_disk_does_not_take_does_not_hide_how_the_run_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, summary: RunSummary) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(summaries, "write", full)
+    monkeypatch.setattr(_Watch, "_settle", lambda self: ["mA1-0000001-0000001-b0"])
+    code = run(Settings(), RunOptions(duration_s=3.0, summary=tmp_path / "summary.json"))
+    assert code is ExitCode.ORDERS_LEFT
+    told = capsys.readouterr().err
+    assert "No space left on device" in told
+    assert "own orders NOT confirmed gone; " in told
+    assert "fills; exit 6\n" in told
+
+
+def test_an_order_of_an_earlier_run_does_not_outlive_a_run_that_never_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(tmp_path)
+    try:
+        venue = stage.venue()
+        venue.place("mA1-0000001-0000001-b0", "BUY", venue.best()[0] - 400)
+        venue.place("somebody-else", "BUY", venue.best()[0] - 400)
+        exchange = dataclasses.replace(Settings().exchange, mode=Mode.TESTNET, endpoint=venue.url)
+        keys = Credentials(Secret(venue.api_key), Secret(venue.api_secret))
+        monkeypatch.setattr(OrdersThread, "ready", property(lambda self: False))
+        code = run(dataclasses.replace(Settings(), exchange=exchange), RunOptions(keys, duration_s=2.0))
+        assert code is ExitCode.UNREACHABLE
+        assert {order["client_order_id"]: order["status"] for order in account(venue.audit())["orders"]} == {
+            "mA1-0000001-0000001-b0": "CANCELED", "somebody-else": "NEW"}
+    finally:
+        stage.clear()
+
+
+def test_a_limit_that_the_exchange_sets_at_the_start_is_waited_for_like_an_outage() -> None:
+    clock = _Steps()
+    clock.sleep = clock.wait  # type: ignore[attr-defined]
+
+    def limited() -> int:
+        raise LimitedError("not sent: limits forbid it for 120 s", 0)
+
+    rest = SimpleNamespace(server_time=limited)
+    reach = _Reach(rest, Settings(), clock, SimpleNamespace(count=0))  # type: ignore[arg-type]
+    with pytest.raises(UnreachableError, match="limits forbid it for 120 s"):
+        reach.ask()
+    assert clock.now_ns == 110 * _SECOND_NS
+
+
+class _Steps:
+    """A clock that a wait moves."""
+
+    def __init__(self) -> None:
+        self.now_ns = 100 * _SECOND_NS
+
+    def mono_ns(self) -> int:
+        return self.now_ns
+
+    def clear(self) -> None:
+        """Of the event it stands for."""
+
+    def wait(self, seconds: float) -> None:
+        self.now_ns += int(seconds * _SECOND_NS)
+
+
+@pytest.mark.parametrize(
+    ("outage_before_s", "back_after_s", "gives_up_after_s"),
+    [(0, 0, 5), (0, 7, 12), (12, 1, 6), (14, 2, 1), (0, 100, 15)],
+)
+def test_once_the_order_channel_is_back_cancels_get_their_full_time(
+    outage_before_s: int, back_after_s: int, gives_up_after_s: int
+) -> None:
+    clock = _Steps()
+    begun_ns = clock.now_ns
+    orders = SimpleNamespace(ready=False)
+    loop = SimpleNamespace(status=lambda holder: SimpleNamespace(unknown_orders=0))
+    bot = SimpleNamespace(clock=clock, state=EngineState.STOPPING, orders=orders, loop=loop,
+                          command=lambda which: None)
+    watch = object.__new__(_Watch)
+    watch._bot = bot  # type: ignore[assignment]
+    watch._clock = clock  # type: ignore[assignment]
+    watch._stop = SimpleNamespace(wake=clock, count=0)  # type: ignore[assignment]
+    watch._began = True
+    watch._outage_since_ns = begun_ns - outage_before_s * _SECOND_NS if outage_before_s else 0
+
+    def broken(now_ns: int) -> None:
+        orders.ready = now_ns - begun_ns >= back_after_s * _SECOND_NS
+
+    broken(begun_ns)
+    watch._broken = broken  # type: ignore[method-assign]
+    watch._not_confirmed = lambda: ["x"]  # type: ignore[method-assign]
+    assert watch._settle() == ["x"]
+    assert (clock.now_ns - begun_ns) / _SECOND_NS == pytest.approx(gives_up_after_s, abs=0.1)

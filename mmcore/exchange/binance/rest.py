@@ -108,6 +108,11 @@ class RestClient:
     def __repr__(self) -> str:
         return f"RestClient({self._base})"
 
+    @property
+    def banned_until_ns(self) -> int:
+        """Local monotonic time before which the exchange lets nothing through; 0 = never banned."""
+        return self._limits.banned_until_ns
+
     def close(self) -> None:
         """Closes the connection. Idempotent; the client may be used again."""
         self._session.close()
