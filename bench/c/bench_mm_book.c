@@ -1,11 +1,12 @@
-/* The book on the yardstick's workloads. Figures carry the reference's names; the plain name is the way the product
- * calls it, `_call` the other way round:
+/* The book on the yardstick's workloads. Figures carry the reference's names; the plain name is the
+ * way the product calls it, `_call` the other way round:
  *
- *   mixed_updates, bid_updates, ask_updates   mm_book_apply, one call per message; _call: mm_book_set per level
- *   best_bid_ask, mid, spread                 the inline view of the top; _call: library calls
- *   imbalance5, vwap10_i128, vwap_fill_40     library calls
- *   update_to_imbalance                       mm_book_set and imbalance(5), every operation
- *   book_load                                 mm_book_snapshot of the start image, per level
+ *   - mixed_updates, bid_updates, ask_updates: mm_book_apply, one call per message; with _call
+ *     mm_book_set, one call per level;
+ *   - best_bid_ask, mid, spread: the inline view of the top; with _call the library's functions;
+ *   - imbalance5, vwap10_i128, vwap_fill_40: the library's functions;
+ *   - update_to_imbalance: mm_book_set and imbalance(5), every operation;
+ *   - book_load: mm_book_snapshot of the start image, per level.
  *
  * --finals prints each book's state after its trace, as the reference's --dump-traces does, and
  * --dump-traces DIR also writes the traces. */
@@ -110,8 +111,8 @@ static void update_to_imbalance(void *context)
 static void book_load(void *context)
 {
     run *self = context;
-    mm_book_snapshot(self->book, self->image[0], self->image_count[0], self->image[1], self->image_count[1],
-                     SIZE_MAX);
+    mm_book_snapshot(self->book, self->image[0], self->image_count[0], self->image[1],
+                     self->image_count[1], SIZE_MAX);
 }
 
 /* ---- Queries --------------------------------------------------------------------------------- */
@@ -215,9 +216,11 @@ static void figures(const mm_bench *bench, run *self)
     const char *name = self->workload->name;
     uint64_t ops = self->workload->op_count;
     mm_bench_run(bench, "bid_updates", name, prepare, bid_updates, self, self->bids.op_count);
-    mm_bench_run(bench, "bid_updates_call", name, prepare, bid_updates_call, self, self->bids.op_count);
+    mm_bench_run(bench, "bid_updates_call", name, prepare, bid_updates_call, self,
+                 self->bids.op_count);
     mm_bench_run(bench, "ask_updates", name, prepare, ask_updates, self, self->asks.op_count);
-    mm_bench_run(bench, "ask_updates_call", name, prepare, ask_updates_call, self, self->asks.op_count);
+    mm_bench_run(bench, "ask_updates_call", name, prepare, ask_updates_call, self,
+                 self->asks.op_count);
     mm_bench_run(bench, "mixed_updates", name, prepare, mixed_updates, self, ops);
     mm_bench_run(bench, "mixed_updates_call", name, prepare, mixed_updates_call, self, ops);
     mm_bench_run(bench, "update_to_imbalance", name, prepare, update_to_imbalance, self, ops);
@@ -250,13 +253,16 @@ static void image_of(run *self)
     }
 }
 
-static void one_workload(const mm_bench *bench, mm_workload *workload, bool finals, const char *dump)
+static void one_workload(const mm_bench *bench, mm_workload *workload, bool finals,
+                         const char *dump)
 {
     run self;
     memset(&self, 0, sizeof(self));
     self.workload = workload;
     size_t levels = LEVELS_DEFAULT + workload->init_count + workload->op_count;
-    levels = workload->init_count <= LEVELS_DEFAULT ? LEVELS_DEFAULT : levels < LEVELS_MAX ? levels : LEVELS_MAX;
+    levels = workload->init_count <= LEVELS_DEFAULT ? LEVELS_DEFAULT
+             : levels < LEVELS_MAX                  ? levels
+                                                    : LEVELS_MAX;
     self.book = mm_book_new(levels, MM_WORKLOAD_TICK_E8);
     if (self.book == NULL) {
         fprintf(stderr, "bench_mm_book: no memory\n");

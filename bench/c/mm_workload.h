@@ -1,13 +1,15 @@
-/* The book workloads of the yardstick: the same generator, so the same operations, as bench/reference/reference.rs.
+/* The book workloads of the yardstick: the same generator, so the same operations, as
+ * bench/reference/reference.rs.
  *
- *   W0   100 dense levels a side, upserts only
- *   W1   1,000 levels a side, distances cubic from the touch, 20 % deletes, the touch walks
- *   W2   10 levels, the best only; 10 % of the steps move the touch
- *   and any recorded trace: DIR/NAME.init.bin, DIR/NAME.ops.bin, records of three little-endian int64
- *   {price_e8, qty_e8, side}; side 0 bid, 1 ask; quantity 0 deletes.
+ *   - W0: 100 dense levels a side, upserts only;
+ *   - W1: 1,000 levels a side, distances cubic from the touch, 20 % deletes, the touch walks;
+ *   - W2: 10 levels, the best only; 10 % of the steps move the touch;
+ *   - any recorded trace: DIR/NAME.init.bin and DIR/NAME.ops.bin, records of three little-endian
+ *     int64 {price_e8, qty_e8, side}; side 0 bid, 1 ask; quantity 0 deletes.
  *
- * The product gets its levels in messages, bids then asks. W0-W2 are cut into messages of 16 operations; in a
- * recorded trace a message ends where a bid follows an ask. Include "mm_bench.h" first. */
+ * The product gets its levels in messages, bids then asks. W0-W2 are cut into messages of 16
+ * operations; in a recorded trace a message ends where a bid follows an ask. Include "mm_bench.h"
+ * first. */
 #ifndef MM_WORKLOAD_H
 #define MM_WORKLOAD_H
 
@@ -56,7 +58,8 @@ static inline void *mm_workload_new(size_t count, size_t bytes)
     return memory;
 }
 
-static inline FILE *mm_workload_open(const char *dir, const char *name, const char *part, const char *mode)
+static inline FILE *mm_workload_open(const char *dir, const char *name, const char *part,
+                                     const char *mode)
 {
     char path[1024];
     int bytes = snprintf(path, sizeof(path), "%s/%s.%s.bin", dir, name, part);
@@ -135,7 +138,8 @@ static inline int64_t mm_workload_side(mm_workload_maker *maker)
     return (int64_t)((mm_workload_next(maker) >> 40) & 1);
 }
 
-static inline void mm_workload_put(mm_workload_maker *maker, int64_t side, int64_t tick, int64_t qty_e8)
+static inline void mm_workload_put(mm_workload_maker *maker, int64_t side, int64_t tick,
+                                   int64_t qty_e8)
 {
     mm_workload_op *op = &maker->ops[maker->count++];
     op->price_e8 = tick * MM_WORKLOAD_TICK_E8;
@@ -149,7 +153,8 @@ static inline void mm_workload_image(mm_workload_maker *maker, int64_t levels)
     for (int64_t side = 0; side < 2; side++) {
         int64_t distance = 0;
         for (int64_t i = 0; i < levels; i++) {
-            int64_t tick = side == 0 ? MM_WORKLOAD_TOUCH - distance : MM_WORKLOAD_TOUCH + 1 + distance;
+            int64_t tick =
+                side == 0 ? MM_WORKLOAD_TOUCH - distance : MM_WORKLOAD_TOUCH + 1 + distance;
             mm_workload_put(maker, side, tick, mm_workload_qty(maker));
             distance += i < 100 ? 1 : 1 + (int64_t)(mm_workload_next(maker) >> 33) % 9;
         }
@@ -161,7 +166,8 @@ static inline void mm_workload_w0(mm_workload_maker *maker, int64_t step)
     int64_t qty_e8 = mm_workload_qty(maker);
     int64_t k = step / 2 % 100;
     int64_t side = step & 1;
-    mm_workload_put(maker, side, side == 0 ? MM_WORKLOAD_TOUCH - k : MM_WORKLOAD_TOUCH + 1 + k, qty_e8);
+    mm_workload_put(maker, side, side == 0 ? MM_WORKLOAD_TOUCH - k : MM_WORKLOAD_TOUCH + 1 + k,
+                    qty_e8);
 }
 
 /* A delete: the nearest level at or beyond `tick`, if there is one. */
@@ -257,8 +263,9 @@ static inline void mm_workload_messages(mm_workload *workload, bool recorded)
     workload->messages = mm_workload_new(workload->op_count, sizeof(mm_workload_message));
     for (size_t end = 1; end <= workload->op_count; end++) {
         bool last = end == workload->op_count;
-        bool cut = recorded ? !last && workload->ops[end - 1].side == 1 && workload->ops[end].side == 0
-                            : end - first == MM_WORKLOAD_MESSAGE_OPS;
+        bool cut = recorded
+                       ? !last && workload->ops[end - 1].side == 1 && workload->ops[end].side == 0
+                       : end - first == MM_WORKLOAD_MESSAGE_OPS;
         if (last || cut) {
             mm_workload_cut(workload, first, end);
             first = end;
@@ -280,7 +287,8 @@ static inline mm_workload mm_workload_make(const char *name)
     workload.init_count = 2 * (size_t)levels;
     workload.op_count = MM_WORKLOAD_OPS;
     workload.init = mm_workload_new(workload.init_count, sizeof(mm_workload_op));
-    workload.ops = mm_workload_new(MM_WORKLOAD_OPS + 4, sizeof(mm_workload_op)); /* a step makes up to 4 */
+    workload.ops =
+        mm_workload_new(MM_WORKLOAD_OPS + 4, sizeof(mm_workload_op)); /* a step makes up to 4 */
     maker->rng = UINT64_C(0x9E3779B97F4A7C15);
     maker->ops = workload.init;
     mm_workload_image(maker, levels);
@@ -333,13 +341,14 @@ static inline void mm_workload_replay(const mm_workload *workload, mm_book *book
 {
     for (size_t i = 0; i < workload->message_count; i++) {
         const mm_workload_message *message = &workload->messages[i];
-        mm_book_apply(book, message->levels, message->bid_count, message->levels + message->bid_count,
-                      message->ask_count);
+        mm_book_apply(book, message->levels, message->bid_count,
+                      message->levels + message->bid_count, message->ask_count);
     }
 }
 
 /* The line the reference prints of a book after the trace; equal lines are equal work. */
-static inline void mm_workload_print_final(const mm_workload *workload, const mm_book *book, FILE *out)
+static inline void mm_workload_print_final(const mm_workload *workload, const mm_book *book,
+                                           FILE *out)
 {
     const mm_top *top = mm_book_top(book);
     double imbalance = 0.0;
@@ -355,10 +364,10 @@ static inline void mm_workload_print_final(const mm_workload *workload, const mm
     fprintf(out,
             "%s final: bids %zu asks %zu best %" PRId64 " %" PRId64 " sumq %" PRId64 " %" PRId64
             " imb5 %.9f vwap10 %" PRId64 " %" PRId64 " deletes %zu\n",
-            workload->name, mm_book_count(book, MM_BID), mm_book_count(book, MM_ASK), top->bid_price_e8,
-            top->ask_price_e8, mm_book_qty_sum(book, MM_BID, SIZE_MAX, &over[0]),
-            mm_book_qty_sum(book, MM_ASK, SIZE_MAX, &over[1]), imbalance, vwap_e8[MM_BID], vwap_e8[MM_ASK],
-            deletes);
+            workload->name, mm_book_count(book, MM_BID), mm_book_count(book, MM_ASK),
+            top->bid_price_e8, top->ask_price_e8, mm_book_qty_sum(book, MM_BID, SIZE_MAX, &over[0]),
+            mm_book_qty_sum(book, MM_ASK, SIZE_MAX, &over[1]), imbalance, vwap_e8[MM_BID],
+            vwap_e8[MM_ASK], deletes);
 }
 
 #endif /* MM_WORKLOAD_H */

@@ -4,21 +4,25 @@
 #include <string.h>
 
 #define LEVELS_MAX 1000000
-/* The fewest and the most slots before the best; outside of this band the window gets a new goal. */
+/* The fewest and the most slots before the best; outside of this band the window gets a new goal.
+ */
 #define BAND_LOW (SLOTS / 64)
 #define BAND_HIGH (SLOTS / 4)
-/* Entries of the top whose sums one update corrects; those behind are built again when they are asked for. */
+/* Entries of the top whose sums one update corrects; those behind are built again when they are
+ * asked for. */
 #define PATCH_MAX 16
 
 MM_STATIC_ASSERT(MM_BID == 0 && MM_ASK == 1, sides_index_the_array);
-MM_STATIC_ASSERT(offsetof(mm_top, bid_price_e8) == 0 && offsetof(mm_top, ask_price_e8) == sizeof(mm_level) &&
+MM_STATIC_ASSERT(offsetof(mm_top, bid_price_e8) == 0 &&
+                     offsetof(mm_top, ask_price_e8) == sizeof(mm_level) &&
                      sizeof(mm_top) == 2 * sizeof(mm_level),
                  a_top_is_two_levels);
 
-/* ---- Change -------------------------------------------------------------------------------------- */
+/* ---- Change
+ * -------------------------------------------------------------------------------------- */
 
-/* Finds the better of the window's and the tree's best and publishes it, if it is known; the window has no level before
- * key `from`. */
+/* Finds the better of the window's and the tree's best and publishes it, if it is known; the window
+ * has no level before key `from`. */
 static void find_best(book_side *side, uint64_t from)
 {
     uint64_t key = window_next(side, from);
@@ -94,7 +98,8 @@ static void set_outside(book_side *side, uint64_t key, int64_t price_e8, int64_t
     }
 }
 
-/* A valid level at a key that the window covers; may leave room < 0. Returns the quantity before. */
+/* A valid level at a key that the window covers; may leave room < 0. Returns the quantity before.
+ */
 static inline int64_t set_inside(book_side *side, uint64_t key, int64_t qty_e8)
 {
     int64_t before_e8 = window_put(side->window, key, qty_e8);
@@ -104,7 +109,8 @@ static inline int64_t set_inside(book_side *side, uint64_t key, int64_t qty_e8)
     return before_e8;
 }
 
-/* One level of a message, wherever it is and however full the book. False = it is not valid and was not applied. */
+/* One level of a message, wherever it is and however full the book. False = it is not valid and was
+ * not applied. */
 static bool apply_one(book_side *side, int64_t price_e8, int64_t qty_e8)
 {
     uint64_t key = key_of_price(side->inverse, side->shift, price_e8);
@@ -123,10 +129,11 @@ static bool apply_one(book_side *side, int64_t price_e8, int64_t qty_e8)
     return true;
 }
 
-/* The loop that every market message goes through. Applies levels up to the end or to the first one that needs more care:
- * not valid (no price <= 0 has a key inside a cover) or outside the window, which covers all its slots. There is
- * room for all. Whether a level comes, changes or goes is as good as random on real data, so no branch asks, but for the
- * first and the last level of 64 ticks. Returns where it stopped. */
+/* The loop that every market message goes through. Applies levels up to the end or to the first one
+ * that needs more care: not valid (no price <= 0 has a key inside a cover) or outside the window,
+ * which covers all its slots. There is room for all. Whether a level comes, changes or goes is as
+ * good as random on real data, so no branch asks, but for the first and the last level of 64 ticks.
+ * Returns where it stopped. */
 static const mm_level *apply_run(book_side *side, const mm_level *level, const mm_level *end)
 {
     book_window *const window = side->window;
@@ -165,11 +172,13 @@ static const mm_level *apply_run(book_side *side, const mm_level *level, const m
     return level;
 }
 
-/* Publishes the changes of a message, the first of which in the window is at key `first` (NONE = none). */
+/* Publishes the changes of a message, the first of which in the window is at key `first` (NONE =
+ * none). */
 static void publish_best(book_side *side, uint64_t first)
 {
     int64_t qty_e8 = side->window->qty_e8[first % SLOTS];
-    if (MM_LIKELY(first == side->best_key && qty_e8 != 0 && !side->best_stale && side->best_inside)) {
+    if (MM_LIKELY(first == side->best_key && qty_e8 != 0 && !side->best_stale &&
+                  side->best_inside)) {
         side->best->qty_e8 = qty_e8;
         return;
     }
@@ -186,8 +195,8 @@ static inline void publish(book_side *side, uint64_t first)
     }
 }
 
-/* The rest of a message, from a level on that needs care. False = a level is not valid; those before it have been
- * applied. */
+/* The rest of a message, from a level on that needs care. False = a level is not valid; those
+ * before it have been applied. */
 static bool apply_rest(book_side *side, const mm_level *level, const mm_level *end)
 {
     while (level != end) {
@@ -341,7 +350,8 @@ static bool levels_valid(const mm_level *levels, size_t count)
     return valid;
 }
 
-/* Puts the window where the snapshot's best will stand, sets the horizon, then adds the levels, which are valid. */
+/* Puts the window where the snapshot's best will stand, sets the horizon, then adds the levels,
+ * which are valid. */
 static void side_load(book_side *side, const mm_level *levels, size_t count, size_t levels_asked)
 {
     uint64_t deletes = side->deletes;
@@ -367,8 +377,8 @@ static void side_load(book_side *side, const mm_level *levels, size_t count, siz
     side->deletes_absent = deletes_absent;
 }
 
-mm_status mm_book_snapshot(mm_book *book, const mm_level *bids, size_t bid_count, const mm_level *asks,
-                           size_t ask_count, size_t levels_asked)
+mm_status mm_book_snapshot(mm_book *book, const mm_level *bids, size_t bid_count,
+                           const mm_level *asks, size_t ask_count, size_t levels_asked)
 {
     MM_ASSERT(bids != NULL || bid_count == 0);
     MM_ASSERT(asks != NULL || ask_count == 0);
@@ -381,7 +391,8 @@ mm_status mm_book_snapshot(mm_book *book, const mm_level *bids, size_t bid_count
     return MM_OK;
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------- */
+/* ---- Life
+ * ---------------------------------------------------------------------------------------- */
 
 static size_t round_line(size_t bytes)
 {
@@ -404,8 +415,8 @@ size_t mm_book_bytes(size_t levels_max)
                 round_line(nodes_for(levels_max) * sizeof(mm__tree_node)));
 }
 
-/* The inverse of an odd number modulo 2^64 by Newton's iteration: each round doubles the exact bits, of
- * which odd * odd == 1 modulo 8 gives the first three. */
+/* The inverse of an odd number modulo 2^64 by Newton's iteration: each round doubles the exact
+ * bits, of which odd * odd == 1 modulo 8 gives the first three. */
 static uint64_t inverse_of(uint64_t odd)
 {
     uint64_t inverse = odd;
@@ -431,13 +442,14 @@ static void side_numbers(book_side *side, int64_t tick_e8, bool is_bid)
         side->inverse = 0 - side->inverse;
         side->flip = UINT64_MAX;
         side->key_first = end - ticks_max;
-        side->key_end = end != 0 ? end : NONE; /* no key is NONE: of an odd tick, one tick is the tree's */
+        side->key_end =
+            end != 0 ? end : NONE; /* no key is NONE: of an odd tick, one tick is the tree's */
     }
 }
 
 /* Lays the side's parts out at `memory`; returns their end. */
-static unsigned char *side_init(book_side *side, unsigned char *memory, size_t levels_max, int64_t tick_e8,
-                                bool is_bid)
+static unsigned char *side_init(book_side *side, unsigned char *memory, size_t levels_max,
+                                int64_t tick_e8, bool is_bid)
 {
     size_t nodes = nodes_for(levels_max);
     side_numbers(side, tick_e8, is_bid);
@@ -453,7 +465,8 @@ static unsigned char *side_init(book_side *side, unsigned char *memory, size_t l
     return memory + round_line(nodes * sizeof(mm__tree_node));
 }
 
-mm_status mm_book_init(void *memory, size_t memory_bytes, size_t levels_max, int64_t tick_e8, mm_book **book)
+mm_status mm_book_init(void *memory, size_t memory_bytes, size_t levels_max, int64_t tick_e8,
+                       mm_book **book)
 {
     size_t needed_bytes = mm_book_bytes(levels_max);
     if (needed_bytes == 0 || tick_e8 <= 0) {

@@ -1,38 +1,42 @@
-/* Exact order book of one symbol: its structure, shared by mm_book.c (changes), mm_book_window.c (the window
- * follows the price) and mm_book_read.c (queries).
+/* Exact order book of one symbol: its structure, shared by mm_book.c (changes), mm_book_window.c
+ * (the window follows the price) and mm_book_read.c (queries).
  *
  * A side is three structures:
  *
- *     window   quantities indexed by tick, from a little before the best price to far behind it; one bit a
- *              tick says "occupied", one bit of the summary says "some bit of this word"
- *     tree     every other level: beyond the window, and prices that are no multiple of the tick (mm_tree.h)
- *     top      the first levels in order, contiguous, with running sums of their quantities
+ *   - window: quantities indexed by tick, from a little before the best price to far behind it; one
+ *     bit a tick says "occupied", one bit of the summary says "some bit of this word";
+ *   - tree: every other level, beyond the window or off the tick (mm_tree.h);
+ *   - top: the first levels in order, contiguous, with running sums of quantity and cost.
  *
- * One order for both sides. A price becomes a `value` (of an ask the price, of a bid its complement) and a
- * multiple of the tick also a `key` (of an ask the tick number, of a bid a constant less it), so that smaller
- * is better on both sides and value = key * tick + flip. No code below asks which side it works for, except
- * where prices come out. All these numbers are unsigned and wrap.
+ * One order for both sides. A price becomes a `value` (of an ask the price, of a bid its
+ * complement) and a multiple of the tick also a `key` (of an ask the tick number, of a bid a
+ * constant less it), so that smaller is better on both sides and value = key * tick + flip. No code
+ * below asks which side it works for, except where prices come out. All these numbers are unsigned
+ * and wrap.
  *
- * Window. It covers the keys [low, low + span), span <= SLOTS, and a key's slot is key % SLOTS: moving the
- * window copies nothing. Every key inside the cover lives in the window, every other level in the tree, so a
- * level has one place. price * inverse, rotated, is the key; of a price that is no multiple of the tick it
- * comes out as a number that no cover holds. So an update is a multiplication, one comparison, a store of the
- * quantity and, if the level is new or goes, of its bit.
+ * Window. It covers the keys [low, low + span), span <= SLOTS, and a key's slot is key % SLOTS:
+ * moving the window copies nothing. Every key inside the cover lives in the window, every other
+ * level in the tree, so a level has one place. price * inverse, rotated, is the key; of a price
+ * that is no multiple of the tick it comes out as a number that no cover holds. So an update is a
+ * multiplication, one comparison, a store of the quantity and, if the level is new or goes, of its
+ * bit.
  *
- * Following the price. When the best leaves the band of the window where it should stand, a new goal is
- * set. Only updates that miss the window, and would not at its goal, move it, by a step or two each; a step
- * carries one level between window and tree or skips a stretch without any. So no update does more than a
- * bounded amount of work, and a window that would gain nothing by it does not move. After a jump beyond the
- * cover, moving costs as much as there are levels in it: it waits until as many updates have missed, for the
- * price may come back, or the levels may go.
+ * Following the price. When the best leaves the band of the window where it should stand, a new
+ * goal is set. Only updates that miss the window, and would not at its goal, move it, by a step or
+ * two each; a step carries one level between window and tree or skips a stretch without any. So no
+ * update does more than a bounded amount of work, and a window that would gain nothing by it does
+ * not move. After a jump beyond the cover, moving costs as much as there are levels in it: it waits
+ * until as many updates have missed, for the price may come back, or the levels may go.
  *
- * Best and top. After a message the best is searched anew only if something at or before it changed. The top
- * is extended when it is asked for, as deep as it is asked for, behind what is still exact of it: `changed`
- * is the smallest value changed since it was last extended. A burst costs one extension, not one a level.
+ * Best and top. After a message the best is searched anew only if something at or before it
+ * changed. The top is extended when it is asked for, as deep as it is asked for, behind what is
+ * still exact of it: `changed` is the smallest value changed since it was last extended. A burst
+ * costs one extension, not one a level.
  *
- * Horizon. The last value that is known: beyond it levels may exist unseen, because a snapshot was cut off or
- * the farthest level was evicted at capacity. Levels beyond it are kept (a diff told them), but no query for
- * the best, for depth or for sums goes past it. NO_HORIZON is at or beyond every value.
+ * Horizon. The last value that is known: beyond it levels may exist unseen, because a snapshot was
+ * cut off or the farthest level was evicted at capacity. Levels beyond it are kept (a diff told
+ * them), but no query for the best, for depth or for sums goes past it. NO_HORIZON is at or beyond
+ * every value.
  *
  * mm_book_valid says all of this in code. */
 #ifndef MM_BOOK_H
@@ -63,7 +67,7 @@ typedef struct {
 /* A level of the top with what this one and those before it come to. */
 typedef struct {
     mm_level level;
-    u128 cost;        /* sum of quantity times distance from the best; modulo 2^128 when qty_sum is over */
+    u128 cost; /* sum of quantity times distance from the best; modulo 2^128 when qty_sum is over */
     uint64_t qty_sum; /* SUM_OVER = does not fit int64 */
     uint64_t resume;  /* behind the last window key among them, 0 if there is none: go on there */
 } top_entry;
@@ -92,8 +96,8 @@ typedef struct {
     book_top *top;
     /* What only some do. */
     uint64_t horizon;
-    uint64_t goal;      /* where `low` is to go */
-    uint64_t misses;    /* updates that a window apart from its goal missed since the goal was set */
+    uint64_t goal;   /* where `low` is to go */
+    uint64_t misses; /* updates that a window apart from its goal missed since the goal was set */
     uint64_t key_first; /* all keys that the window may hold are [key_first, key_end) */
     uint64_t key_end;
     size_t levels_max;
@@ -113,11 +117,13 @@ struct mm_book {
     uint64_t updates;
 };
 
-/* ---- Prices, values, keys ------------------------------------------------------------------------ */
+/* ---- Prices, values, keys
+ * ------------------------------------------------------------------------ */
 
-/* tick = odd * 2^shift. A multiple of the tick times the inverse of the odd part is its tick number * 2^shift, without
- * a division; any other product has a bit set below 2^shift, which the rotation carries to the top, or (odd tick)
- * exceeds every tick number, because the multiplication is one-to-one. */
+/* tick = odd * 2^shift. A multiple of the tick times the inverse of the odd part is its tick number
+ * * 2^shift, without a division; any other product has a bit set below 2^shift, which the rotation
+ * carries to the top, or (odd tick) exceeds every tick number, because the multiplication is
+ * one-to-one. */
 static inline uint64_t key_of_price(uint64_t inverse, uint32_t shift, int64_t price_e8)
 {
     uint64_t product = (uint64_t)price_e8 * inverse;
@@ -163,7 +169,8 @@ static inline size_t window_count_of(const book_side *side)
 /* The smallest key whose value is not below `value`; may lie outside [key_first, key_end). */
 uint64_t mm__book_key_from_value(const book_side *side, uint64_t value);
 
-/* ---- Window -------------------------------------------------------------------------------------- */
+/* ---- Window
+ * -------------------------------------------------------------------------------------- */
 
 static inline uint32_t lowest_bit(uint64_t word)
 {
@@ -177,8 +184,8 @@ static inline void summary_set(book_window *window, uint64_t word_index, bool oc
     *word = occupied ? *word | bit : *word & ~bit;
 }
 
-/* Puts a quantity (0 = none) at a key inside the cover; returns the one before. Does not touch `room`. Of a quantity
- * less 1 the highest bit says whether it is 0. */
+/* Puts a quantity (0 = none) at a key inside the cover; returns the one before. Does not touch
+ * `room`. Of a quantity less 1 the highest bit says whether it is 0. */
 static inline int64_t window_put(book_window *window, uint64_t key, int64_t qty_e8)
 {
     uint64_t slot = key % SLOTS;
@@ -194,13 +201,14 @@ static inline int64_t window_put(book_window *window, uint64_t key, int64_t qty_
     return before_e8;
 }
 
-/* The first slot of an occupied word behind word `index`, going around; NONE if all words are empty. */
+/* The first slot of an occupied word behind word `index`, going around; NONE if all words are
+ * empty. */
 uint64_t mm__book_slot_behind(const book_window *window, uint64_t index);
 /* The last occupied key; the window is not empty. */
 uint64_t mm__book_last_key(const book_side *side);
 
-/* The first occupied key at or after `from`, NONE if there is none. Slots go around: a slot beyond the end of the cover
- * is a level before `from`, met again. */
+/* The first occupied key at or after `from`, NONE if there is none. Slots go around: a slot beyond
+ * the end of the cover is a level before `from`, met again. */
 static inline uint64_t window_next(const book_side *side, uint64_t from)
 {
     uint64_t key = from < side->low ? side->low : from;
@@ -221,13 +229,16 @@ static inline uint64_t window_next(const book_side *side, uint64_t from)
     return in_window(side, key) ? key : NONE;
 }
 
-/* Where the cover should begin for a best at `key`, and where it ends once it has begun at the goal. */
+/* Where the cover should begin for a best at `key`, and where it ends once it has begun at the
+ * goal. */
 uint64_t mm__book_goal_for(const book_side *side, uint64_t key);
 uint64_t mm__book_goal_end(const book_side *side);
-/* An update missed the cover and would not have at its goal: moves it there, by a bounded amount of work. */
+/* An update missed the cover and would not have at its goal: moves it there, by a bounded amount of
+ * work. */
 void mm__book_follow(book_side *side);
 
-/* ---- Top ----------------------------------------------------------------------------------------- */
+/* ---- Top
+ * ----------------------------------------------------------------------------------------- */
 
 /* No index beyond TOP_LEVELS is. */
 static inline bool entry_exact(const book_side *side, size_t index)

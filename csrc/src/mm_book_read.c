@@ -1,7 +1,9 @@
-/* Queries: levels in order, the top, sums over levels, and the invariants. mm_book.h tells how the book is built. */
+/* Queries: levels in order, the top, sums over levels, and the invariants. mm_book.h tells how the
+ * book is built. */
 #include "mm_book.h"
 
-/* ---- Levels in order ----------------------------------------------------------------------------- */
+/* ---- Levels in order
+ * ----------------------------------------------------------------------------- */
 
 /* Merges window and tree, best first, up to `limit`. */
 typedef struct {
@@ -40,7 +42,8 @@ static inline void cursor_window_step(cursor *walk)
 }
 
 /* Starts at the best level, or behind an entry of the top (NULL = none). */
-static void cursor_open(cursor *walk, const book_side *side, const top_entry *behind, uint64_t limit)
+static void cursor_open(cursor *walk, const book_side *side, const top_entry *behind,
+                        uint64_t limit)
 {
     uint64_t after = behind != NULL ? value_of_price(side, behind->level.price_e8) : 0;
     walk->side = side;
@@ -118,7 +121,8 @@ static inline void top_add(top_sums *sums, top_entry *entry, uint64_t value, uin
     entry->resume = resume;
 }
 
-/* Extends the top to `wanted` entries with levels of the window that stand before the tree's first. */
+/* Extends the top to `wanted` entries with levels of the window that stand before the tree's first.
+ */
 static void top_extend_inside(const book_side *side, size_t wanted)
 {
     book_top *top = side->top;
@@ -163,7 +167,8 @@ static void top_extend_merged(const book_side *side, size_t wanted)
     }
 }
 
-/* Makes the first `wanted` <= TOP_LEVELS entries exact, as far as there are levels; returns how many of them there are. */
+/* Makes the first `wanted` <= TOP_LEVELS entries exact, as far as there are levels; returns how
+ * many of them there are. */
 static size_t top_extend(const book_side *side, size_t wanted)
 {
     book_top *top = side->top;
@@ -206,7 +211,8 @@ static const book_side *side_of(const mm_book *book, int32_t side)
     return &book->sides[side == MM_ASK];
 }
 
-/* ---- Queries ------------------------------------------------------------------------------------- */
+/* ---- Queries
+ * ------------------------------------------------------------------------------------- */
 
 const mm_top *mm_book_top(const mm_book *book)
 {
@@ -346,7 +352,8 @@ bool mm_book_imbalance(const mm_book *book, size_t level_count, double *imbalanc
     return true;
 }
 
-/* numerator / denominator, rounded down or up; the quotient fits 64 bits. On real books 64 bits hold all three. */
+/* numerator / denominator, rounded down or up; the quotient fits 64 bits. On real books 64 bits
+ * hold all three. */
 static inline uint64_t divide(u128 numerator, u128 denominator, bool up)
 {
     MM_ASSERT(denominator > 0);
@@ -376,8 +383,9 @@ static uint64_t divide_wide(uint64_t high, u128 low, u128 denominator, bool up)
     return quotient + (uint64_t)(up && rest != 0);
 }
 
-/* The mean of prices is the best price and the mean of the distances from it, exactly. Away from the best is up in asks
- * and down in bids: rounding the price down rounds the distance of bids up. */
+/* The mean of prices is the best price and the mean of the distances from it, exactly. Away from
+ * the best is up in asks and down in bids: rounding the price down rounds the distance of bids up.
+ */
 static bool vwap_of(const book_side *side, size_t level_count, int64_t *vwap_e8)
 {
     u128 low = 0;
@@ -397,7 +405,8 @@ static bool vwap_of(const book_side *side, size_t level_count, int64_t *vwap_e8)
         return false;
     }
     bool up = side->flip != 0;
-    uint64_t distance = high == 0 ? divide(low, total_e8, up) : divide_wide(high, low, total_e8, up);
+    uint64_t distance =
+        high == 0 ? divide(low, total_e8, up) : divide_wide(high, low, total_e8, up);
     *vwap_e8 = price_of_value(side, best + distance);
     return true;
 }
@@ -417,8 +426,8 @@ bool mm_book_vwap(const mm_book *book, int32_t side, size_t level_count, int64_t
     return true;
 }
 
-/* Where in the top an order of qty_e8 ends: index of the first entry whose sum holds it; TOP_LEVELS or the number of known
- * levels when none does. */
+/* Where in the top an order of qty_e8 ends: index of the first entry whose sum holds it; TOP_LEVELS
+ * or the number of known levels when none does. */
 static size_t top_reach(const book_side *side, uint64_t qty_e8)
 {
     const top_entry *entries = side->top->entries;
@@ -442,7 +451,8 @@ static size_t top_reach(const book_side *side, uint64_t qty_e8)
     return at;
 }
 
-/* What taking qty_e8 costs beyond the best price, for any depth and sums; false when the known levels do not hold it. */
+/* What taking qty_e8 costs beyond the best price, for any depth and sums; false when the known
+ * levels do not hold it. */
 static bool taking_cost(const book_side *side, uint64_t best, uint64_t qty_e8, u128 *cost)
 {
     uint64_t left_e8 = qty_e8;
@@ -500,14 +510,16 @@ mm_book_stats mm_book_statistics(const mm_book *book)
     return stats;
 }
 
-/* ---- Invariants ---------------------------------------------------------------------------------- */
+/* ---- Invariants
+ * ---------------------------------------------------------------------------------- */
 
 /* Quantities, bits and summary tell the same story, and nothing lies outside the cover. */
 static bool window_valid(const book_side *side)
 {
     const book_window *window = side->window;
     size_t count = 0;
-    if (side->span > SLOTS || side->low < side->key_first || side->span > side->key_end - side->low) {
+    if (side->span > SLOTS || side->low < side->key_first ||
+        side->span > side->key_end - side->low) {
         return false;
     }
     for (uint64_t slot = 0; slot < SLOTS; slot++) {
@@ -545,7 +557,8 @@ static bool tree_apart(const book_side *side)
 }
 
 /* Entry `index` of the top is exactly this level, or is marked as changed. */
-static bool top_agrees(const book_side *side, size_t index, const mm_level *level, uint64_t sum_e8, u128 cost)
+static bool top_agrees(const book_side *side, size_t index, const mm_level *level, uint64_t sum_e8,
+                       u128 cost)
 {
     const top_entry *entry = &side->top->entries[index];
     return !entry_exact(side, index) ||

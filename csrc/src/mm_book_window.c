@@ -14,7 +14,8 @@ uint64_t mm__book_key_from_value(const book_side *side, uint64_t value)
     return ticks > 0 ? bid_keys_end(side->shift) - ticks : NONE;
 }
 
-/* ---- Search -------------------------------------------------------------------------------------- */
+/* ---- Search
+ * -------------------------------------------------------------------------------------- */
 
 uint64_t mm__book_slot_behind(const book_window *window, uint64_t index)
 {
@@ -55,7 +56,8 @@ uint64_t mm__book_last_key(const book_side *side)
     return end - (end - slot) % SLOTS;
 }
 
-/* ---- Following the price ------------------------------------------------------------------------- */
+/* ---- Following the price
+ * ------------------------------------------------------------------------- */
 
 uint64_t mm__book_goal_end(const book_side *side)
 {
@@ -102,8 +104,8 @@ static void shrink_near(book_side *side, uint64_t start)
     side->span = end > start ? end - start : 0;
 }
 
-/* The cover goes out to end at `end`, or behind the levels of one leaf of the tree that enter, or at a price between two
- * ticks. */
+/* The cover goes out to end at `end`, or behind the levels of one leaf of the tree that enter, or
+ * at a price between two ticks. */
 static void grow_far(book_side *side, uint64_t end)
 {
     uint32_t entered = 0;
@@ -143,7 +145,8 @@ static void grow_near(book_side *side, uint64_t start)
     mm__tree_at at;
     if (mm__tree_before(&side->tree, value_of_key(side, side->low), &at)) {
         key = mm__book_key_from_value(side, mm__tree_key(&side->tree, at));
-        key = key < side->low ? key : side->low - 1; /* a price between two ticks, next to the cover */
+        key = key < side->low ? key
+                              : side->low - 1; /* a price between two ticks, next to the cover */
         key = key > start ? key : start;
     }
     side->low = key;
@@ -179,8 +182,8 @@ static void follow_step(book_side *side)
     }
 }
 
-/* Where the cover should begin for a best at `key`: a little before it, but so that it need not end before all slots
- * are covered. */
+/* Where the cover should begin for a best at `key`: a little before it, but so that it need not end
+ * before all slots are covered. */
 uint64_t mm__book_goal_for(const book_side *side, uint64_t key)
 {
     uint64_t keys = side->key_end - side->key_first;

@@ -1,14 +1,16 @@
 /* Signals of book and tape.
  *
- * An EWMA over irregular times moves by the weight dt / (tau + dt): the implicit Euler step of x' = (input - x) / tau. It
- * lies in 0..1 for any dt, two short steps make nearly one long one, and it needs no exp. tau = half-life / ln 2.
+ * An EWMA over irregular times moves by the weight dt / (tau + dt): the implicit Euler step of x' =
+ * (input - x) / tau. It lies in 0..1 for any dt, two short steps make nearly one long one, and it
+ * needs no exp. tau = half-life / ln 2.
  *
- *     volatility   variance per second moves towards return^2 / dt; read as its root
- *     trade flow   buys and sells decay alike, each trade adds its quantity on the aggressor's side
- *     ofi          the same for e and |e| of Cont, Kukanov and Stoikov (2014), where a higher bid, a larger bid
- *                  quantity, a higher ask and a smaller ask quantity are buying pressure
+ *   - volatility: variance per second moves towards return^2 / dt; read as its root;
+ *   - trade flow: buys and sells decay alike, each trade adds its quantity on the aggressor's side;
+ *   - ofi: the same for e and |e| of Cont, Kukanov and Stoikov (2014), where a higher bid, a larger
+ *     bid quantity, a higher ask and a smaller ask quantity are buying pressure.
  *
- * Of two ratios both parts decay alike, so they keep their value while nothing happens; the volatility falls. */
+ * Of two ratios both parts decay alike, so they keep their value while nothing happens; the
+ * volatility falls. */
 #include "mm_internal.h"
 
 #include <math.h> /* sqrt */
@@ -29,7 +31,8 @@ mm_status mm_signal_init(mm_signals *signals, const mm_signal_config *config)
 {
     bool warmup_valid = config->warmup_s >= 0.0 && config->warmup_s <= SECONDS_MAX;
     if (config->imbalance_levels < 1 || config->imbalance_levels > LEVELS_MAX || !warmup_valid ||
-        !seconds_valid(config->volatility_halflife_s) || !seconds_valid(config->trade_flow_halflife_s)) {
+        !seconds_valid(config->volatility_halflife_s) ||
+        !seconds_valid(config->trade_flow_halflife_s)) {
         return MM_E_ARGUMENT;
     }
     memset(signals, 0, sizeof *signals);
@@ -46,7 +49,8 @@ void mm_signal_reset(mm_signals *signals)
     MM_ASSERT(status == MM_OK);
 }
 
-/* ---- Time ---------------------------------------------------------------------------------------- */
+/* ---- Time
+ * ---------------------------------------------------------------------------------------- */
 
 /* Seconds since *then_ns, which moves to now; 0 when the clock did not advance. */
 static double seconds_since(int64_t *then_ns, int64_t now_ns)
@@ -76,7 +80,8 @@ static bool is_warm(const mm_signals *signals, int64_t now_ns)
            (double)(now_ns - signals->reset_ns) * 1e-9 >= signals->config.warmup_s;
 }
 
-/* ---- Inputs -------------------------------------------------------------------------------------- */
+/* ---- Inputs
+ * -------------------------------------------------------------------------------------- */
 
 static void add_mid(mm_signals *signals, double mid_e8, int64_t now_ns)
 {
@@ -110,7 +115,8 @@ static double flow_between(const mm_top *before, const mm_top *after)
 
 static void add_flow(mm_signals *signals, double flow, int64_t now_ns)
 {
-    double keep = signals->tau_flow_s / (signals->tau_flow_s + seconds_since(&signals->ofi_ns, now_ns));
+    double keep =
+        signals->tau_flow_s / (signals->tau_flow_s + seconds_since(&signals->ofi_ns, now_ns));
     signals->ofi = signals->ofi * keep + flow;
     signals->ofi_magnitude = signals->ofi_magnitude * keep + (flow < 0.0 ? -flow : flow);
 }
@@ -135,18 +141,21 @@ void mm_signal_top(mm_signals *signals, const mm_top *top, int64_t now_ns)
     signals->has_top = 1;
 }
 
-void mm_signal_trade(mm_signals *signals, int64_t price_e8, int64_t qty_e8, bool buyer_is_maker, int64_t now_ns)
+void mm_signal_trade(mm_signals *signals, int64_t price_e8, int64_t qty_e8, bool buyer_is_maker,
+                     int64_t now_ns)
 {
     if (price_e8 <= 0 || qty_e8 <= 0) {
         return;
     }
     begin(signals, now_ns);
-    double keep = signals->tau_flow_s / (signals->tau_flow_s + seconds_since(&signals->flow_ns, now_ns));
+    double keep =
+        signals->tau_flow_s / (signals->tau_flow_s + seconds_since(&signals->flow_ns, now_ns));
     signals->buys = signals->buys * keep + (buyer_is_maker ? 0.0 : (double)qty_e8);
     signals->sells = signals->sells * keep + (buyer_is_maker ? (double)qty_e8 : 0.0);
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------- */
+/* ---- Reading
+ * ------------------------------------------------------------------------------------- */
 
 /* -1..1 though both sums were rounded; 0 while there is nothing. */
 static double ratio(double difference, double total)
@@ -170,8 +179,10 @@ static int64_t own_at(const mm_level *own, size_t own_count, int64_t price_e8)
     return qty_e8;
 }
 
-/* Over the first `wanted` levels on which others rest, too. An empty side has a best of quantity 0. */
-static foreign foreign_of(const mm_book *book, int32_t side, const mm_level *own, size_t own_count, size_t wanted)
+/* Over the first `wanted` levels on which others rest, too. An empty side has a best of quantity 0.
+ */
+static foreign foreign_of(const mm_book *book, int32_t side, const mm_level *own, size_t own_count,
+                          size_t wanted)
 {
     mm_level levels[DEPTH_MAX];
     foreign result = {{0, 0}, 0.0};
@@ -191,7 +202,8 @@ static foreign foreign_of(const mm_book *book, int32_t side, const mm_level *own
     return result;
 }
 
-/* The part that needs the book alone; false when a side is missing or the book is locked or crossed. */
+/* The part that needs the book alone; false when a side is missing or the book is locked or
+ * crossed. */
 static bool read_top(const mm_top *top, mm_signal *out)
 {
     if (!is_normal(top)) {
@@ -219,8 +231,9 @@ static void read_flows(const mm_signals *signals, int64_t now_ns, mm_signal *out
     out->ready |= MM_SIGNAL_FLOW;
 }
 
-void mm_signal_read(const mm_signals *signals, const mm_book *book, const mm_level *own_bids, size_t own_bid_count,
-                    const mm_level *own_asks, size_t own_ask_count, int64_t now_ns, mm_signal *out)
+void mm_signal_read(const mm_signals *signals, const mm_book *book, const mm_level *own_bids,
+                    size_t own_bid_count, const mm_level *own_asks, size_t own_ask_count,
+                    int64_t now_ns, mm_signal *out)
 {
     size_t wanted = (size_t)signals->config.imbalance_levels;
     MM_ASSERT(own_bids != NULL || own_bid_count == 0);

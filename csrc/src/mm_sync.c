@@ -1,16 +1,18 @@
 /* Sequence rules that make one exact book of a snapshot and diffs.
  *
- * While there is no snapshot, diffs wait in a buffer, and the buffer is always a run without a hole: a hole, or room
- * running out, throws away what lies before it, and a snapshot must then be at least as new as what is lost
- * (`lost_id`). So when a snapshot is accepted everything in the buffer that is newer can be applied.
+ * While there is no snapshot, diffs wait in a buffer, and the buffer is always a run without a
+ * hole: a hole, or room running out, throws away what lies before it, and a snapshot must then be
+ * at least as new as what is lost (`lost_id`). So when a snapshot is accepted everything in the
+ * buffer that is newer can be applied.
  *
  *              older, dropped     may follow `last`                       else
  *     spot     u <= last          U <= last + 1                           gap
  *     futures  u <  snapshot's    U <= snapshot's (the first); pu == last gap (u <= last: dropped)
  *
- * On spot the first diff behind a snapshot and all later ones obey one rule. It is U <= id + 1 and u > id, not
- * "U <= id <= u": when the snapshot ends exactly where a diff ended, that diff is dropped and the next begins at id + 1.
- * A diff that overlaps what is applied is applied: its quantities are absolute and newer. */
+ * On spot the first diff behind a snapshot and all later ones obey one rule. It is U <= id + 1 and
+ * u > id, not "U <= id <= u": when the snapshot ends exactly where a diff ended, that diff is
+ * dropped and the next begins at id + 1. A diff that overlaps what is applied is applied: its
+ * quantities are absolute and newer. */
 #include "mm_internal.h"
 
 #include <string.h>
@@ -32,18 +34,21 @@ struct mm_sync {
     mm_level asks[MM_DEPTH_LEVELS_MAX];
 };
 
-/* ---- Events -------------------------------------------------------------------------------------- */
+/* ---- Events
+ * -------------------------------------------------------------------------------------- */
 
 static size_t records_of_levels(size_t level_count)
 {
     return (level_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
 }
 
-/* Counts that hang together and ids in order; with MM_DEPTH_LEVELS_MAX this bounds all copying below. */
+/* Counts that hang together and ids in order; with MM_DEPTH_LEVELS_MAX this bounds all copying
+ * below. */
 static bool event_valid(const mm_record *records, uint16_t kind)
 {
     const mm_depth_body *body = &records->body.depth;
-    size_t records_needed = 1 + records_of_levels(body->bid_count) + records_of_levels(body->ask_count);
+    size_t records_needed =
+        1 + records_of_levels(body->bid_count) + records_of_levels(body->ask_count);
     MM_ASSERT(records->kind == kind);
     return records->kind == kind && body->bid_count <= MM_DEPTH_LEVELS_MAX &&
            body->ask_count <= MM_DEPTH_LEVELS_MAX && records->count == records_needed &&
@@ -56,10 +61,12 @@ static void levels_copy(const mm_record *records, size_t level_count, mm_level *
     size_t whole = level_count / MM_LEVELS_PER_RECORD;
     size_t rest = level_count % MM_LEVELS_PER_RECORD;
     for (size_t i = 0; i < whole; i++) {
-        memcpy(&out[i * MM_LEVELS_PER_RECORD], records[i].body.levels, sizeof records[i].body.levels);
+        memcpy(&out[i * MM_LEVELS_PER_RECORD], records[i].body.levels,
+               sizeof records[i].body.levels);
     }
     if (rest > 0) {
-        memcpy(&out[whole * MM_LEVELS_PER_RECORD], records[whole].body.levels, rest * sizeof(mm_level));
+        memcpy(&out[whole * MM_LEVELS_PER_RECORD], records[whole].body.levels,
+               rest * sizeof(mm_level));
     }
 }
 
@@ -75,7 +82,8 @@ static bool is_futures(const mm_record *records)
     return (records->flags & MM_FLAG_FUTURES) != 0;
 }
 
-/* ---- Buffer -------------------------------------------------------------------------------------- */
+/* ---- Buffer
+ * -------------------------------------------------------------------------------------- */
 
 static void buffer_clear(mm_sync *sync)
 {
@@ -101,7 +109,8 @@ static bool buffer_make_room(mm_sync *sync, size_t count)
         lost = true;
     }
     if (sync->end + count > sync->capacity) {
-        memmove(sync->buffer, &sync->buffer[sync->begin], (sync->end - sync->begin) * sizeof sync->buffer[0]);
+        memmove(sync->buffer, &sync->buffer[sync->begin],
+                (sync->end - sync->begin) * sizeof sync->buffer[0]);
         sync->end -= sync->begin;
         sync->begin = 0;
     }
@@ -115,7 +124,8 @@ static bool buffer_continues(const mm_sync *sync, const mm_record *records)
     if (sync->buffered_id < 0) {
         return true;
     }
-    return is_futures(records) ? body->prev_id == sync->buffered_id : body->first_id <= sync->buffered_id + 1;
+    return is_futures(records) ? body->prev_id == sync->buffered_id
+                               : body->first_id <= sync->buffered_id + 1;
 }
 
 static int32_t buffer_add(mm_sync *sync, const mm_record *records)
@@ -141,7 +151,8 @@ static int32_t buffer_add(mm_sync *sync, const mm_record *records)
     return lost ? MM_SYNC_OVERFLOW : MM_SYNC_BUFFERED;
 }
 
-/* ---- Rules --------------------------------------------------------------------------------------- */
+/* ---- Rules
+ * --------------------------------------------------------------------------------------- */
 
 static void wait_for_snapshot(mm_sync *sync, mm_book *book)
 {
@@ -153,7 +164,8 @@ static void wait_for_snapshot(mm_sync *sync, mm_book *book)
     sync->bridged = false;
 }
 
-/* What a diff is to a book at `last_id`: MM_SYNC_DROPPED, MM_SYNC_APPLIED (it may be) or MM_SYNC_GAP. */
+/* What a diff is to a book at `last_id`: MM_SYNC_DROPPED, MM_SYNC_APPLIED (it may be) or
+ * MM_SYNC_GAP. */
 static int32_t judge(const mm_record *records, int64_t last_id, bool bridged)
 {
     const mm_depth_body *body = &records->body.depth;
@@ -174,7 +186,8 @@ static mm_status apply(mm_sync *sync, mm_book *book, const mm_record *records)
 {
     const mm_depth_body *body = &records->body.depth;
     event_levels(sync, records);
-    mm_status status = mm_book_apply(book, sync->bids, body->bid_count, sync->asks, body->ask_count);
+    mm_status status =
+        mm_book_apply(book, sync->bids, body->bid_count, sync->asks, body->ask_count);
     if (status < 0) {
         return status;
     }
@@ -204,7 +217,8 @@ int32_t mm_sync_depth(mm_sync *sync, mm_book *book, const mm_record *records)
     if (verdict == MM_SYNC_GAP) {
         sync->stats.gaps++;
         wait_for_snapshot(sync, book);
-        int32_t kept = buffer_add(sync, records); /* the first of those that a new snapshot can bridge */
+        int32_t kept =
+            buffer_add(sync, records); /* the first of those that a new snapshot can bridge */
         MM_ASSERT(kept == MM_SYNC_BUFFERED || kept == MM_SYNC_OVERFLOW);
         return MM_SYNC_GAP;
     }
@@ -215,7 +229,8 @@ int32_t mm_sync_depth(mm_sync *sync, mm_book *book, const mm_record *records)
     return status < 0 ? status : MM_SYNC_APPLIED;
 }
 
-/* The first buffered diff that is not older than the snapshot; the end if all are. Counts the older ones. */
+/* The first buffered diff that is not older than the snapshot; the end if all are. Counts the older
+ * ones. */
 static size_t buffer_skip(const mm_sync *sync, int64_t snapshot_id, uint64_t *skipped)
 {
     size_t at = sync->begin;
@@ -242,7 +257,8 @@ static mm_status replay(mm_sync *sync, mm_book *book, size_t at)
     return MM_OK;
 }
 
-int32_t mm_sync_snapshot(mm_sync *sync, mm_book *book, const mm_record *records, size_t levels_asked)
+int32_t mm_sync_snapshot(mm_sync *sync, mm_book *book, const mm_record *records,
+                         size_t levels_asked)
 {
     const mm_depth_body *body = &records->body.depth;
     uint64_t skipped = 0;
@@ -259,8 +275,8 @@ int32_t mm_sync_snapshot(mm_sync *sync, mm_book *book, const mm_record *records,
         return MM_SYNC_STALE_SNAPSHOT;
     }
     event_levels(sync, records);
-    mm_status status =
-        mm_book_snapshot(book, sync->bids, body->bid_count, sync->asks, body->ask_count, levels_asked);
+    mm_status status = mm_book_snapshot(book, sync->bids, body->bid_count, sync->asks,
+                                        body->ask_count, levels_asked);
     if (status < 0) {
         return status;
     }
@@ -279,7 +295,8 @@ int32_t mm_sync_snapshot(mm_sync *sync, mm_book *book, const mm_record *records,
     return MM_SYNC_REPLAYED;
 }
 
-/* ---- Life, state --------------------------------------------------------------------------------- */
+/* ---- Life, state
+ * --------------------------------------------------------------------------------- */
 
 void mm_sync_reset(mm_sync *sync, mm_book *book)
 {

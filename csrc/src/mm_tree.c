@@ -1,7 +1,7 @@
-/* The B+ tree of mm_tree.h. One way down finds the leaf and keeps the path; splits and merges walk it
- * back up. A separator above the leaves may be smaller than the smallest key below its child (a removal
- * leaves it alone) but never larger, and never as small as a key of the child before. That of the leftmost
- * children is the least there is. */
+/* The B+ tree of mm_tree.h. One way down finds the leaf and keeps the path; splits and merges walk
+ * it back up. A separator above the leaves may be smaller than the smallest key below its child (a
+ * removal leaves it alone) but never larger, and never as small as a key of the child before. That
+ * of the leftmost children is the least there is. */
 #include "mm_tree.h"
 
 #include <string.h>
@@ -9,13 +9,15 @@
 /* The way from the root (floor 0) to a leaf. */
 typedef struct {
     uint32_t nodes[MM__TREE_FLOORS_MAX];
-    uint32_t slots[MM__TREE_FLOORS_MAX]; /* which child was taken; at the leaf: the place of the key */
+    uint32_t
+        slots[MM__TREE_FLOORS_MAX]; /* which child was taken; at the leaf: the place of the key */
 } path;
 
-/* ---- Search -------------------------------------------------------------------------------------- */
+/* ---- Search
+ * -------------------------------------------------------------------------------------- */
 
-/* How many ranks of a node are below `rank`. All are looked at: no branch, no load waits for another, and a compiler makes
- * vectors of it. */
+/* How many ranks of a node are below `rank`. All are looked at: no branch, no load waits for
+ * another, and a compiler makes vectors of it. */
 static uint32_t count_below(const mm__tree_node *node, int64_t rank)
 {
     int64_t count = 0;
@@ -34,7 +36,8 @@ static mm__tree_node *descend(const mm__tree *tree, uint64_t key, path *way)
     MM_ASSERT(leaf_floor < MM__TREE_FLOORS_MAX);
     for (uint32_t floor = 0; floor < leaf_floor; floor++) {
         const mm__tree_node *node = &tree->nodes[at];
-        uint32_t slot = count_below(node, rank + 1) - 1; /* ranks[0] is not above any key that leads here */
+        uint32_t slot =
+            count_below(node, rank + 1) - 1; /* ranks[0] is not above any key that leads here */
         way->nodes[floor] = at;
         way->slots[floor] = slot;
         at = (uint32_t)node->values[slot];
@@ -97,7 +100,8 @@ uint64_t mm__tree_last_key(const mm__tree *tree)
     return mm__tree_key_of_rank(leaf->ranks[leaf->count - 1]);
 }
 
-/* ---- Nodes --------------------------------------------------------------------------------------- */
+/* ---- Nodes
+ * --------------------------------------------------------------------------------------- */
 
 size_t mm__tree_nodes(size_t count_max)
 {
@@ -211,7 +215,8 @@ static void entries_to_right(mm__tree_node *left, mm__tree_node *right, uint32_t
     right->count += count;
 }
 
-/* ---- Change -------------------------------------------------------------------------------------- */
+/* ---- Change
+ * -------------------------------------------------------------------------------------- */
 
 /* Halves the full node way->nodes[floor]; its parent has room. */
 static void split(mm__tree *tree, path *way, uint32_t floor)
@@ -258,8 +263,8 @@ static void grow(mm__tree *tree, path *way)
     tree->floors++;
 }
 
-/* Makes room for one entry in the leaf of `way`: every full node from the lowest one that has a parent
- * with room down to the leaf is halved. */
+/* Makes room for one entry in the leaf of `way`: every full node from the lowest one that has a
+ * parent with room down to the leaf is halved. */
 static void make_room(mm__tree *tree, path *way)
 {
     uint32_t floor = tree->floors - 1;
@@ -346,7 +351,8 @@ static void remove_at(mm__tree *tree, const path *way, uint32_t count)
         node_give(tree, root);
     }
     tree->count -= count;
-    tree->first_key = tree->count > 0 ? mm__tree_key_of_rank(tree->nodes[0].ranks[0]) : MM__TREE_NONE;
+    tree->first_key =
+        tree->count > 0 ? mm__tree_key_of_rank(tree->nodes[0].ranks[0]) : MM__TREE_NONE;
 }
 
 int64_t mm__tree_remove(mm__tree *tree, uint64_t key)
@@ -371,10 +377,12 @@ void mm__tree_remove_run(mm__tree *tree, uint64_t key, uint32_t count)
     remove_at(tree, &way, count);
 }
 
-/* ---- Invariants ---------------------------------------------------------------------------------- */
+/* ---- Invariants
+ * ---------------------------------------------------------------------------------- */
 
 /* Fill, order and bounds of one node whose ranks must lie in [low, high). */
-static bool node_valid(const mm__tree *tree, uint32_t index, int64_t low, int64_t high, bool is_leaf)
+static bool node_valid(const mm__tree *tree, uint32_t index, int64_t low, int64_t high,
+                       bool is_leaf)
 {
     if (index >= tree->node_fresh) {
         return false;
@@ -386,7 +394,8 @@ static bool node_valid(const mm__tree *tree, uint32_t index, int64_t low, int64_
     }
     bool valid = true;
     for (uint32_t i = 0; i < node->count; i++) {
-        valid &= (i == 0 || node->ranks[i - 1] < node->ranks[i]) && node->ranks[i] >= low && node->ranks[i] < high;
+        valid &= (i == 0 || node->ranks[i - 1] < node->ranks[i]) && node->ranks[i] >= low &&
+                 node->ranks[i] < high;
     }
     for (uint32_t i = node->count; i < MM__TREE_FANOUT; i++) {
         valid &= node->ranks[i] == MM__TREE_PAD;

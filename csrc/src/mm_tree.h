@@ -1,16 +1,16 @@
 /* Ordered map from uint64 keys to int64 values in a bounded slab of nodes: a B+ tree.
  *
- * The side store of the book: levels its window by tick does not hold. Every operation costs O(log n)
- * with a small bound (at most one split or merge a floor), and none allocates. Leaves are linked in
- * order; the leftmost leaf is always node 0. Keys are below MM__TREE_NONE. One thread at a time. */
+ * The side store of the book: levels its window by tick does not hold. Every operation costs
+ * O(log n) with a small bound (at most one split or merge a floor), and none allocates. Leaves are
+ * linked in order; the leftmost is always node 0. Keys are below MM__TREE_NONE. One thread. */
 #ifndef MM_TREE_H
 #define MM_TREE_H
 
 #include "mm_internal.h"
 
-/* Entries of a node, and the fewest of a node that is not the root: a node under it is filled up from
- * its neighbour or merged into it. The gap between LOW and half of FANOUT keeps split and merge from
- * alternating. */
+/* Entries of a node, and the fewest of a node that is not the root: a node under it is filled up
+ * from its neighbour or merged into it. The gap between LOW and half of FANOUT keeps split and
+ * merge from alternating. */
 #define MM__TREE_FANOUT 64
 #define MM__TREE_LOW 24
 #define MM__TREE_MERGED_MAX 56
@@ -21,13 +21,15 @@
 #define MM__TREE_NONE UINT64_MAX
 #define MM__TREE_PAD INT64_MAX
 
-/* `ranks` are keys with the highest bit turned over, so that signed order is theirs: vectors compare signed. Behind the
- * last entry they are MM__TREE_PAD, so that a search may always look at all of them. */
+/* `ranks` are keys with the highest bit turned over, so that signed order is theirs: vectors
+ * compare signed. Behind the last entry they are MM__TREE_PAD, so that a search may always look at
+ * all of them. */
 typedef struct mm__tree_node {
-    int64_t ranks[MM__TREE_FANOUT]; /* ascending; above the leaves ranks[i] <= all below child i */
+    int64_t ranks[MM__TREE_FANOUT];  /* ascending; above the leaves ranks[i] <= all below child i */
     int64_t values[MM__TREE_FANOUT]; /* of a leaf; above the leaves: the child's node number */
     uint32_t count;
-    uint32_t next, previous; /* neighbours of a leaf; MM__TREE_END at the ends. A free node's `next`: the list */
+    uint32_t next, previous; /* neighbours of a leaf; MM__TREE_END at the ends. A free node's
+                                `next`: the list */
 } mm__tree_node;
 
 #define MM__TREE_END UINT32_MAX
@@ -40,7 +42,7 @@ typedef struct mm__tree {
     uint32_t node_fresh; /* nodes from here on were never used */
     uint32_t node_free;  /* list of given back nodes */
     uint32_t root;
-    uint32_t last; /* rightmost leaf */
+    uint32_t last;   /* rightmost leaf */
     uint32_t floors; /* 1 = the root is a leaf */
 } mm__tree;
 
@@ -59,7 +61,8 @@ void mm__tree_clear(mm__tree *tree);
 int64_t mm__tree_put(mm__tree *tree, uint64_t key, int64_t value);
 /* Returns the removed value, 0 when the key was not there. */
 int64_t mm__tree_remove(mm__tree *tree, uint64_t key);
-/* Removes the entry `key`, which is there, and those behind it in the same leaf, 1..RUN_MAX together. */
+/* Removes the entry `key`, which is there, and those behind it in the same leaf, 1..RUN_MAX
+ * together. */
 void mm__tree_remove_run(mm__tree *tree, uint64_t key, uint32_t count);
 /* 0 when absent. */
 int64_t mm__tree_get(const mm__tree *tree, uint64_t key);

@@ -1,11 +1,11 @@
-/* The book against a sorted array that does everything the plain way: every query after every operation. */
+/* The book against a sorted array that does everything the plain way: every query after every
+ * operation. */
 #include "mm_test.h"
 
 #include "mm_book.h"
 
 #define TICK INT64_C(1000000)
 
-__extension__ typedef unsigned __int128 u128;
 __extension__ typedef __int128 i128;
 
 enum { MODEL_MAX = 4096 };
@@ -144,10 +144,12 @@ static void check_sums(int32_t index, size_t level_count)
     int64_t vwap_e8 = 0;
     for (size_t i = 0; i < level_count && i < known; i++) {
         total += (uint64_t)side->levels[i].qty_e8;
-        wide_add(digits, (u128)(uint64_t)side->levels[i].price_e8 * (uint64_t)side->levels[i].qty_e8);
+        wide_add(digits,
+                 (u128)(uint64_t)side->levels[i].price_e8 * (uint64_t)side->levels[i].qty_e8);
     }
     bool over = total > INT64_MAX;
-    MM_CHECK_INT(mm_book_qty_sum(book, index, level_count, &saturated), ==, over ? INT64_MAX : (int64_t)total);
+    MM_CHECK_INT(mm_book_qty_sum(book, index, level_count, &saturated), ==,
+                 over ? INT64_MAX : (int64_t)total);
     MM_CHECK(saturated == over);
     bool some = mm_book_vwap(book, index, level_count, &vwap_e8);
     MM_CHECK(some == (total > 0));
@@ -190,7 +192,8 @@ static void check_fill(int32_t index, int64_t qty_e8)
     bool filled = mm_book_fill_price(book, index, qty_e8, &average_e8);
     MM_CHECK(filled == (left_e8 == 0));
     if (filled && left_e8 == 0) {
-        MM_CHECK_INT(average_e8, ==, (int64_t)wide_divide(digits, (uint64_t)qty_e8, index == MM_ASK));
+        MM_CHECK_INT(average_e8, ==,
+                     (int64_t)wide_divide(digits, (uint64_t)qty_e8, index == MM_ASK));
     }
 }
 
@@ -199,7 +202,13 @@ static void check_side(int32_t index)
     static mm_level out[MODEL_MAX + 1];
     const model_side *side = &model[index];
     size_t known = model_known(side);
-    size_t wanted[] = {0, 1, 5, TOP_LEVELS - 1, TOP_LEVELS, TOP_LEVELS + 1, 1 + (size_t)mm_test_below(TOP_LEVELS),
+    size_t wanted[] = {0,
+                       1,
+                       5,
+                       TOP_LEVELS - 1,
+                       TOP_LEVELS,
+                       TOP_LEVELS + 1,
+                       1 + (size_t)mm_test_below(TOP_LEVELS),
                        MODEL_MAX};
     mm_level best = {-1, -1};
     int64_t horizon_e8 = -1;
@@ -242,7 +251,11 @@ static void check_top(void)
     MM_CHECK_BYTES(&best, &top->ask_price_e8, sizeof(best));
     MM_CHECK(mm_book_mid(book, &mid_e8) == both);
     MM_CHECK(mm_book_spread(book, &spread_e8) == both);
-    MM_CHECK_INT(mm_book_crossed(book), ==, !both ? 0 : bid_e8 > ask_e8 ? 2 : bid_e8 == ask_e8 ? 1 : 0);
+    MM_CHECK_INT(mm_book_crossed(book), ==,
+                 !both              ? 0
+                 : bid_e8 > ask_e8  ? 2
+                 : bid_e8 == ask_e8 ? 1
+                                    : 0);
     if (both) {
         i128 sum = (i128)bid_e8 + ask_e8;
         MM_CHECK_INT(mid_e8, ==, (int64_t)(sum / 2));
@@ -272,7 +285,8 @@ static void set_both(int32_t side, int64_t price_e8, int64_t qty_e8)
     MM_CHECK_INT(status, ==, MM_OK);
 }
 
-static void apply_both(const mm_level *bids, size_t bid_count, const mm_level *asks, size_t ask_count)
+static void apply_both(const mm_level *bids, size_t bid_count, const mm_level *asks,
+                       size_t ask_count)
 {
     for (size_t i = 0; i < bid_count; i++) {
         model_set(MM_BID, bids[i].price_e8, bids[i].qty_e8);
@@ -291,10 +305,10 @@ typedef struct {
     size_t levels_max;
     int64_t tick_e8;
     int64_t centre_e8;
-    int64_t reach_ticks;   /* distance from the centre */
-    int64_t drift_ticks;   /* the centre moves so far at a time */
-    uint64_t off_tick;     /* percent of prices that are no multiple of the tick */
-    uint64_t deletes;      /* percent */
+    int64_t reach_ticks; /* distance from the centre */
+    int64_t drift_ticks; /* the centre moves so far at a time */
+    uint64_t off_tick;   /* percent of prices that are no multiple of the tick */
+    uint64_t deletes;    /* percent */
     int rounds;
 } shape;
 
@@ -310,7 +324,8 @@ static int64_t random_price(const shape *of, int64_t centre_e8)
     ticks = mm_test_below(3) == 0 ? ticks : ticks / 50;
     i128 price_e8 = ((i128)(centre_e8 / of->tick_e8) + ticks) * of->tick_e8;
     if (mm_test_below(100) < of->off_tick && of->tick_e8 > 1) {
-        price_e8 += (int64_t)mm_test_below((uint64_t)of->tick_e8 < 1000 ? (uint64_t)of->tick_e8 : 1000);
+        price_e8 +=
+            (int64_t)mm_test_below((uint64_t)of->tick_e8 < 1000 ? (uint64_t)of->tick_e8 : 1000);
     }
     return clamp_price(price_e8);
 }
@@ -320,8 +335,9 @@ static int64_t random_qty(const shape *of)
     if (mm_test_below(100) < of->deletes) {
         return 0;
     }
-    return mm_test_below(50) == 0 ? 1 + (int64_t)(mm_test_random() >> 1 >> mm_test_below(40)) % INT64_MAX
-                                  : 1 + (int64_t)mm_test_below(100000000);
+    return mm_test_below(50) == 0
+               ? 1 + (int64_t)(mm_test_random() >> 1 >> mm_test_below(40)) % INT64_MAX
+               : 1 + (int64_t)mm_test_below(100000000);
 }
 
 static mm_level random_level(const shape *of, int32_t side, int64_t centre_e8)
@@ -330,7 +346,9 @@ static mm_level random_level(const shape *of, int32_t side, int64_t centre_e8)
     if (level.qty_e8 == 0 && model[side].count > 0 && mm_test_below(4) != 0) {
         level.price_e8 = model[side].levels[mm_test_below(model[side].count)].price_e8;
     } else if (mm_test_below(4) == 0 && model[side].count > 0) {
-        level.price_e8 = model[side].levels[mm_test_below(model[side].count < 8 ? model[side].count : 8)].price_e8;
+        level.price_e8 = model[side]
+                             .levels[mm_test_below(model[side].count < 8 ? model[side].count : 8)]
+                             .price_e8;
     }
     return level;
 }
@@ -355,7 +373,8 @@ static void run_shape(const shape *of)
             mm_level one = random_level(of, round % 2, centre_e8);
             set_both(round % 2, one.price_e8, one.qty_e8);
         }
-        i128 moved = (i128)mm_test_between(-of->drift_ticks, of->drift_ticks) * of->tick_e8 + centre_e8;
+        i128 moved =
+            (i128)mm_test_between(-of->drift_ticks, of->drift_ticks) * of->tick_e8 + centre_e8;
         centre_e8 = moved < of->tick_e8 ? of->tick_e8 : clamp_price(moved);
         check_everything();
     }
@@ -445,7 +464,8 @@ static void a_jump_of_thirty_percent_and_back_loses_nothing(void)
 
 static void levels_far_apart_are_found_again(void)
 {
-    /* One level in every 10,000 ticks: the window holds four, the tree the rest, and the best goes again and again. */
+    /* One level in every 10,000 ticks: the window holds four, the tree the rest, and the best goes
+     * again and again. */
     start(2000, TICK);
     for (int64_t i = 0; i < 500; i++) {
         set_both(MM_ASK, (100000 + i * 10000) * TICK, 1 + i);
@@ -466,7 +486,11 @@ static void levels_far_apart_are_found_again(void)
 
 static void a_message_with_an_invalid_level_empties_the_book(void)
 {
-    static const mm_level bad[] = {{0, 5}, {-TICK, 5}, {INT64_MIN, 5}, {100 * TICK, -1}, {100 * TICK, INT64_MIN},
+    static const mm_level bad[] = {{0, 5},
+                                   {-TICK, 5},
+                                   {INT64_MIN, 5},
+                                   {100 * TICK, -1},
+                                   {100 * TICK, INT64_MIN},
                                    {100 * TICK + 1, -1}};
     for (size_t i = 0; i < MM_TEST_COUNT(bad); i++) {
         for (int32_t side = 0; side < 2; side++) {
@@ -490,8 +514,8 @@ static void a_message_with_an_invalid_level_empties_the_book(void)
     }
 }
 
-static void snapshot_both(const mm_level *bids, size_t bid_count, const mm_level *asks, size_t ask_count,
-                          size_t levels_asked)
+static void snapshot_both(const mm_level *bids, size_t bid_count, const mm_level *asks,
+                          size_t ask_count, size_t levels_asked)
 {
     model_clear();
     for (int32_t side = 0; side < 2; side++) {
@@ -536,7 +560,8 @@ static void a_snapshot_replaces_the_book_and_sets_the_horizon(void)
         check_everything();
         for (int i = 0; i < 20; i++) {
             int64_t away = (int64_t)mm_test_below(1000);
-            set_both(i % 2, (centre + (i % 2 == MM_BID ? -away : 1 + away)) * TICK, (int64_t)mm_test_below(3));
+            set_both(i % 2, (centre + (i % 2 == MM_BID ? -away : 1 + away)) * TICK,
+                     (int64_t)mm_test_below(3));
         }
         check_everything();
     }
@@ -551,7 +576,8 @@ static void nothing_reads_past_the_horizon(void)
     start(10, TICK);
     MM_CHECK_INT(mm_book_snapshot(book, bids, 2, asks, 1, 2), ==, MM_OK);
     MM_CHECK(mm_book_horizon(book, MM_BID, &price_e8) && price_e8 == 99 * TICK);
-    MM_CHECK(!mm_book_horizon(book, MM_ASK, &price_e8)); /* one level of two asked for: there are no more */
+    MM_CHECK(!mm_book_horizon(book, MM_ASK,
+                              &price_e8)); /* one level of two asked for: there are no more */
     mm_book_set(book, MM_BID, 98 * TICK, 50);
     MM_CHECK_UINT(mm_book_count(book, MM_BID), ==, 3);
     MM_CHECK_UINT(mm_book_depth(book, MM_BID, 4, out), ==, 2);
@@ -674,7 +700,8 @@ static void a_damaged_book_is_not_valid(void)
     DAMAGE(side->top->entries[2].cost, 6);
     DAMAGE(side->tree.count, 3);
     DAMAGE(side->tree.nodes[0].values[0], -1);
-    DAMAGE(side->tree.nodes[0].ranks[0], mm__tree_rank_of_key(1)); /* no price in a tree may lie in the window */
+    DAMAGE(side->tree.nodes[0].ranks[0],
+           mm__tree_rank_of_key(1)); /* no price in a tree may lie in the window */
     DAMAGE(side->tree.nodes[0].ranks[0], mm__tree_rank_of_key(100000 * (uint64_t)TICK));
 }
 

@@ -1,4 +1,5 @@
-/* Signals: units, signs, warm-up, reset, own quantity, and the EWMAs against their defining sums. */
+/* Signals: units, signs, warm-up, reset, own quantity, and the EWMAs against their defining sums.
+ */
 #include "mm_test.h"
 
 #include "mm_internal.h"
@@ -119,7 +120,8 @@ static void without_own_orders_both_ways_of_reading_agree(void)
 
 static void volatility_of_a_random_walk_is_its_own(void)
 {
-    /* Steps of +-1 tick of 10,000, 100 a second: 1e-4 * sqrt(100) = 1e-3 per square root of a second. */
+    /* Steps of +-1 tick of 10,000, 100 a second: 1e-4 * sqrt(100) = 1e-3 per square root of a
+     * second. */
     int64_t mid = 10000;
     start();
     for (int64_t i = 0; i < 20000; i++) {
@@ -285,8 +287,8 @@ static void a_clock_that_steps_back_does_no_harm(void)
 static void settings_out_of_range_are_refused(void)
 {
     static const mm_signal_config bad[] = {
-        {0, 1.0, 1.0, 0.0}, {33, 1.0, 1.0, 0.0}, {5, 0.0, 1.0, 0.0}, {5, 1.0, -1.0, 0.0}, {5, 1.0, 1.0, -0.1},
-        {5, 1e10, 1.0, 0.0},
+        {0, 1.0, 1.0, 0.0},  {33, 1.0, 1.0, 0.0}, {5, 0.0, 1.0, 0.0},
+        {5, 1.0, -1.0, 0.0}, {5, 1.0, 1.0, -0.1}, {5, 1e10, 1.0, 0.0},
     };
     mm_signal_config nan = config;
     for (size_t i = 0; i < MM_TEST_COUNT(bad); i++) {

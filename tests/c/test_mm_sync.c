@@ -49,7 +49,8 @@ static const mm_record *make(uint16_t kind, int64_t first_id, int64_t last_id, c
     return event;
 }
 
-/* A diff that sets the bid of tick `last_id` to the quantity `last_id`: the book tells which were applied. */
+/* A diff that sets the bid of tick `last_id` to the quantity `last_id`: the book tells which were
+ * applied. */
 static int32_t diff(int64_t first_id, int64_t last_id)
 {
     mm_level bid = {last_id * TICK, last_id};
@@ -120,7 +121,8 @@ static void a_snapshot_that_ends_where_a_diff_ended_bridges_to_the_next(void)
     start(BUFFER);
     EXPECT(diff(10, 12), MM_SYNC_BUFFERED);
     EXPECT(diff(13, 15), MM_SYNC_BUFFERED);
-    EXPECT(snapshot(12), MM_SYNC_REPLAYED); /* the first applied begins at id + 1, not at or before id */
+    EXPECT(snapshot(12),
+           MM_SYNC_REPLAYED); /* the first applied begins at id + 1, not at or before id */
     check_state(MM_SYNC_SYNCED, 15);
     MM_CHECK(!applied(12) && applied(15));
 }
@@ -222,10 +224,12 @@ static void a_diff_larger_than_the_buffer_needs_a_newer_snapshot(void)
     }
     start(4);
     EXPECT(diff(1, 5), MM_SYNC_BUFFERED);
-    EXPECT(mm_sync_depth(sync_, book, make(MM_KIND_DEPTH, 6, 9, bids, 12, NULL, 0)), MM_SYNC_OVERFLOW);
+    EXPECT(mm_sync_depth(sync_, book, make(MM_KIND_DEPTH, 6, 9, bids, 12, NULL, 0)),
+           MM_SYNC_OVERFLOW);
     EXPECT(snapshot(8), MM_SYNC_STALE_SNAPSHOT);
     EXPECT(snapshot(9), MM_SYNC_REPLAYED);
-    EXPECT(mm_sync_depth(sync_, book, make(MM_KIND_DEPTH, 10, 11, bids, 12, NULL, 0)), MM_SYNC_APPLIED);
+    EXPECT(mm_sync_depth(sync_, book, make(MM_KIND_DEPTH, 10, 11, bids, 12, NULL, 0)),
+           MM_SYNC_APPLIED);
     MM_CHECK_UINT(mm_book_count(book, MM_BID), ==, 16);
     /* The same behind a gap: nothing can be kept, and the next snapshot must be newer. */
     EXPECT(mm_sync_depth(sync_, book, make(MM_KIND_DEPTH, 13, 15, bids, 12, NULL, 0)), MM_SYNC_GAP);
@@ -308,14 +312,17 @@ static void an_invalid_level_makes_the_book_wait(void)
     mm_level bad = {100 * TICK, -1};
     start(BUFFER);
     EXPECT(snapshot(10), MM_SYNC_REPLAYED);
-    EXPECT(mm_sync_depth(sync_, book, make(MM_KIND_DEPTH, 11, 12, &bad, 1, NULL, 0)), MM_E_ARGUMENT);
+    EXPECT(mm_sync_depth(sync_, book, make(MM_KIND_DEPTH, 11, 12, &bad, 1, NULL, 0)),
+           MM_E_ARGUMENT);
     check_state(MM_SYNC_WAITING, -1);
     /* In the buffer it is found when it is applied. */
-    EXPECT(mm_sync_depth(sync_, book, make(MM_KIND_DEPTH, 21, 22, &bad, 1, NULL, 0)), MM_SYNC_BUFFERED);
+    EXPECT(mm_sync_depth(sync_, book, make(MM_KIND_DEPTH, 21, 22, &bad, 1, NULL, 0)),
+           MM_SYNC_BUFFERED);
     EXPECT(snapshot(20), MM_E_ARGUMENT);
     check_state(MM_SYNC_WAITING, -1);
     EXPECT(diff(23, 24), MM_SYNC_BUFFERED);
-    EXPECT(mm_sync_snapshot(sync_, book, make(MM_KIND_SNAPSHOT, 23, 23, &bad, 1, NULL, 0), 5), MM_E_ARGUMENT);
+    EXPECT(mm_sync_snapshot(sync_, book, make(MM_KIND_SNAPSHOT, 23, 23, &bad, 1, NULL, 0), 5),
+           MM_E_ARGUMENT);
     check_state(MM_SYNC_WAITING, -1);
     EXPECT(snapshot(23), MM_SYNC_REPLAYED);
     check_state(MM_SYNC_SYNCED, 24);
@@ -326,7 +333,8 @@ static void ids_and_counts_that_do_not_hang_together_are_refused(void)
     mm_level bid = {100 * TICK, 1};
     start(BUFFER);
     EXPECT(snapshot(10), MM_SYNC_REPLAYED);
-    EXPECT(mm_sync_depth(sync_, book, make(MM_KIND_DEPTH, 12, 11, &bid, 1, NULL, 0)), MM_E_ARGUMENT);
+    EXPECT(mm_sync_depth(sync_, book, make(MM_KIND_DEPTH, 12, 11, &bid, 1, NULL, 0)),
+           MM_E_ARGUMENT);
     check_state(MM_SYNC_WAITING, -1);
     make(MM_KIND_DEPTH, 11, 12, &bid, 1, NULL, 0);
     event[0].body.depth.bid_count = 4;
@@ -368,7 +376,8 @@ static void the_observer_sees_the_book_after_every_applied_diff(void)
 
 /* ---- Random streams -------------------------------------------------------------------------- */
 
-/* The exchange: diff i has ids, its predecessor, and sets one bid. What a book at id X holds is therefore known. */
+/* The exchange: diff i has ids, its predecessor, and sets one bid. What a book at id X holds is
+ * therefore known. */
 enum { STREAM = 120, PRICES = 30 };
 
 typedef struct {
@@ -441,8 +450,8 @@ static int32_t send_snapshot(int count)
     return mm_sync_snapshot(sync_, book, records, 1000);
 }
 
-/* Diffs are lost, doubled and late; snapshots come at any time and of any age. Whenever sync says SYNCED the book is the
- * exchange's at that id. */
+/* Diffs are lost, doubled and late; snapshots come at any time and of any age. Whenever sync says
+ * SYNCED the book is the exchange's at that id. */
 static void whatever_is_lost_or_doubled_a_synced_book_is_exact(void)
 {
     for (int round = 0; round < 300; round++) {
@@ -455,7 +464,8 @@ static void whatever_is_lost_or_doubled_a_synced_book_is_exact(void)
                 send_diff(i, is_futures);
             }
             if (mm_test_below(10) == 0) {
-                send_diff(i - (int)mm_test_below((uint64_t)i < 10 ? (uint64_t)i + 1 : 10), is_futures);
+                send_diff(i - (int)mm_test_below((uint64_t)i < 10 ? (uint64_t)i + 1 : 10),
+                          is_futures);
             }
             if (mm_test_below(5) == 0) {
                 send_snapshot(i + 1 - (int)mm_test_below((uint64_t)i < 12 ? (uint64_t)i + 1 : 12));

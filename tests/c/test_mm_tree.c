@@ -1,4 +1,5 @@
-/* The B+ tree against a sorted array: any mixture of puts and removals, and every neighbour query. */
+/* The B+ tree against a sorted array: any mixture of puts and removals, and every neighbour query.
+ */
 #include "mm_test.h"
 
 #include "mm_tree.h"
@@ -149,7 +150,10 @@ static void order_of_arrival_does_not_matter(void)
     for (int order = 0; order < 4; order++) {
         start(ENTRIES_MAX - 1);
         for (uint64_t i = 0; i < 5000; i++) {
-            uint64_t key = order == 0 ? i : order == 1 ? 5000 - i : order == 2 ? i * 2971 % 5003 : i / 2 + i % 2 * 2500;
+            uint64_t key = order == 0   ? i
+                           : order == 1 ? 5000 - i
+                           : order == 2 ? i * 2971 % 5003
+                                        : i / 2 + i % 2 * 2500;
             put(key, (int64_t)i + 1);
         }
         check_whole();
@@ -176,7 +180,8 @@ static void runs_of_a_leaf_are_removed_at_once(void)
             uint64_t from = model.keys[mm_test_below(model.count)];
             uint32_t count = 1;
             MM_REQUIRE(mm__tree_seek(&tree, from, &at));
-            while (count < 1 + mm_test_below(MM__TREE_RUN_MAX) && !mm__tree_at_leaf_end(&tree, at)) {
+            while (count < 1 + mm_test_below(MM__TREE_RUN_MAX) &&
+                   !mm__tree_at_leaf_end(&tree, at)) {
                 MM_REQUIRE(mm__tree_step(&tree, &at));
                 count++;
             }
@@ -194,7 +199,8 @@ static void runs_of_a_leaf_are_removed_at_once(void)
 
 static void a_tree_of_its_greatest_size_never_lacks_a_node(void)
 {
-    /* Filled to the brim, thinned out to the fewest entries a node may have, filled again elsewhere. */
+    /* Filled to the brim, thinned out to the fewest entries a node may have, filled again
+     * elsewhere. */
     start(3000);
     for (int round = 0; round < 6; round++) {
         uint64_t base = (uint64_t)round * 100000;

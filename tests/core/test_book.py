@@ -113,7 +113,7 @@ class BookAgainstTwin(RuleBasedStateMachine):
         assert book.mid_e8() == twin.mid()
         assert book.spread_e8() == twin.spread()
         assert book.crossed() == twin.crossed()
-        for count in (0, 1, 5, 64, 65, ALL):
+        for count in (0, 1, 5, 64, 257, ALL):
             assert book.imbalance(count) == twin.imbalance(count)
         for side in Side:
             self.side_agrees(side)
@@ -130,7 +130,7 @@ class BookAgainstTwin(RuleBasedStateMachine):
         assert book.count(side) == len(twin.sides[side])
         assert pairs_of(book.dump(side)) == twin.dump(side)
         assert book.horizon_e8(side) == twin.horizons[side]
-        for count in (1, 7, 64, 66, ALL):
+        for count in (1, 7, 64, 257, ALL):
             assert pairs_of(book.depth(side, count)) == twin.depth(side, count)
             assert book.qty_sum_e8(side, count) == twin.qty_sum(side, count)
             assert book.vwap_e8(side, count) == twin.vwap(side, count)
