@@ -9,6 +9,8 @@
  * storm cannot eat the request weight (a 5,000-level snapshot costs 250 of 6,000 a minute). */
 #define SNAPSHOT_RETRY_NS 250000000
 #define SNAPSHOT_RETRY_DOUBLINGS 5
+/* A new snapshot for more depth is asked for this long after the last one at the earliest. */
+#define DEPTH_AGAIN_NS 1000000000
 /* A crossed book that stays so for this many depth messages is wrong, not fast. */
 #define CROSSED_RUN_MAX 3
 
@@ -350,9 +352,30 @@ static uint64_t shape_verdict(const mm_engine *engine)
     return verdict;
 }
 
-/* Why the market data does not allow a quote. May throw away a book that stays crossed. */
+/* The price has left what the snapshot showed of a side: the book is exact, but too little of it is known. */
+static bool has_left_known_depth(const mm_engine *engine)
+{
+    size_t levels_min = (size_t)engine->config.risk.book_levels_min;
+    for (int32_t side = MM_BID; side <= MM_ASK; side++) {
+        int64_t horizon_e8 = 0;
+        if (mm_book_count(engine->book, side) < levels_min && mm_book_horizon(engine->book, side, &horizon_e8)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_depth_due(const mm_engine *engine)
+{
+    return mm_sync_state(engine->sync) == MM_SYNC_SYNCED && has_left_known_depth(engine);
+}
+
+/* Why the market data does not allow a quote. May throw away a book that stays crossed or of which too little is known. */
 uint64_t mm__engine_market_verdict(mm_engine *engine)
 {
+    if (is_depth_due(engine) && engine->now_ns - engine->resynced_ns >= DEPTH_AGAIN_NS) {
+        mm__engine_invalidate(engine);
+    }
     if (engine->crossed_since_ns != 0 &&
         engine->now_ns - engine->crossed_since_ns >= engine->config.crossed_max_ns) {
         mm__engine_invalidate(engine);
@@ -397,6 +420,9 @@ int64_t mm__engine_market_deadline(const mm_engine *engine)
     }
     if (engine->crossed_since_ns != 0) {
         at = earlier(at, engine->crossed_since_ns + engine->config.crossed_max_ns);
+    }
+    if (is_depth_due(engine)) {
+        at = earlier(at, engine->resynced_ns + DEPTH_AGAIN_NS);
     }
     if (engine->now_ns - engine->resynced_ns < engine->config.warm_ns) {
         at = earlier(at, engine->resynced_ns + engine->config.warm_ns);

@@ -44,8 +44,9 @@ def order_limits(limits: tuple[RateLimit, ...], pct: float) -> tuple[int, int, i
         elif limit.kind == "ORDERS" and limit.interval_ms == _DAY_MS:
             per_day = limit.limit
     ten = min(max(1, int(per_10s * pct / 100)), _WINDOW_MAX)
-    # A second gets its share of the ten, so that a burst never leaves the sides empty for the seconds that follow.
-    return max(1, ten // 10), ten, max(1, int(per_day * pct / 100))
+    # A second may take twice its share of the ten: room for two full re-quotes, and never a burst that leaves the sides
+    # empty for the seconds that follow.
+    return max(1, ten // 5), ten, max(1, int(per_day * pct / 100))
 
 
 def engine_config(settings: Settings, rules: SymbolRules, rates: CommissionRates, limits: tuple[RateLimit, ...], *,

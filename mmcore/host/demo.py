@@ -41,10 +41,11 @@ class DemoVenue:
         self.api_secret = secrets.token_hex(16)
         command = [sys.executable, "-m", "mmcore.venue", "--port", "0", "--market", "synthetic",
                    "--seed", str(settings.seed), "--maker-fee-bps", _bps(settings.maker_fee_bps),
-                   "--taker-fee-bps", _bps(settings.taker_fee_bps)]
+                   "--taker-fee-bps", _bps(settings.taker_fee_bps), "--until-stdin-closes"]
         # A group of its own: Ctrl-C in the terminal is for the bot, which still has to cancel its orders here.
         environment = _environment(self.api_key, self.api_secret)
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, start_new_session=True)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
+                                         start_new_session=True)
         try:
             self.url = self._read_url()
         except BaseException:
@@ -87,8 +88,9 @@ class DemoVenue:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait(_STOP_S)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def _bps(value: float) -> str:

@@ -95,6 +95,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="PEM of a public key that the account may sign with as well; its API key is printed",
     )
+    parser.add_argument(
+        "--until-stdin-closes",
+        action="store_true",
+        help="end when standard input does: a program that starts a venue leaves none behind, however it dies",
+    )
     return parser
 
 
@@ -209,6 +214,8 @@ async def _serve(options: argparse.Namespace, market: Market, credentials: _Cred
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    if options.until_stdin_closes:
+        _watch_stdin(loop, stopped)
     try:
         url = await server.start(options.port)
     except OSError as error:
@@ -222,6 +229,17 @@ async def _serve(options: argparse.Namespace, market: Market, credentials: _Cred
         sys.stderr.write(f"mmcore venue: {type(failure).__name__}: {failure}\n")
         return 1
     return 0
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
+    descriptor = sys.stdin.fileno()
+
+    def read() -> None:
+        if not os.read(descriptor, 4096):
+            loop.remove_reader(descriptor)
+            stopped.set()
+
+    loop.add_reader(descriptor, read)
 
 
 async def _until_stopped(server: VenueServer, stopped: asyncio.Event) -> BaseException | None:

@@ -161,6 +161,54 @@ static void a_gap_pulls_the_quotes_and_asks_for_a_snapshot(void)
     host_close(h);
 }
 
+/* A diff that takes every bid away down to the horizon. */
+static void bids_leave(host *h, uint32_t count)
+{
+    static mm_record records[64];
+    memset(records, 0, sizeof records);
+    records[0].kind = MM_KIND_DEPTH;
+    records[0].count = 1 + (count + 2) / 3;
+    records[0].body.depth.first_id = h->last_id + 1;
+    records[0].body.depth.last_id = h->last_id + 1;
+    records[0].body.depth.prev_id = -1;
+    records[0].body.depth.recv_ns = h->now_ns;
+    records[0].body.depth.bid_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        records[1 + i / 3].kind = MM_KIND_LEVELS;
+        records[1 + i / 3].body.levels[i % 3].price_e8 = MID - (5 + 10 * (int64_t)i) * TICK;
+    }
+    h->last_id++;
+    host_feed(h, records);
+}
+
+static void a_price_that_leaves_the_known_depth_brings_a_new_snapshot_and_quotes_come_back(void)
+{
+    mm_engine_config config = host_config();
+    config.snapshot_levels = 40; /* as many as it gets: there is more beyond the last */
+    host *h = host_open(&config);
+    host_start(h);
+    host_sync(h);
+    host_exchange(h);
+    host_decide(h);
+    h->now_ns += 2 * SECOND;
+    bids_leave(h, 40);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 2);
+    MM_CHECK_UINT(host_status(h).gaps, ==, 0);
+    host_exchange(h);
+    for (int i = 0; i < 5 && host_find(h, MM_KIND_WANT_SNAPSHOT) == NULL; i++) {
+        host_tick(h);
+        host_decide(h);
+    }
+    MM_CHECK(host_find(h, MM_KIND_WANT_SNAPSHOT) != NULL);
+    host_depth(h, MM_KIND_SNAPSHOT, h->last_id, h->last_id, 40, 0);
+    host_tick(h);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
+    MM_CHECK_UINT(host_status(h).resyncs, ==, 1);
+    host_close(h);
+}
+
 static void three_malformed_messages_in_a_minute_halt(void)
 {
     host *h = quoting();
@@ -950,6 +998,7 @@ int main(int argc, char **argv)
         MM_TEST(a_pong_is_a_sign_of_life_and_a_quiet_book_is_not_stale),
         MM_TEST(a_ticker_the_depth_does_not_catch_up_with_makes_the_book_stale),
         MM_TEST(a_gap_pulls_the_quotes_and_asks_for_a_snapshot),
+        MM_TEST(a_price_that_leaves_the_known_depth_brings_a_new_snapshot_and_quotes_come_back),
         MM_TEST(three_malformed_messages_in_a_minute_halt),
         MM_TEST(an_order_without_an_answer_is_unknown_then_cancelled_queried_and_only_proof_ends_it),
         MM_TEST(a_fill_moves_the_ledger_once_however_often_it_is_told),

@@ -80,3 +80,13 @@ def test_an_exchange_that_does_not_come_up_is_an_error_and_leaves_nothing(monkey
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(UnreachableError, match="did not start"):
         DemoVenue(DemoSettings())
+
+
+def test_it_does_not_outlive_the_bot_however_that_dies() -> None:
+    made = DemoVenue(DemoSettings())
+    try:
+        assert made._process.stdin is not None
+        made._process.stdin.close()  # what the kernel does for a process that was killed
+        assert made._process.wait(5) == 0
+    finally:
+        made.stop()
