@@ -365,6 +365,8 @@ class _Watch:
         self._venue = venue
         self._stop = stop
         self._started_ns = started_ns
+        self._watched_ns = bot.clock.mono_ns()
+        self._synced = False
         self._clock = bot.clock
         self._began = False
         self._seen: dict[int, _Seen] = {}
@@ -475,15 +477,17 @@ class _Watch:
         return self._never_reached(now_ns) or self._outage(now_ns)
 
     def _never_reached(self, now_ns: int) -> tuple[ExitReason, list[ExitCode], bool] | None:
-        if self._began or now_ns - self._started_ns < 2 * _REACH_S * _NS_PER_S:
+        """Until the first sync the exchange gets 10 s; after it, reconnecting goes on until somebody stops it."""
+        self._synced = self._synced or self._bot.loop.status(_HOLDER).synced_ns != 0
+        if self._synced or now_ns - self._watched_ns < _REACH_S * _NS_PER_S or self._bot.state is EngineState.HALTED:
             return None
-        _log.critical("the order channel cannot be opened")
+        what = "the market data" if self._began else "the order channel"
+        _log.critical("the exchange cannot be reached: no first sync within %d s, %s is missing", int(_REACH_S), what)
         return ExitReason.UNREACHABLE, [ExitCode.UNREACHABLE], False
 
     def _outage(self, now_ns: int) -> tuple[ExitReason, list[ExitCode], bool] | None:
-        """With nothing reachable and own orders whose end nobody can confirm, waiting any longer helps nobody: 15 s
-        of trying is what a
-        stop would give them too."""
+        """With nothing reachable and own orders whose end nobody can confirm, waiting any longer helps nobody: 15 s of
+        trying is what a stop would give them too."""
         bot = self._bot
         if bot.orders.ready or not self._began:
             self._outage_since_ns = 0

@@ -251,3 +251,13 @@ def test_once_the_order_channel_is_back_cancels_get_their_full_time(
     watch._not_confirmed = lambda: ["x"]  # type: ignore[method-assign]
     assert watch._settle() == ["x"]
     assert (clock.now_ns - begun_ns) / _SECOND_NS == pytest.approx(gives_up_after_s, abs=0.1)
+
+
+def test_market_data_that_never_comes_ends_the_run_as_unreachable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FeedThread, "step", lambda self: self._clock.sleep(0.01))
+    code, summary = _run(tmp_path)
+    assert code is ExitCode.UNREACHABLE
+    assert summary["exit_reason"] == "unreachable"
+    assert summary["orders_sent"] == 0
