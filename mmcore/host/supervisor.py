@@ -626,7 +626,7 @@ class _Watch:
                                                         status.synced_time_ns),
             orders_sent=status.orders_sent, orders_acked=status.orders_acked, orders_rejected=status.orders_rejected,
             orders_refused=status.orders_refused, orders_canceled=status.orders_canceled, fills=status.fills,
-            open_orders_at_exit=status.open_orders if left else 0, unknown_orders=status.unknown_orders,
+            open_orders_at_exit=max(status.open_orders, len(left)) if left else 0, unknown_orders=status.unknown_orders,
             position_e8=status.position_e8, balances=balances,
             pnl=summaries.Pnl(*status.pnl),
             no_quote_reasons={name: spent_ns // 1_000_000 for name, spent_ns in status.reason_ns.items()},

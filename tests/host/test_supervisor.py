@@ -261,3 +261,11 @@ def test_market_data_that_never_comes_ends_the_run_as_unreachable(
     assert code is ExitCode.UNREACHABLE
     assert summary["exit_reason"] == "unreachable"
     assert summary["orders_sent"] == 0
+
+
+def test_orders_that_only_rest_knows_of_count_as_open_at_exit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["mA1-0000001-0000001-b0", "mA1-0000001-0000002-a0"]
+    monkeypatch.setattr(_Watch, "_settle", lambda self: names)  # the engine has none of them
+    code, summary = _run(tmp_path, duration_s=1.0)
+    assert code is ExitCode.ORDERS_LEFT
+    assert summary["open_orders_at_exit"] >= len(names)
