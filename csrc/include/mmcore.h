@@ -254,6 +254,9 @@ enum {
     MM_KIND_BALANCE_DELTA = 30, /* deposit, withdrawal, transfer */
     MM_KIND_ORDER_LINK = 31,   /* order or user-data channel: up, down, pong */
     MM_KIND_LIMIT = 32,        /* ban or rate-limit news */
+    MM_KIND_AMENDED = 33,      /* reply: the order's quantity is smaller now and it kept its place */
+    MM_KIND_AMEND_REJECT = 34, /* reply: amend refused, the order is as it was */
+    MM_KIND_BUDGET = 35,       /* what the exchange has counted of our requests, and its limits */
     /* REST worker -> engine */
     MM_KIND_TRADE_ROW = 40,    /* one own trade of myTrades; MM_KIND_MORE follows */
     MM_KIND_TRADES_END = 41,   /* all trades asked for have been given */
@@ -275,7 +278,9 @@ enum {
     MM_KIND_WANT_OPEN = 75,
     MM_KIND_WANT_ACCOUNT = 76,
     MM_KIND_STATE = 77, /* the engine's state changed; for log, status and the supervisor */
-    MM_KIND_WANT_CLOCK = 78 /* the exchange says our clock is off: measure it again */
+    MM_KIND_WANT_CLOCK = 78, /* the exchange says our clock is off: measure it again */
+    MM_KIND_AMEND = 79,     /* reduce an order's quantity where it rests (order.amend.keepPriority) */
+    MM_KIND_REPLACE = 80    /* cancel one order and, only if that succeeded, place another (order.cancelReplace) */
 };
 
 enum {
@@ -383,7 +388,8 @@ typedef struct mm_outcome_body {
     int32_t detail;     /* REJECT: MM_REJECT_* */
 } mm_outcome_body;
 
-enum { MM_OP_NONE = 0, MM_OP_PLACE = 1, MM_OP_CANCEL = 2, MM_OP_QUERY = 3, MM_OP_SUBSCRIBE = 4, MM_OP_PING = 5, MM_OP_OTHER = 6 };
+enum { MM_OP_NONE = 0, MM_OP_PLACE = 1, MM_OP_CANCEL = 2, MM_OP_QUERY = 3, MM_OP_SUBSCRIBE = 4, MM_OP_PING = 5, MM_OP_OTHER = 6,
+       MM_OP_AMEND = 7, MM_OP_REPLACE = 8 };
 /* Classes of refusal: what the engine does differs. */
 enum {
     MM_REJECT_OTHER = 0,
@@ -397,6 +403,19 @@ enum {
     MM_REJECT_UNKNOWN_ORDER = 8, /* -2011, -2013: proves nothing by itself */
     MM_REJECT_DUPLICATE = 9
 };
+
+/* BUDGET: counts and limits of the exchange's windows; -1 = not said. */
+typedef struct mm_budget_body {
+    int64_t recv_ns;
+    int32_t orders_10s;       /* unfilled order count */
+    int32_t orders_10s_limit;
+    int32_t orders_day;
+    int32_t orders_day_limit;
+    int32_t weight_1m;        /* request weight */
+    int32_t weight_1m_limit;
+    int32_t raw_5m;           /* raw requests */
+    int32_t raw_5m_limit;
+} mm_budget_body;
 
 /* BALANCE, BALANCE_DELTA (then free_e8 is the delta), ACCOUNT_END, TRADES_END, OPEN_END. */
 typedef struct mm_balance_body {
@@ -428,12 +447,12 @@ enum {
     MM_COMMAND_STRATEGY_FAULT = 8 /* value 1 = set, 0 = cleared */
 };
 
-/* PLACE, CANCEL, QUERY. */
+/* PLACE, CANCEL, QUERY, AMEND, REPLACE. */
 typedef struct mm_action_body {
-    uint64_t order_seq;
-    int64_t exchange_id;  /* 0 when not known: use the client id */
+    uint64_t order_seq;   /* REPLACE: the new order */
+    int64_t exchange_id;  /* 0 when not known: use the client id. REPLACE: of the order that goes, always known */
     int64_t price_e8;
-    int64_t qty_e8;
+    int64_t qty_e8;       /* AMEND: the order's new whole quantity, what has been executed included */
     int64_t decision_ns;  /* BATCH_END's now */
     int64_t cause_ns;     /* receive stamp of the market frame behind the decision */
 } mm_action_body;
@@ -453,6 +472,7 @@ typedef struct mm_record {
         mm_fill_body fill;
         mm_outcome_body outcome;
         mm_balance_body balance;
+        mm_budget_body budget;
         mm_command_body command;
         mm_action_body action;
         mm_level levels[3];
