@@ -9,9 +9,9 @@ from typing import Any
 
 from mmcore.venue.audit import audit
 from mmcore.venue.exchange import Exchange
+from mmcore.venue.jsontext import compact_json
 from mmcore.venue.rest import RestReply
 from mmcore.venue.symbol import STATUSES
-from mmcore.venue.userdata import compact_json
 
 _DROP_MAX_MS = 3_600_000
 _OFFSET_MAX_MS = 86_400_000

@@ -108,6 +108,11 @@ def ahead_of_server() -> VenueError:
     return VenueError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
 
 
+def invalid_time_unit() -> VenueError:
+    """-1194: a time unit that is neither of the two."""
+    return VenueError(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
+
+
 def unsupported_operation(status: int) -> VenueError:
     """-1020: a path or method this venue does not have."""
     return VenueError(-1020, "This operation is not supported.", status=status)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from mmcore.venue import errors, userdata
 from mmcore.venue.accounts import Account, Fill, Order
 from mmcore.venue.clock import Clock
 from mmcore.venue.decimals import commission_e8, multiply_e8
 from mmcore.venue.filters import check_order
+from mmcore.venue.jsontext import TimeUnit, compact_json
 from mmcore.venue.limits import RAW_REQUESTS, REQUEST_WEIGHT, RateLimit, WindowCounter
 from mmcore.venue.market import Execution, Market, NewOrder, OrderKind, Side, StreamMessage, TimeInForce
 from mmcore.venue.signing import KeyRing
@@ -44,7 +46,11 @@ class UserEvent:
     """One event for everybody who subscribed to the account."""
 
     account_id: str
-    text: str
+    event: dict[str, Any]
+
+    def text(self, unit: TimeUnit = TimeUnit.MILLISECOND) -> str:
+        """Its JSON."""
+        return compact_json(self.event, unit)
 
 
 class Exchange:
@@ -340,7 +346,7 @@ class Exchange:
         reject_reason: str = "NONE",
     ) -> None:
         execution_id, self._next_execution_id = self._next_execution_id, self._next_execution_id + 1
-        text = userdata.execution_report(
+        event = userdata.execution_report(
             order,
             self.rules.symbol,
             execution,
@@ -350,13 +356,13 @@ class Exchange:
             cancel_client_id=cancel_client_id,
             reject_reason=reject_reason,
         )
-        self._outbox.append(UserEvent(order.account_id, text))
+        self._outbox.append(UserEvent(order.account_id, event))
 
     def _position(self, account: Account, now_us: int) -> None:
         account.updated_us = now_us
         touched = {asset: account.balance(asset) for asset in (self.rules.base, self.rules.quote)}
-        text = userdata.account_position(touched, event_us=now_us, updated_us=now_us)
-        self._outbox.append(UserEvent(account.account_id, text))
+        event = userdata.account_position(touched, event_us=now_us, updated_us=now_us)
+        self._outbox.append(UserEvent(account.account_id, event))
 
 
 def _crosses(order: Order, opposite_price_e8: int) -> bool:

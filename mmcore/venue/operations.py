@@ -1,6 +1,6 @@
 """What can be asked of the exchange, once for REST and WebSocket API: parameters, weight, security and the answer.
 
-An answer is JSON-able data in the exchange's own field order.
+An answer is JSON-able data in the exchange's own field order, every time in it a `Stamp`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from mmcore.venue.accounts import Account, Fill, Order
 from mmcore.venue.decimals import format_e8
 from mmcore.venue.errors import VenueError
 from mmcore.venue.exchange import Exchange, OrderRequest
+from mmcore.venue.jsontext import Stamp
 from mmcore.venue.limits import ORDER_LIMITS, RAW_REQUESTS, REQUEST_WEIGHT
 from mmcore.venue.market import OrderKind, Side, TimeInForce
 from mmcore.venue.params import Params
@@ -124,7 +125,7 @@ def _ping(call: Call) -> dict[str, Any]:
 
 
 def _time(call: Call) -> dict[str, Any]:
-    return {"serverTime": call.exchange.server_us() // 1000}
+    return {"serverTime": Stamp(call.exchange.server_us())}
 
 
 def _exchange_info(call: Call) -> dict[str, Any]:
@@ -145,7 +146,7 @@ def _exchange_info(call: Call) -> dict[str, Any]:
     )
     return {
         "timezone": "UTC",
-        "serverTime": exchange.server_us() // 1000,
+        "serverTime": Stamp(exchange.server_us()),
         "rateLimits": [limit.describe() for limit in (REQUEST_WEIGHT, *ORDER_LIMITS, RAW_REQUESTS)],
         "exchangeFilters": [],
         "symbols": shown,
@@ -275,12 +276,12 @@ def _place(call: Call) -> dict[str, Any]:
         "orderId": order.order_id,
         "orderListId": -1,
         "clientOrderId": order.client_id,
-        "transactTime": order.placed_us // 1000,
+        "transactTime": Stamp(order.placed_us),
     }
     if response_type == "ACK":
         return result
     result.update(_order_state(order))
-    result["workingTime"] = order.placed_us // 1000
+    result["workingTime"] = Stamp(order.placed_us)
     result["selfTradePreventionMode"] = order.stp_mode
     if order.expiry_reason:
         result["expiryReason"] = order.expiry_reason
@@ -367,7 +368,7 @@ def _canceled_row(call: Call, order: Order, cancel_client_id: str) -> dict[str, 
         "orderId": order.order_id,
         "orderListId": -1,
         "clientOrderId": cancel_client_id,
-        "transactTime": order.ended_us // 1000,
+        "transactTime": Stamp(order.ended_us),
         **_order_state(order),
         "selfTradePreventionMode": order.stp_mode,
     }
@@ -390,10 +391,10 @@ def _order_row(call: Call, order: Order) -> dict[str, Any]:
         **_order_state(order),
         "stopPrice": _ZERO,
         "icebergQty": _ZERO,
-        "time": order.placed_us // 1000,
-        "updateTime": order.updated_us // 1000,
+        "time": Stamp(order.placed_us),
+        "updateTime": Stamp(order.updated_us),
         "isWorking": True,
-        "workingTime": order.placed_us // 1000,
+        "workingTime": Stamp(order.placed_us),
         "selfTradePreventionMode": order.stp_mode,
     }
     if order.expiry_reason:
@@ -444,7 +445,7 @@ def _account(call: Call) -> dict[str, Any]:
         "brokered": False,
         "requireSelfTradePrevention": False,
         "preventSor": False,
-        "updateTime": account.updated_us // 1000,
+        "updateTime": Stamp(account.updated_us),
         "accountType": "SPOT",
         "balances": [
             {"asset": asset, "free": format_e8(balance.free_e8), "locked": format_e8(balance.locked_e8)}
@@ -507,7 +508,7 @@ def _trade_row(call: Call, fill: Fill) -> dict[str, Any]:
         "quoteQty": format_e8(fill.quote_e8),
         "commission": format_e8(fill.commission_e8),
         "commissionAsset": fill.commission_asset,
-        "time": fill.time_us // 1000,
+        "time": Stamp(fill.time_us),
         "isBuyer": fill.side is Side.BUY,
         "isMaker": fill.maker,
         "isBestMatch": True,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmcore.venue.errors import VenueError, invalid_signature, unsupported_operation
+from mmcore.venue import jsontext
+from mmcore.venue.errors import VenueError, invalid_signature, invalid_time_unit, unsupported_operation
 from mmcore.venue.exchange import Exchange
 from mmcore.venue.gateway import Credentials, Extras, Outcome, perform, refuse
+from mmcore.venue.jsontext import TimeUnit, compact_json
 from mmcore.venue.operations import REST_ROUTES
 from mmcore.venue.params import Params, parse_encoded
 from mmcore.venue.signing import rest_payload
-from mmcore.venue.userdata import compact_json
 
 _PUBLIC = Extras()
 _SIGNED = Extras(required=("timestamp", "signature"), optional=("recvWindow",))
@@ -25,15 +26,26 @@ class RestReply:
     body: str
 
 
-def handle_rest(exchange: Exchange, method: str, raw_target: str, api_key: str | None, raw_body: bytes) -> RestReply:
+def handle_rest(
+    exchange: Exchange,
+    method: str,
+    raw_target: str,
+    api_key: str | None,
+    raw_body: bytes,
+    *,
+    time_unit: str | None = None,
+) -> RestReply:
     """Answer one request under `/api/`.
 
-    `raw_target` is path and query as received, `api_key` the X-MBX-APIKEY header.
+    `raw_target` is path and query as received, `api_key` the X-MBX-APIKEY header, `time_unit` the X-MBX-TIME-UNIT one.
     """
     path, _, raw_query = raw_target.partition("?")
     operation = REST_ROUTES.get((method, path))
     if operation is None:
         return _reply(exchange, refuse(exchange, unsupported_operation(404)))
+    unit = TimeUnit.MILLISECOND if time_unit is None else jsontext.time_unit(time_unit)
+    if unit is None:
+        return _reply(exchange, refuse(exchange, invalid_time_unit()))
     try:
         body = "" if method == "GET" else raw_body.decode()
         params = Params(parse_encoded(raw_query, body))
@@ -43,17 +55,17 @@ def handle_rest(exchange: Exchange, method: str, raw_target: str, api_key: str |
         return _reply(exchange, refuse(exchange, error))
     credentials = Credentials(api_key, rest_payload(raw_query, body)) if api_key is not None else None
     outcome = perform(exchange, operation, params, credentials, _SIGNED if operation.signed else _PUBLIC)
-    return _reply(exchange, outcome)
+    return _reply(exchange, outcome, unit)
 
 
-def _reply(exchange: Exchange, outcome: Outcome) -> RestReply:
+def _reply(exchange: Exchange, outcome: Outcome, unit: TimeUnit = TimeUnit.MILLISECOND) -> RestReply:
     now_us = exchange.server_us()
     headers = {f"X-MBX-USED-WEIGHT-{exchange.weight.limit.suffix}": str(exchange.weight.count(now_us))}
     error = outcome.error
     if error is None:
         for counter in outcome.order_counts:
             headers[f"X-MBX-ORDER-COUNT-{counter.limit.suffix}"] = str(counter.count(now_us))
-        return RestReply(200, headers, compact_json(outcome.result))
+        return RestReply(200, headers, compact_json(outcome.result, unit))
     if error.retry_at_ms is not None:
         headers["Retry-After"] = str(max(1, -(-(error.retry_at_ms - now_us // 1000) // 1000)))
     return RestReply(outcome.status, headers, compact_json({"code": error.code, "msg": error.msg}))

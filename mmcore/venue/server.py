@@ -15,11 +15,12 @@ from urllib.parse import parse_qs, unquote
 from aiohttp import WSMessage, WSMsgType, web
 
 from mmcore.venue.admin import Admin
+from mmcore.venue.errors import VenueError, invalid_time_unit
 from mmcore.venue.exchange import Exchange, UserEvent
+from mmcore.venue.jsontext import TimeUnit, compact_json, time_unit
 from mmcore.venue.operations import DEPTH, REST_ROUTES
 from mmcore.venue.rest import RestReply, handle_rest
 from mmcore.venue.streams import InboundLimit, Keepalive, StreamHub, StreamSession, ping_frame, pong_frame, text_frame
-from mmcore.venue.userdata import compact_json
 from mmcore.venue.ws_api import ApiSession
 
 _LOOPBACK = "127.0.0.1"
@@ -184,10 +185,12 @@ class VenueServer:
             streams = path in ("/stream", "/ws") or path.startswith("/ws/")
             if not streams and path != "/ws-api/v3":
                 return await self._serve_http(request, path)
-            refusal = _refuse_handshake(request)
-            if refusal is not None:
-                return refusal
-            return await (self._serve_streams(request, path) if streams else self._serve_api(request))
+            if not web.WebSocketResponse().can_prepare(request).ok:
+                return _refusal(VenueError(-1000, "A WebSocket handshake is expected here."))
+            unit = time_unit(_query(request).get("timeUnit", ["MILLISECOND"])[0])
+            if unit is None or (streams and unit is not TimeUnit.MILLISECOND):
+                return _refusal(invalid_time_unit())
+            return await (self._serve_streams(request, path) if streams else self._serve_api(request, unit))
         except ConnectionError:
             return web.Response()  # the client is gone: there is nobody to tell
 
@@ -200,7 +203,8 @@ class VenueServer:
         with self._core():
             self._advance()
             api_key = request.headers.get("X-MBX-APIKEY")
-            reply = handle_rest(self.exchange, request.method, request.raw_path, api_key, body)
+            unit = request.headers.get("X-MBX-TIME-UNIT")
+            reply = handle_rest(self.exchange, request.method, request.raw_path, api_key, body, time_unit=unit)
             self._deliver(self.exchange.take_user_events())
             self._arm()
         return _http(reply)
@@ -250,11 +254,11 @@ class VenueServer:
         if self._hub.depth_wanted and not self._market_started:
             self._start_market()
 
-    async def _serve_api(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _serve_api(self, request: web.BaseRequest, unit: TimeUnit) -> web.StreamResponse:
         query = _query(request)
         socket_, peer = await self._open_socket(request)
         return_limits = query.get("returnRateLimits", ["true"])[0].lower() != "false"
-        session = ApiSession(self.exchange, return_rate_limits=return_limits)
+        session = ApiSession(self.exchange, return_rate_limits=return_limits, unit=unit)
         self._api_peers[peer] = session
         try:
             async for message in socket_:
@@ -323,16 +327,9 @@ def _query(request: web.BaseRequest) -> dict[str, list[str]]:
     return parse_qs(request.raw_path.partition("?")[2])
 
 
-def _refuse_handshake(request: web.BaseRequest) -> web.Response | None:
-    """A reply to a request for a WebSocket that cannot have one. This venue's times are milliseconds only."""
-    if not web.WebSocketResponse().can_prepare(request).ok:
-        return _http(
-            RestReply(400, {}, compact_json({"code": -1000, "msg": "A WebSocket handshake is expected here."}))
-        )
-    if _query(request).get("timeUnit", ["MILLISECOND"])[0].upper() == "MILLISECOND":
-        return None
-    msg = "Invalid value for time unit; expected either MICROSECOND or MILLISECOND."
-    return _http(RestReply(400, {}, compact_json({"code": -1194, "msg": msg})))
+def _refusal(error: VenueError) -> web.Response:
+    """The answer to a request for a WebSocket that cannot have one."""
+    return _http(RestReply(error.status, {}, compact_json({"code": error.code, "msg": error.msg})))
 
 
 def _http(reply: RestReply) -> web.Response:

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from mmcore.venue.jsontext import compact_json
 from mmcore.venue.market import StreamMessage
-from mmcore.venue.userdata import compact_json
 
 _METHODS = "SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY"
 _STREAMS_PER_CONNECTION = 1024

@@ -1,20 +1,15 @@
-"""The events of the user data stream, as JSON text without the subscription's wrapper."""
+"""The events of the user data stream, without the subscription's wrapper: JSON-able data, times as `Stamp`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from mmcore.venue.accounts import Balance, Fill, Order
 from mmcore.venue.decimals import format_e8
+from mmcore.venue.jsontext import Stamp
 
 _ZERO = format_e8(0)
-
-
-def compact_json(value: Any) -> str:
-    """JSON without spaces, as the exchange writes it."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def execution_report(
@@ -27,14 +22,14 @@ def execution_report(
     fill: Fill | None = None,
     cancel_client_id: str = "",
     reject_reason: str = "NONE",
-) -> str:
+) -> dict[str, Any]:
     """An executionReport. `execution` is x: NEW, TRADE, CANCELED, EXPIRED, REJECTED or TRADE_PREVENTION.
 
     On CANCELED `cancel_client_id` names the cancel (c) and the order's own id moves to C.
     """
     event: dict[str, Any] = {
         "e": "executionReport",
-        "E": now_us // 1000,
+        "E": Stamp(now_us),
         "s": symbol,
         "c": cancel_client_id or order.client_id,
         "S": order.side.value,
@@ -55,34 +50,34 @@ def execution_report(
         "L": format_e8(fill.price_e8) if fill else _ZERO,
         "n": format_e8(fill.commission_e8) if fill else "0",
         "N": fill.commission_asset if fill else None,
-        "T": (fill.time_us if fill else now_us) // 1000,
+        "T": Stamp(fill.time_us if fill else now_us),
         "t": fill.trade_id if fill else -1,
         "I": execution_id,
         "w": order.is_open,
         "m": fill.maker if fill else False,
         "M": fill is not None,
-        "O": order.placed_us // 1000,
+        "O": Stamp(order.placed_us),
         "Z": format_e8(order.quote_e8),
         "Y": format_e8(fill.quote_e8) if fill else _ZERO,
         "Q": _ZERO,
         "V": order.stp_mode,
     }
     if execution != "REJECTED":
-        event["W"] = order.placed_us // 1000
+        event["W"] = Stamp(order.placed_us)
     if order.expiry_reason:
         event["eR"] = order.expiry_reason
-    return compact_json(event)
+    return event
 
 
-def account_position(balances: Mapping[str, Balance], *, event_us: int, updated_us: int) -> str:
+def account_position(balances: Mapping[str, Balance], *, event_us: int, updated_us: int) -> dict[str, Any]:
     """An outboundAccountPosition with the absolute balances of the assets that may have changed."""
     rows = [
         {"a": asset, "f": format_e8(balance.free_e8), "l": format_e8(balance.locked_e8)}
         for asset, balance in balances.items()
     ]
-    return compact_json({"e": "outboundAccountPosition", "E": event_us // 1000, "u": updated_us // 1000, "B": rows})
+    return {"e": "outboundAccountPosition", "E": Stamp(event_us), "u": Stamp(updated_us), "B": rows}
 
 
-def stream_terminated(now_us: int) -> str:
+def stream_terminated(now_us: int) -> dict[str, Any]:
     """The last event of a subscription that ended without the connection ending."""
-    return compact_json({"e": "eventStreamTerminated", "E": now_us // 1000})
+    return {"e": "eventStreamTerminated", "E": Stamp(now_us)}

@@ -11,10 +11,10 @@ from mmcore.venue import userdata
 from mmcore.venue.errors import VenueError, unsupported_operation
 from mmcore.venue.exchange import Exchange, UserEvent
 from mmcore.venue.gateway import Credentials, Extras, Outcome, perform, refuse
+from mmcore.venue.jsontext import Stamp, TimeUnit, compact_json
 from mmcore.venue.operations import WS_METHODS, Call, Operation
 from mmcore.venue.params import Params
 from mmcore.venue.signing import ws_payload
-from mmcore.venue.userdata import compact_json
 
 _ID = re.compile(r"[a-zA-Z0-9\-_]{1,36}", re.ASCII)
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
@@ -47,8 +47,11 @@ class _Subscription:
 class ApiSession:
     """The state of one connection to `/ws-api/v3`."""
 
-    def __init__(self, exchange: Exchange, *, return_rate_limits: bool = True) -> None:
+    def __init__(
+        self, exchange: Exchange, *, return_rate_limits: bool = True, unit: TimeUnit = TimeUnit.MILLISECOND
+    ) -> None:
         self._exchange = exchange
+        self._unit = unit
         self._return_rate_limits = return_rate_limits
         self._connected_us = exchange.server_us()
         self._key_name: str | None = None
@@ -84,7 +87,7 @@ class ApiSession:
     def wrap(self, event: UserEvent) -> list[str]:
         """The frames that carry `event` to this connection: one per subscription to its account."""
         return [
-            _wrapped(number, event.text)
+            _wrapped(number, event.text(self._unit))
             for number, subscription in self._subscriptions.items()
             if subscription.account_id == event.account_id
         ]
@@ -125,7 +128,7 @@ class ApiSession:
     def _render(self, id_json: str, outcome: Outcome, with_limits: bool) -> str:
         error = outcome.error
         if error is None:
-            body = f'"result":{compact_json(outcome.result)}'
+            body = f'"result":{compact_json(outcome.result, self._unit)}'
         else:
             described: dict[str, Any] = {"code": error.code, "msg": error.msg}
             if error.retry_at_ms is not None:
@@ -148,10 +151,10 @@ class ApiSession:
         logged_on = self._key_name is not None
         return {
             "apiKey": self._key_name,
-            "authorizedSince": self._authorized_us // 1000 if logged_on else None,
-            "connectedSince": self._connected_us // 1000,
+            "authorizedSince": Stamp(self._authorized_us) if logged_on else None,
+            "connectedSince": Stamp(self._connected_us),
             "returnRateLimits": self._return_rate_limits,
-            "serverTime": self._exchange.server_us() // 1000,
+            "serverTime": Stamp(self._exchange.server_us()),
             "userDataStream": bool(self._subscriptions),
         }
 
@@ -202,7 +205,8 @@ class ApiSession:
     def _terminate(self, numbers: list[int]) -> None:
         for number in numbers:
             del self._subscriptions[number]
-            self._outgoing.append(_wrapped(number, userdata.stream_terminated(self._exchange.server_us())))
+            event = compact_json(userdata.stream_terminated(self._exchange.server_us()), self._unit)
+            self._outgoing.append(_wrapped(number, event))
 
     def _take_outgoing(self) -> list[str]:
         outgoing, self._outgoing = self._outgoing, []

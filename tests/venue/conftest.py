@@ -161,7 +161,7 @@ class Desk:
 
     def events(self) -> list[Any]:
         """The user events since the last call."""
-        return [json.loads(event.text) for event in self.exchange.take_user_events()]
+        return [json.loads(event.text()) for event in self.exchange.take_user_events()]
 
     def balance(self, asset: str) -> tuple[int, int]:
         """(free, locked) in 1e-8."""

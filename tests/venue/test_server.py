@@ -125,6 +125,21 @@ def test_streams_go_out_by_path_by_query_and_by_subscription(serve: Any, desk: A
     serve(body, desk.market)
 
 
+def test_each_connection_and_request_has_the_time_unit_it_asked_for(serve: Any, desk: Any) -> None:
+    async def body(server: Any, url: str) -> None:
+        async with Client() as http:
+            for query, digits in (("", 13), ("?timeUnit=microsecond", 16), ("?timeUnit=MICROSECOND", 16)):
+                api = await http.connect(f"{url}/ws-api/v3{query}")
+                await api.send_str('{"id":1,"method":"time"}')
+                assert len(str((await api.receive_json())["result"]["serverTime"])) == digits
+            async with http.get(f"{url}/api/v3/time", headers={"X-MBX-TIME-UNIT": "MICROSECOND"}) as reply:
+                assert len(str((await reply.json())["serverTime"])) == 16
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await http.connect(f"{url}/ws-api/v3?timeUnit=second")
+
+    serve(body, desk.market)
+
+
 def test_orders_and_their_events_travel_over_the_websocket_api(
     serve: Any, desk: Any, signer: Callable[[str], str]
 ) -> None:
