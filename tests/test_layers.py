@@ -152,7 +152,7 @@ def test_only_the_memory_file_allocates() -> None:
 
 BASE = {"errors", "units"}
 CORE = BASE | {"_native", "core"}
-EXCHANGE_BASE = BASE | {"credentials", "exchange.base", "exchange.channel", "exchange.net"}
+EXCHANGE_BASE = BASE | {"credentials", "exchange.base", "exchange.channel", "exchange.http", "exchange.net"}
 BINANCE_LOWER = {"exchange.binance.signing", "exchange.binance.filters", "exchange.binance.protocol"}
 BELOW_HOST = BASE | {"credentials", "config", "core", "strategy", "exchange", "telemetry"}
 

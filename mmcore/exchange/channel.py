@@ -10,7 +10,7 @@ import functools
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException
@@ -61,6 +61,33 @@ class HandshakeRefusedError(UnreachableError):
         super().__init__(message)
         self.status = status
         self.retry_after_s = retry_after_s
+
+
+class Wire(Protocol):
+    """What the holder of a connection asks of it; `Channel` is the one over a socket."""
+
+    @property
+    def close_reason(self) -> str:
+        """Why the connection is over, in a few words; "" while it is not known to be."""
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether to wait for the descriptor to take output, then to `flush`."""
+
+    def fileno(self) -> int:
+        """The descriptor to wait on; -1 once closed."""
+
+    def recv_into(self, buffer: memoryview) -> int | None:
+        """Reads what is there. None: nothing now; 0: the connection is over."""
+
+    def send(self, frame: bytes | memoryview) -> bool:
+        """Hands one whole frame over. False: it cannot arrive."""
+
+    def flush(self) -> bool:
+        """Sends what waits; True when nothing waits any more."""
+
+    def close(self, code: int = 1000) -> None:
+        """Ends the connection. Idempotent."""
 
 
 class Channel:

@@ -19,9 +19,9 @@ from mmcore.core.loop import Loop, Ran
 from mmcore.core.ws import WsParser
 from mmcore.exchange.binance.link import Connect, Drop, Ping
 from mmcore.exchange.binance.streams import MarketStreams
-from mmcore.exchange.channel import Channel, ping_frame
+from mmcore.exchange.channel import Wire, ping_frame
 from mmcore.host.clock import Clock
-from mmcore.host.connector import Connector
+from mmcore.host.connector import Connectors
 from mmcore.host.orders import OrdersThread
 from mmcore.host.worker import HostThread
 
@@ -37,7 +37,7 @@ class FeedThread(HostThread):
     """Holder of the FEED role."""
 
     def __init__(self, loop: Loop, streams: MarketStreams, decoder: Decoder, clock: Clock,
-                 after_run: Callable[[int, Ran], None], orders: OrdersThread | None = None,
+                 after_run: Callable[[int, Ran], None], connectors: Connectors, orders: OrdersThread | None = None,
                  cpu: int | None = None) -> None:
         """after_run(holder, ran): sees to what the engine left to do. orders: given when this thread spins and carries
         all three roles. cpu: the core it is pinned to."""
@@ -50,8 +50,8 @@ class FeedThread(HostThread):
         self._orders = orders
         self._cpu = cpu
         self._parser = WsParser(_BUFFER_BYTES)
-        self._channel: Channel | None = None
-        self._connector = Connector("feed-connect", clock.mono_ns, self.wake)
+        self._channel: Wire | None = None
+        self._connector = connectors("feed-connect", self.wake)
         self.connects = 0
 
     def wake(self) -> None:
@@ -64,13 +64,19 @@ class FeedThread(HostThread):
         super().run()
 
     def step(self) -> None:
-        self._take_connections()
-        self._do(self._clock.mono_ns())
         ready = self._wait()
-        if self._channel is not None:
-            self._read(self._channel)
+        self.serve()
         if self._orders is not None and ready:
             self._orders.try_serve(HOLDER)
+
+    def serve(self) -> None:
+        self._take_connections()
+        self._do(self._clock.mono_ns())
+        if self._channel is not None:
+            self._read(self._channel)
+
+    def deadline_ns(self) -> int:
+        return self._streams.deadline_ns()
 
     def end(self) -> None:
         self._connector.close()
@@ -93,13 +99,13 @@ class FeedThread(HostThread):
         while (result := self._connector.take()) is not None:
             attempt, made = result
             now_ns = self._clock.mono_ns()
-            if isinstance(made, Channel):
-                self._use(attempt, made, now_ns)
-            else:
+            if isinstance(made, Exception):
                 _log.warning("market stream: %s", made)
                 self._streams.on_failed(attempt, now_ns, made)
+            else:
+                self._use(attempt, made, now_ns)
 
-    def _use(self, attempt: int, channel: Channel, now_ns: int) -> None:
+    def _use(self, attempt: int, channel: Wire, now_ns: int) -> None:
         if not self._streams.on_connected(attempt, now_ns):
             channel.close()
             return
@@ -132,7 +138,7 @@ class FeedThread(HostThread):
     def _wait(self) -> int:
         """Which descriptors are ready, as `Loop.poll` says it."""
         now_ns = self._clock.mono_ns()
-        timeout_ns = max(0, min(self._streams.deadline_ns() - now_ns, _PARK_MAX_NS))
+        timeout_ns = max(0, min(self.deadline_ns() - now_ns, _PARK_MAX_NS))
         fds = [self._channel.fileno()] if self._channel is not None else []
         want_write = 1 if self._channel is not None and self._channel.wants_write else 0
         if self._orders is not None and (descriptor := self._orders.descriptor()) >= 0:
@@ -140,7 +146,7 @@ class FeedThread(HostThread):
         return self._loop.poll(core_loop.FEED, lambda: self.stopping or self._connector.waiting, fds, want_write,
                                timeout_ns)
 
-    def _read(self, channel: Channel) -> None:
+    def _read(self, channel: Wire) -> None:
         if channel.wants_write:
             channel.flush()
         for _ in range(_PUMP_READS_MAX):
@@ -156,7 +162,7 @@ class FeedThread(HostThread):
             if not self._pump(channel, now_ns):
                 return
 
-    def _pump(self, channel: Channel, recv_ns: int) -> bool:
+    def _pump(self, channel: Wire, recv_ns: int) -> bool:
         """False: the connection is over."""
         more = True
         while more:

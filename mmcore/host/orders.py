@@ -25,9 +25,9 @@ from mmcore.exchange.binance.link import Connect, Drop, Fail, Ping, ResyncClock,
 from mmcore.exchange.binance.protocol import ClockOffset, LimitState, Verdict, WsReply, verdict
 from mmcore.exchange.binance.signing import Signer
 from mmcore.exchange.binance.ws_api import WsApi
-from mmcore.exchange.channel import Channel, ping_frame, text_frame
+from mmcore.exchange.channel import Wire, ping_frame, text_frame
 from mmcore.host.clock import Clock
-from mmcore.host.connector import Connector
+from mmcore.host.connector import Connectors
 from mmcore.host.outcomes import to_record
 from mmcore.host.worker import HostThread
 
@@ -57,7 +57,8 @@ class OrdersThread(HostThread):
     """Holder of the ORDERS role when no other thread is."""
 
     def __init__(self, loop: Loop, gate: Gate, session: Session, decoder: Decoder, clock: Clock, *,
-                 orders_by_rest: ExchangeClient | None, cancel_by_rest: Callable[[OrderRequest, Operation, int], bool],
+                 connectors: Connectors, orders_by_rest: ExchangeClient | None,
+                 cancel_by_rest: Callable[[OrderRequest, Operation, int], bool],
                  resync_clock: Callable[[], None], leftover_name: Callable[[int], str | None],
                  after_run: Callable[[int, Ran], None], fail: Callable[[Exception], None],
                  served_by_feed: bool) -> None:
@@ -81,8 +82,8 @@ class OrdersThread(HostThread):
         self._fail = fail
         self._served_by_feed = served_by_feed
         self._parser = WsParser(_BUFFER_BYTES)
-        self._channel: Channel | None = None
-        self._connector = Connector("orders-connect", clock.mono_ns, self.wake)
+        self._channel: Wire | None = None
+        self._connector = connectors("orders-connect", self.wake)
         self._action = core_loop.new_record()
         self._was_ready = False
         self._holder = HOLDER
@@ -112,8 +113,14 @@ class OrdersThread(HostThread):
 
     def step(self) -> None:
         self._wait()
+        self.serve()
+
+    def serve(self) -> None:
         while not self.stopping and not self.try_serve(HOLDER):
             self._clock.sleep(0)  # another thread is sending: microseconds
+
+    def deadline_ns(self) -> int:
+        return self._session.api.deadline_ns()
 
     def try_serve(self, holder: int) -> bool:
         """Reads what came in, sends what waits and runs the engine, if the role is free."""
@@ -147,7 +154,7 @@ class OrdersThread(HostThread):
 
     def _wait(self) -> None:
         now_ns = self._clock.mono_ns()
-        timeout_ns = max(0, min(self._session.api.deadline_ns() - now_ns, _PARK_MAX_NS))
+        timeout_ns = max(0, min(self.deadline_ns() - now_ns, _PARK_MAX_NS))
         read_here = self._channel is not None and not self._served_by_feed
         fds = [self._channel.fileno()] if self._channel is not None and read_here else []
         want_write = 1 if self._channel is not None and read_here and self._channel.wants_write else 0
@@ -190,7 +197,7 @@ class OrdersThread(HostThread):
         while (result := self._connector.take()) is not None:
             attempt, made = result
             now_ns = self._clock.mono_ns()
-            if not isinstance(made, Channel):
+            if isinstance(made, Exception):
                 _log.warning("order channel: %s", made)
                 self._session.api.on_failed(attempt, now_ns, made)
             elif not self._session.api.on_connected(attempt, now_ns):
@@ -198,7 +205,7 @@ class OrdersThread(HostThread):
             else:
                 self._use(made, now_ns)
 
-    def _use(self, channel: Channel, now_ns: int) -> None:
+    def _use(self, channel: Wire, now_ns: int) -> None:
         if self._channel is not None:
             self._channel.close()
             self._say_link(up=False, now_ns=now_ns)
@@ -236,7 +243,7 @@ class OrdersThread(HostThread):
 
     # ---- answers
 
-    def _read(self, channel: Channel) -> None:
+    def _read(self, channel: Wire) -> None:
         if channel.wants_write:
             channel.flush()
         for _ in range(_READS_MAX):
@@ -252,7 +259,7 @@ class OrdersThread(HostThread):
             if not self._pump(channel, now_ns):
                 return
 
-    def _pump(self, channel: Channel, recv_ns: int) -> bool:
+    def _pump(self, channel: Wire, recv_ns: int) -> bool:
         """False: the connection is over."""
         more = True
         while more:

@@ -97,12 +97,18 @@ class RestWorker(HostThread):
 
     def step(self) -> None:
         self._loop.wait(core_loop.REST, self._has_work, _PARK_MAX_NS)
+        self.serve()
+
+    def serve(self) -> None:
         self._run_jobs()
         while not self.stopping and self._loop.next_work(self._work):
             self._take_work(self._work)
             self._run_jobs()
         if self._clock.mono_ns() >= self._clock_due_ns:
             self._measure_clock()
+
+    def deadline_ns(self) -> int:
+        return 0 if self._has_work() else self._clock_due_ns
 
     def end(self) -> None:
         self._client.close()

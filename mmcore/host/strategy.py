@@ -56,12 +56,18 @@ class StrategyThread(HostThread):
 
     def step(self) -> None:
         now_ns = self._clock.mono_ns()
-        timeout_ns = max(0, min(self._loop.deadline_ns() - now_ns, _PARK_MAX_NS))
+        timeout_ns = max(0, min(self.deadline_ns() - now_ns, _PARK_MAX_NS))
         self._loop.wait(core_loop.ENGINE, self._has_work, timeout_ns)
+        self.serve()
+
+    def serve(self) -> None:
         self._after_run(HOLDER, self._loop.run(HOLDER, self._clock.mono_ns()))
         if self._asked:
             self._asked = False
             self._decide()
+
+    def deadline_ns(self) -> int:
+        return self._loop.deadline_ns()
 
     def _has_work(self) -> bool:
         return self.stopping or self._asked or self._loop.pending(core_loop.ENGINE)

@@ -11,70 +11,33 @@ import secrets
 import shutil
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any, Final
 
-from mmcore.config import Mode, OrderEntry, RunOptions, Settings, Wait
+from mmcore.config import Mode, RunOptions, Settings
 from mmcore.core import loop as core_loop
-from mmcore.core import record
-from mmcore.core.engine import Engine, EngineStatus, OpenOrderView, first_reason, reason_text, reasons, state_name
-from mmcore.core.feed import Feed as Decoder
-from mmcore.core.gate import Gate
-from mmcore.core.kinds import Command, EngineState, OrderState
-from mmcore.core.loop import Loop, Ran
+from mmcore.core.engine import EngineStatus, first_reason, reason_text, state_name
 from mmcore.credentials import Credentials, Secret
-from mmcore.errors import ClockError, CredentialsError, ExchangeError, ExitCode, MmcoreError, UnreachableError
-from mmcore.exchange.base import CommissionRates, Side, SymbolError
-from mmcore.exchange.binance.filters import ExchangeInfo, SymbolRules
-from mmcore.exchange.binance.protocol import (
-    TESTNET,
-    ClientId,
-    ClockOffset,
-    Endpoints,
-    LimitedError,
-    LimitState,
-    WsRequests,
-    endpoints_at,
-    is_own,
-    next_epoch,
-)
-from mmcore.exchange.binance.rest import RestClient, RestOrders
-from mmcore.exchange.binance.signing import Ed25519Signer, HmacSigner, Signer
-from mmcore.exchange.binance.streams import MarketStreams
-from mmcore.exchange.binance.ws_api import WsApi
-from mmcore.host import assemble
+from mmcore.errors import CredentialsError, ExitCode, MmcoreError, UnreachableError
+from mmcore.exchange.binance.protocol import TESTNET, ClockOffset, Endpoints, LimitState, endpoints_at
+from mmcore.exchange.binance.rest import RestClient
+from mmcore.exchange.binance.signing import Ed25519Signer, HmacSigner
+from mmcore.host.bot import HOLDER, TICK_S, Access, Bot, Keys, Reach, World
 from mmcore.host.clock import Clock, SystemClock
+from mmcore.host.connector import over_sockets
 from mmcore.host.demo import DemoVenue
-from mmcore.host.feed import FeedThread
-from mmcore.host.orders import OrdersThread, Session
-from mmcore.host.recorder import Recorder
-from mmcore.host.rest_worker import RestWorker
-from mmcore.host.rest_worker import Run as RunNames
-from mmcore.host.strategy import StrategyThread
-from mmcore.host.worker import HostThread
-from mmcore.strategy.base import MarketMaker
+from mmcore.host.stop import Stop
+from mmcore.host.watch import End, Watch
 from mmcore.strategy.loading import load_strategy
 from mmcore.telemetry import summary as summaries
 from mmcore.telemetry.log import Log, Redactor
 from mmcore.telemetry.summary import ExitReason
-from mmcore.units import format_e8
 
 _log = logging.getLogger("mmcore.run")
 
-_HOLDER: Final = 4
 _NS_PER_S: Final = 1_000_000_000
-_REACH_S: Final = 10.0
-_RETRY_S: Final = 0.5
-_TICK_S: Final = 0.02
 _STATUS_EVERY_NS: Final = 2 * _NS_PER_S
 _STATUS_TERMINAL_NS: Final = 500_000_000
-_STUCK_NS: Final = 2 * _NS_PER_S
-_SETTLE_NS: Final = 5 * _NS_PER_S
-_SETTLE_UNKNOWN_NS: Final = 15 * _NS_PER_S
-_JOIN_S: Final = 3.0
 # cffi gives the GIL up at every call and has to get it back: a shorter turn for others keeps that wait short.
 _SWITCH_INTERVAL_S: Final = 1e-4
 _BUILT_IN: Final = ("inventory_skew", "avellaneda_stoikov")
@@ -87,24 +50,9 @@ def run(settings: Settings, options: RunOptions) -> ExitCode:
         return _run(settings, options, redactor, stop, SystemClock())
 
 
-# ---- signals -------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Stop:
-    """Signals so far. The first stops the run, the second changes nothing, the third gives up waiting."""
-
-    count: int = 0
-    wake: threading.Event = field(default_factory=threading.Event)
-
-    def on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1
-        self.wake.set()
-
-
 @contextlib.contextmanager
-def _signals() -> Iterator[_Stop]:
-    stop = _Stop()
+def _signals() -> Iterator[Stop]:
+    stop = Stop()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, stop.on_signal) for number in numbers}
     try:
@@ -117,195 +65,35 @@ def _signals() -> Iterator[_Stop]:
 # ---- before trading ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    api_key: str = field(repr=False)
-    signer: Signer
-    ed25519: bool
-
-
-def _keys_of(credentials: Credentials | None) -> _Keys:
+def _keys_of(credentials: Credentials | None) -> Keys:
     """Only emptiness is judged here: what a key is good for, the exchange says."""
     if credentials is None or not credentials.api_key:
         raise CredentialsError("API_KEY is not set: testnet needs a key (API_KEY or API_KEY_FILE in the environment)")
     key = credentials.api_key.reveal()
     if credentials.private_key_pem:
-        return _Keys(key, Ed25519Signer(credentials.private_key_pem.reveal()), True)
+        return Keys(key, Ed25519Signer(credentials.private_key_pem.reveal()), True)
     if credentials.api_secret:
-        return _Keys(key, HmacSigner(credentials.api_secret.reveal()), False)
+        return Keys(key, HmacSigner(credentials.api_secret.reveal()), False)
     raise CredentialsError("API_SECRET is not set: give API_SECRET, API_SECRET_FILE or API_PRIVATE_KEY_FILE")
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the exchange said before anything was started."""
-
-    info: ExchangeInfo
-    rules: SymbolRules
-    rates: CommissionRates
-    epoch: int
-    leftovers: bool
-    """Whether orders of an earlier run were open."""
+def _access(settings: Settings, credentials: Credentials | None, endpoints: Endpoints, clock: Clock) -> Access:
+    keys = _keys_of(credentials)
+    offset, limits = ClockOffset(), LimitState()
+    rest = RestClient(endpoints, tag=settings.account.tag, now_ns=clock.mono_ns, clock=offset, limits=limits,
+                      api_key=keys.api_key, signer=keys.signer)
+    return Access(endpoints, keys, rest, offset, limits)
 
 
-class _Reach:
-    """First contact: the exchange gets 10 s altogether."""
-
-    def __init__(self, rest: RestClient, settings: Settings, clock: Clock, stop: _Stop) -> None:
-        self._rest = rest
-        self._symbol = settings.exchange.symbol
-        self._tag = settings.account.tag
-        self._clock = clock
-        self._stop = stop
-        self._until_ns = clock.mono_ns() + int(_REACH_S * _NS_PER_S)
-
-    def ask(self) -> _Known:
-        while True:
-            try:
-                return self._ask()
-            except (UnreachableError, LimitedError) as error:
-                if self._stop.count or self._clock.mono_ns() >= self._until_ns:
-                    raise UnreachableError(f"the exchange cannot be reached: {error}") from None
-                _log.warning("the exchange cannot be reached yet: %s", error)
-                self._clock.sleep(_RETRY_S)
-            except ExchangeError as error:
-                raise _refused(error) from None
-
-    def _ask(self) -> _Known:
-        self._rest.server_time()
-        info = self._rest.exchange_info(self._symbol)
-        rules = info.rules(self._symbol)
-        account = self._rest.account()
-        refusal = rules.refusal(account.permissions)
-        if refusal is None and not account.can_trade:
-            refusal = "this account may not trade"
-        if refusal is not None:
-            raise SymbolError(refusal)
-        rates = self._rest.commission(self._symbol)
-        seen = [order.client_id for order in self._rest.open_orders(self._symbol)]
-        epoch = next_epoch(self._clock.epoch_ns() // _NS_PER_S, self._tag, seen)
-        return _Known(info, rules, rates, epoch, any(is_own(client_id, self._tag) for client_id in seen))
-
-
-def _refused(error: ExchangeError) -> MmcoreError:
-    """What the exchange refuses before a run starts, in words that say what to do."""
-    if error.code == -1021:
-        return ClockError(f"the exchange refuses this machine's clock: {error}")
-    if error.exit_code is ExitCode.CREDENTIALS:
-        return CredentialsError(f"the exchange refuses the credentials: {error}")
-    return error
-
-
-# ---- the parts of a run --------------------------------------------------------------------------------------
-
-
-class _Bot:
-    """All threads of one run and what they share."""
-
-    def __init__(self, settings: Settings, options: RunOptions, endpoints: Endpoints, keys: _Keys, clock: Clock,
-                 offset: ClockOffset, limits: LimitState, rest: RestClient, known: _Known,
-                 maker: MarketMaker | None) -> None:
-        self.settings = settings
-        self.clock = clock
-        self.known = known
-        self.failure: Exception | None = None
-        utc_offset_ns = clock.epoch_ns() - clock.mono_ns()
-        config = assemble.engine_config(settings, known.rules, known.rates, known.info.rate_limits,
-                                        utc_offset_ns=utc_offset_ns, accept_reset=options.accept_reset)
-        recorded = settings.host.record is not None
-        self.engine = Engine(config)
-        self.loop = Loop(self.engine, assemble.loop_config(settings, recorded=recorded))
-        symbol, tag = known.rules.symbol, settings.account.tag
-        self.order_prefix = str(_first_id(tag, known.epoch))[:-len("0000000-b0")]
-        by_rest = settings.exchange.order_entry is OrderEntry.REST
-        gate_values = assemble.gate_config(config, order_prefix=self.order_prefix, api_key=keys.api_key, rest=by_rest,
-                                           ed25519=keys.ed25519, mask_seed=secrets.randbits(32))
-        self.gate = Gate(gate_values)
-        self.names = Gate(gate_values)  # for reading ids only: gates belong to one thread
-        rng = random.Random(secrets.randbits(64))
-        names = RunNames(symbol, tag, known.epoch, settings.account.dedicated)
-        self.rest = RestWorker(self.loop, rest, self._decoder(), offset, clock, names, self._on_state)
-        self.orders_by_rest = RestOrders(rest, self.rest.submit) if by_rest else None
-        spins = settings.host.wait is Wait.SPIN
-        session = Session(WsApi(endpoints, WsRequests(keys.api_key, keys.signer), offset, limits, rng), keys.signer,
-                          offset, limits, symbol)
-        self.orders = OrdersThread(
-            self.loop, self.gate, session, self._decoder(), clock, orders_by_rest=self.orders_by_rest,
-            cancel_by_rest=self.rest.cancel, resync_clock=self.rest.resync_clock,
-            leftover_name=self.rest.leftover_name, after_run=self.after_run, fail=self._fail, served_by_feed=spins)
-        self.strategy = StrategyThread(self.loop, clock, self.after_run, maker, settings.strategy.timeout_ms)
-        self.feed = FeedThread(self.loop, MarketStreams(endpoints, symbol, limits, rng), self._decoder(), clock,
-                               self.after_run, self.orders if spins else None, settings.host.cpu)
-        self.recorder = (Recorder(self.loop, config, settings.host.record, clock)
-                         if settings.host.record is not None else None)
-        self.threads: list[HostThread] = [self.rest, self.strategy, self.orders, self.feed]
-        self.state = EngineState.INIT
-        self.state_verdict = 0
-
-    def _decoder(self) -> Decoder:
-        return Decoder(symbol=self.known.rules.symbol, order_prefix=self.order_prefix,
-                       account_prefix=f"m{self.settings.account.tag}-")
-
-    def _on_state(self, state: int, verdict: int) -> None:
-        self.state = EngineState(state)
-        self.state_verdict = verdict
-
-    def _fail(self, error: Exception) -> None:
-        self.failure = self.failure or error
-
-    def after_run(self, holder: int, ran: Ran) -> None:
-        """What the engine left to do: orders go out from this very thread if their own is parked. Any thread."""
-        if ran.need_quote:
-            self.strategy.ask()
-        if ran.orders and not self.orders.try_run(holder):
-            self.orders.wake()
-
-    def start(self) -> None:
-        """Starts every thread; trading begins when `begin` has been called."""
-        if self.recorder is not None:
-            self.recorder.start()
-        for thread in self.threads:
-            thread.start()
-
-    def command(self, which: Command, value: int = 0) -> None:
-        """Tells the engine. Main thread."""
-        records = record.command(which, self.clock.mono_ns(), value)
-        while not self.loop.push(core_loop.RING_CONTROL, records):
-            self.clock.sleep(_TICK_S)
-
-    def dead_thread(self) -> HostThread | None:
-        """A thread that ended without being asked."""
-        every = [*self.threads, *([self.recorder] if self.recorder is not None else [])]
-        return next((thread for thread in every if not thread.is_alive() or thread.died is not None), None)
-
-    def stop_threads(self) -> None:
-        """Ends all threads; the log writer last, so that it has everything."""
-        for thread in [self.feed, self.orders, self.strategy, self.rest]:
-            thread.stop()
-        for thread in self.threads:
-            if thread.is_alive():
-                thread.join(_JOIN_S)
-        if self.orders_by_rest is not None:
-            self.orders_by_rest.close()
-        if self.recorder is not None:
-            self.recorder.stop()
-            self.recorder.join(_JOIN_S)
-
-    def order_name(self, order: OpenOrderView) -> str:
-        """`ID BUY 0.001 @ 67000 (LIVE)` for a person."""
-        name = self.names.client_id(order.seq, order.side, order.layer)
-        side = "BUY" if order.side == 0 else "SELL"
-        return f"{name} {side} {format_e8(order.qty_e8)} @ {format_e8(order.price_e8)} ({OrderState(order.state).name})"
-
-
-def _first_id(tag: str, epoch: int) -> ClientId:
-    return ClientId(tag, epoch, 0, Side.BUY, 0)
+def _world(clock: Clock) -> World:
+    """The machine's own."""
+    return World(clock, over_sockets(clock.mono_ns), random.Random(secrets.randbits(64)))
 
 
 # ---- a run ---------------------------------------------------------------------------------------------------
 
 
-def _run(settings: Settings, options: RunOptions, redactor: Redactor, stop: _Stop, clock: Clock) -> ExitCode:
+def _run(settings: Settings, options: RunOptions, redactor: Redactor, stop: Stop, clock: Clock) -> ExitCode:
     started_ns = clock.mono_ns()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     maker = None if settings.strategy.name in _BUILT_IN else load_strategy(settings.strategy)
@@ -319,18 +107,15 @@ def _run(settings: Settings, options: RunOptions, redactor: Redactor, stop: _Sto
             endpoints = endpoints_at(settings.exchange.endpoint) if settings.exchange.endpoint else TESTNET
         if credentials is not None:
             redactor.add(*credentials.secrets)
-        keys = _keys_of(credentials)
-        offset, limits = ClockOffset(), LimitState()
-        rest = RestClient(endpoints, tag=settings.account.tag, now_ns=clock.mono_ns, clock=offset, limits=limits,
-                          api_key=keys.api_key, signer=keys.signer)
+        access = _access(settings, credentials, endpoints, clock)
         try:
-            known = _Reach(rest, settings, clock, stop).ask()
+            known = Reach(access.rest, settings, clock, stop).ask()
         except MmcoreError as error:
             if options.summary is not None:
                 summaries.write(options.summary, _never_began(settings, error))
             raise
-        bot = _Bot(settings, options, endpoints, keys, clock, offset, limits, rest, known, maker)
-        return _Watch(bot, options, venue, stop, started_ns).run()
+        bot = Bot(settings, options, access, _world(clock), known, maker)
+        return _Show(bot, options, venue).run(stop, started_ns)
     finally:
         if venue is not None:
             venue.stop()
@@ -348,238 +133,45 @@ def _never_began(settings: Settings, error: MmcoreError) -> summaries.RunSummary
         latency_ns={stage: summaries.Latency(0, 0, 0, 0, 0) for stage in summaries.Stage})
 
 
-@dataclass(slots=True)
-class _Seen:
-    """Progress of a role when it was last looked at."""
+class _Show:
+    """A run from its first thread to its summary, and what the person watching is told of it."""
 
-    progress: int
-    since_ns: int
-
-
-class _Watch:
-    """The main thread while the bot runs."""
-
-    def __init__(self, bot: _Bot, options: RunOptions, venue: DemoVenue | None, stop: _Stop, started_ns: int) -> None:
+    def __init__(self, bot: Bot, options: RunOptions, venue: DemoVenue | None) -> None:
         self._bot = bot
         self._options = options
         self._venue = venue
-        self._stop = stop
-        self._started_ns = started_ns
-        self._watched_ns = bot.clock.mono_ns()
-        self._synced = False
         self._clock = bot.clock
-        self._began = False
-        self._seen: dict[int, _Seen] = {}
         self._status_due_ns = 0
-        self._outage_since_ns = 0
-        self._faulted_ns = 0
         self._audit: Mapping[str, Any] | None = None
         self._terminal = sys.stderr.isatty()
 
-    def run(self) -> ExitCode:
+    def run(self, stop: Stop, started_ns: int) -> ExitCode:
+        duration_s, venue = self._options.duration_s, self._venue
+        until_ns = None if duration_s is None else started_ns + int(duration_s * _NS_PER_S)
+        watch = Watch(self._bot, stop, until_ns, lambda: venue is None or venue.running)
         self._bot.start()
-        reason, codes, left = self._trade_and_stop()
-        self._bot.stop_threads()
-        status = self._bot.loop.status(_HOLDER)
+        while not watch.look():
+            if not stop.count:
+                self._show_status(self._clock.mono_ns())
+            stop.wake.wait(TICK_S)
+            stop.wake.clear()
+        return self._tell_how_it_went(watch.finish())
+
+    def _tell_how_it_went(self, end: End) -> ExitCode:
+        status, codes = self._bot.loop.status(HOLDER), [*end.codes]
         if self._venue is not None:
             self._read_audit(self._venue)
-        if left:
-            codes.append(ExitCode.ORDERS_LEFT)
-            _log.critical("own orders NOT confirmed gone: %s", "; ".join(left))
-        if not self._write_summary(reason, status, left):
+        if not self._write_summary(end.reason, status, end.left):
             codes.append(ExitCode.INTERNAL)
         code = ExitCode.worst(codes)
-        self._say_end(reason, code, status, left)
+        self._say_end(end.reason, code, status, end.left)
         return code
-
-    def _trade_and_stop(self) -> tuple[ExitReason, list[ExitCode], list[str]]:
-        """Why it ended, the exit codes that gives, and the own orders that are not confirmed gone."""
-        try:
-            reason, codes, emergency = self._trade()
-            return reason, codes, self._emergency_stop() if emergency else self._settle()
-        except Exception as error:  # whatever it is: no order may be left behind for it
-            _log.critical("internal error: %s: %s", type(error).__name__, error, exc_info=error)
-            return ExitReason.ERROR, [ExitCode.INTERNAL], self._emergency_stop()
-
-    # ---- trading
-
-    def _trade(self) -> tuple[ExitReason, list[ExitCode], bool]:
-        """Until something ends the run: why, the exit codes it gives, and whether the engine can no longer be
-        trusted."""
-        while True:
-            self._stop.wake.wait(_TICK_S)
-            now_ns = self._clock.mono_ns()
-            if self._stop.count:
-                return ExitReason.SIGNAL, [], False
-            duration_s = self._options.duration_s
-            if duration_s is not None and now_ns - self._started_ns >= duration_s * _NS_PER_S:
-                return self._end_of_duration()
-            broken = self._broken(now_ns)
-            if broken is not None:
-                return ExitReason.ERROR, [ExitCode.INTERNAL], True
-            ended = self._ended(now_ns)
-            if ended is not None:
-                return ended
-            self._begin(now_ns)
-            self._watch_strategy(now_ns)
-            self._show_status(now_ns)
-
-    def _end_of_duration(self) -> tuple[ExitReason, list[ExitCode], bool]:
-        if self._bot.state is EngineState.HALTED:
-            return ExitReason.RISK, [ExitCode.RISK], False
-        if not self._began or self._bot.loop.status(_HOLDER).synced_ns == 0:
-            _log.critical("the duration is over before the first sync with the exchange")
-            return ExitReason.UNREACHABLE, [ExitCode.UNREACHABLE], False
-        return ExitReason.DURATION, [], False
-
-    def _begin(self, now_ns: int) -> None:
-        """Once orders and account events flow: balances, then START, through one ring, so in this order."""
-        if self._began or not self._bot.orders.ready:
-            return
-        self._began = True
-        self._bot.rest.submit(self._start_engine, True)
-
-    def _start_engine(self) -> None:
-        """On the REST worker's thread, again until it succeeds."""
-        bot = self._bot
-        if bot.rest.stopping:
-            return
-        try:
-            bot.rest.note_trades()
-            bot.rest.read_account(0)
-        except MmcoreError as error:
-            _log.warning("account: %s", error)
-            bot.clock.sleep(_RETRY_S)
-            bot.rest.submit(self._start_engine, False)
-            return
-        bot.rest.push(record.command(Command.START, bot.clock.mono_ns()))
-        _log.info("account read; looking for orders of earlier runs")
-
-    def _ended(self, now_ns: int) -> tuple[ExitReason, list[ExitCode], bool] | None:
-        bot = self._bot
-        if bot.failure is not None:
-            refused = _refused(bot.failure) if isinstance(bot.failure, ExchangeError) else bot.failure
-            _log.critical("%s", refused)
-            code = refused.exit_code if isinstance(refused, MmcoreError) else ExitCode.INTERNAL
-            reason = ExitReason.CREDENTIALS if code is ExitCode.CREDENTIALS else ExitReason.ERROR
-            return reason, [code], False
-        halting = reasons(bot.state_verdict) if bot.state in (EngineState.HALTED, EngineState.KILLED) else []
-        if "CREDENTIALS" in halting:
-            _log.critical("the exchange refuses the credentials: %s", "the key was revoked or may not trade")
-            return ExitReason.CREDENTIALS, [ExitCode.CREDENTIALS], False
-        if bot.state is EngineState.KILLED:
-            bot.gate.kill()
-            _log.critical("killed: %s", ", ".join(halting))
-            return ExitReason.KILL, [ExitCode.RISK], False
-        if self._venue is not None and not self._venue.running:
-            _log.critical("the embedded exchange has died")
-            return ExitReason.UNREACHABLE, [ExitCode.UNREACHABLE], False
-        return self._never_reached(now_ns) or self._outage(now_ns)
-
-    def _never_reached(self, now_ns: int) -> tuple[ExitReason, list[ExitCode], bool] | None:
-        """Until the first sync the exchange gets 10 s; after it, reconnecting goes on until somebody stops it."""
-        self._synced = self._synced or self._bot.loop.status(_HOLDER).synced_ns != 0
-        if self._synced or now_ns - self._watched_ns < _REACH_S * _NS_PER_S or self._bot.state is EngineState.HALTED:
-            return None
-        what = "the market data" if self._began else "the order channel"
-        _log.critical("the exchange cannot be reached: no first sync within %d s, %s is missing", int(_REACH_S), what)
-        return ExitReason.UNREACHABLE, [ExitCode.UNREACHABLE], False
-
-    def _outage(self, now_ns: int) -> tuple[ExitReason, list[ExitCode], bool] | None:
-        """With nothing reachable and own orders whose end nobody can confirm, waiting any longer helps nobody: 15 s of
-        trying is what a stop would give them too."""
-        bot = self._bot
-        if bot.orders.ready or not self._began:
-            self._outage_since_ns = 0
-            return None
-        self._outage_since_ns = self._outage_since_ns or now_ns
-        if now_ns - self._outage_since_ns < _SETTLE_UNKNOWN_NS or bot.loop.status(_HOLDER).open_orders == 0:
-            return None
-        _log.critical("the exchange has been unreachable for 15 s with own orders open")
-        return ExitReason.UNREACHABLE, [ExitCode.UNREACHABLE], False
-
-    def _broken(self, now_ns: int) -> str | None:
-        """A thread that died, or a role that stands still for 2 s with input waiting."""
-        dead = self._bot.dead_thread()
-        if dead is not None:
-            _log.critical("thread %s has died", dead.name)
-            return dead.name
-        for role, name in ((core_loop.ENGINE, "engine"), (core_loop.ORDERS, "orders")):
-            progress = self._bot.loop.progress(role)
-            seen = self._seen.get(role)
-            if seen is None or seen.progress != progress or not self._bot.loop.pending(role):
-                self._seen[role] = _Seen(progress, now_ns)
-            elif now_ns - seen.since_ns >= _STUCK_NS:
-                _log.critical("the %s role has been stuck for 2 s with input waiting", name)
-                return name
-        return None
-
-    def _watch_strategy(self, now_ns: int) -> None:
-        """A strategy that is still thinking cannot say so itself: its quotes are pulled meanwhile."""
-        thinking = self._bot.strategy
-        since_ns = thinking.thinking_since_ns
-        if since_ns and since_ns != self._faulted_ns and now_ns - since_ns > thinking.timeout_ns:
-            self._faulted_ns = since_ns
-            self._bot.command(Command.STRATEGY_FAULT, 1)
-            self._bot.after_run(_HOLDER, self._bot.loop.run(_HOLDER, self._clock.mono_ns()))
-
-    # ---- stopping
-
-    def _settle(self) -> list[str]:
-        """No new orders, every own order cancelled and confirmed gone. Returns those that are not."""
-        bot = self._bot
-        bot.command(Command.STOP)
-        begun_ns = clear_since_ns = self._clock.mono_ns()
-        while True:
-            self._stop.wake.clear()
-            now_ns = self._clock.mono_ns()
-            if not self._began:  # this run has no orders
-                return self._emergency_stop() if bot.known.leftovers else []
-            if bot.state is EngineState.STOPPED:
-                return []
-            if bot.orders.ready:
-                self._outage_since_ns = 0  # it is back: cancels get their full time
-            if not bot.orders.ready or bot.loop.status(_HOLDER).unknown_orders:
-                clear_since_ns = now_ns
-            tried_ns = now_ns - (self._outage_since_ns or begun_ns)
-            if now_ns - clear_since_ns >= _SETTLE_NS or tried_ns >= _SETTLE_UNKNOWN_NS or self._stop.count >= 3:
-                return self._not_confirmed()
-            if self._broken(now_ns) is not None:
-                return self._emergency_stop()
-            self._stop.wake.wait(_TICK_S)
-
-    def _not_confirmed(self) -> list[str]:
-        self._bot.stop_threads()  # the engine's orders may be read only while nothing runs it
-        left = [self._bot.order_name(order) for order in self._bot.engine.orders()]
-        return left or ["openOrders could not be read twice"]
-
-    def _emergency_stop(self) -> list[str]:
-        """The engine or a thread is gone: nothing new may leave, and the REST worker cancels alone."""
-        bot = self._bot
-        bot.gate.kill()
-        until_ns = self._clock.mono_ns() + _SETTLE_UNKNOWN_NS
-        left: list[str] = ["own orders: the REST worker did not answer"]
-        done = threading.Event()
-
-        def cancel() -> None:
-            left[:] = bot.rest.cancel_everything(until_ns)
-            done.set()
-
-        if bot.rest.is_alive() and bot.rest.submit(cancel, True):
-            given_up_ns = until_ns + int(_JOIN_S * _NS_PER_S)
-            while not done.wait(_TICK_S) and self._clock.mono_ns() < given_up_ns and self._stop.count < 3:
-                pass
-        elif not bot.rest.is_alive():
-            left[:] = bot.rest.cancel_everything(until_ns)
-        return list(left)
-
-    # ---- telling
 
     def _show_status(self, now_ns: int) -> None:
         if now_ns < self._status_due_ns:
             return
         self._status_due_ns = now_ns + (_STATUS_TERMINAL_NS if self._terminal else _STATUS_EVERY_NS)
-        line = self._status_line(self._bot.loop.status(_HOLDER))
+        line = self._status_line(self._bot.loop.status(HOLDER))
         _tell(line if self._terminal else line + "\n")
 
     def _status_line(self, status: EngineStatus) -> str:
@@ -602,7 +194,7 @@ class _Watch:
         except UnreachableError as error:
             _log.warning("%s", error)
 
-    def _write_summary(self, reason: ExitReason, status: EngineStatus, left: list[str]) -> bool:
+    def _write_summary(self, reason: ExitReason, status: EngineStatus, left: tuple[str, ...]) -> bool:
         """False: the disk did not take it. How the run ended is told all the same."""
         path = self._options.summary
         try:
@@ -613,7 +205,7 @@ class _Watch:
             return False
         return True
 
-    def _summary(self, reason: ExitReason, status: EngineStatus, left: list[str]) -> summaries.RunSummary:
+    def _summary(self, reason: ExitReason, status: EngineStatus, left: tuple[str, ...]) -> summaries.RunSummary:
         bot = self._bot
         balances = {asset: summaries.Balance(free, locked) for asset, (free, locked) in bot.engine.balances().items()}
         latency = {stage: summaries.Latency(*bot.loop.latency(core_loop.STAGES.index(stage)))
@@ -634,7 +226,7 @@ class _Watch:
             actions_digest=bot.recorder.actions_digest() if bot.recorder is not None else None,
             venue_audit=self._audit)
 
-    def _say_end(self, reason: ExitReason, code: ExitCode, status: EngineStatus, left: list[str]) -> None:
+    def _say_end(self, reason: ExitReason, code: ExitCode, status: EngineStatus, left: tuple[str, ...]) -> None:
         gone = "own orders NOT confirmed gone" if left else "all own orders confirmed gone"
         _tell(f"{chr(10) if self._terminal else ''}mmcore: stopped ({reason}): {gone}; {status.orders_sent} orders, "
               f"{status.fills} fills; exit {code.value}\n")

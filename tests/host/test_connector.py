@@ -12,7 +12,7 @@ import pytest
 from mmcore.errors import UnreachableError
 from mmcore.exchange.binance.link import Connect
 from mmcore.exchange.channel import Channel
-from mmcore.host.connector import Connector
+from mmcore.host.connector import ThreadConnector
 from tests.exchange.conftest import Peer, Server, Servers
 
 WAIT_S = 10
@@ -30,7 +30,7 @@ class Owner:
     def __init__(self, servers: Servers) -> None:
         self.woken = threading.Semaphore(0)
         self.wakers: list[str] = []
-        self.connector = Connector("test-connect", servers.now_ns, self.wake)
+        self.connector = ThreadConnector("test-connect", servers.now_ns, self.wake)
 
     def wake(self) -> None:
         self.wakers.append(threading.current_thread().name)

@@ -29,6 +29,7 @@ from mmcore.exchange.binance.signing import HmacSigner
 from mmcore.exchange.binance.ws_api import WsApi
 from mmcore.host.assemble import engine_config, gate_config, loop_config
 from mmcore.host.clock import SystemClock
+from mmcore.host.connector import over_sockets
 from mmcore.host.orders import OrdersThread, Session
 from tests.host.test_assemble import INFO
 
@@ -90,7 +91,8 @@ def thread(client: Answering) -> Listening:
     gate = Gate(gate_config(config, order_prefix=PREFIX, api_key="key", rest=True, ed25519=False, mask_seed=1))
     made = Listening(
         Loop(Engine(config), loop_config(Settings(), recorded=False)), gate, session,
-        Feed(symbol="BTCUSDT", order_prefix=PREFIX, account_prefix="mA1-"), SystemClock(), orders_by_rest=client,
+        Feed(symbol="BTCUSDT", order_prefix=PREFIX, account_prefix="mA1-"), SystemClock(),
+            connectors=over_sockets(SystemClock().mono_ns), orders_by_rest=client,
         cancel_by_rest=lambda *_: False, resync_clock=lambda: None, leftover_name=lambda _: None,
         after_run=lambda *_: None, fail=lambda _: None, served_by_feed=False)
     made.told = []

@@ -21,10 +21,13 @@ from mmcore.credentials import Credentials, Secret
 from mmcore.errors import ExitCode, UnreachableError
 from mmcore.exchange.binance.protocol import LimitedError
 from mmcore.host import orders as orders_module
+from mmcore.host.bot import Reach
 from mmcore.host.clock import SystemClock
 from mmcore.host.feed import FeedThread
 from mmcore.host.orders import OrdersThread
-from mmcore.host.supervisor import _Reach, _Watch, run
+from mmcore.host.stop import Stop
+from mmcore.host.supervisor import run
+from mmcore.host.watch import Watch
 from mmcore.host.worker import HostThread
 from mmcore.telemetry import summary as summaries
 from mmcore.telemetry.summary import RunSummary
@@ -119,12 +122,12 @@ def test_an_error_of_the_supervisor_itself_leaves_no_order_behind(
     clock = SystemClock()
     begun: list[int] = []
 
-    def failing(self: _Watch, now_ns: int) -> None:
+    def failing(self: Watch, now_ns: int) -> None:
         begun.append(now_ns) if not begun else None
         if clock.mono_ns() - begun[0] > _TRADE_NS:
             raise RuntimeError("planned")
 
-    monkeypatch.setattr(_Watch, "_watch_strategy", failing)
+    monkeypatch.setattr(Watch, "_watch_strategy", failing)
     code, summary = _run(tmp_path)
     assert code is ExitCode.INTERNAL
     assert summary["exit_reason"] == "error"
@@ -165,7 +168,7 @@ def test_a_summary_the_disk_does_not_take_does_not_hide_how_the_run_ended(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(summaries, "write", full)
-    monkeypatch.setattr(_Watch, "_settle", lambda self: ["mA1-0000001-0000001-b0"])
+    monkeypatch.setattr(Watch, "_settle", lambda self, now_ns: self._over(["mA1-0000001-0000001-b0"]))
     code = run(Settings(), RunOptions(duration_s=3.0, summary=tmp_path / "summary.json"))
     assert code is ExitCode.ORDERS_LEFT
     told = capsys.readouterr().err
@@ -201,7 +204,7 @@ def test_a_limit_that_the_exchange_sets_at_the_start_is_waited_for_like_an_outag
         raise LimitedError("not sent: limits forbid it for 120 s", 0)
 
     rest = SimpleNamespace(server_time=limited)
-    reach = _Reach(rest, Settings(), clock, SimpleNamespace(count=0))  # type: ignore[arg-type]
+    reach = Reach(rest, Settings(), clock, SimpleNamespace(count=0))  # type: ignore[arg-type]
     with pytest.raises(UnreachableError, match="limits forbid it for 120 s"):
         reach.ask()
     assert clock.now_ns == 110 * _SECOND_NS
@@ -215,9 +218,6 @@ class _Steps:
 
     def mono_ns(self) -> int:
         return self.now_ns
-
-    def clear(self) -> None:
-        """Of the event it stands for."""
 
     def wait(self, seconds: float) -> None:
         self.now_ns += int(seconds * _SECOND_NS)
@@ -233,24 +233,23 @@ def test_once_the_order_channel_is_back_cancels_get_their_full_time(
     clock = _Steps()
     begun_ns = clock.now_ns
     orders = SimpleNamespace(ready=False)
-    loop = SimpleNamespace(status=lambda holder: SimpleNamespace(unknown_orders=0))
-    bot = SimpleNamespace(clock=clock, state=EngineState.STOPPING, orders=orders, loop=loop,
-                          command=lambda which: None)
-    watch = object.__new__(_Watch)
-    watch._bot = bot  # type: ignore[assignment]
-    watch._clock = clock  # type: ignore[assignment]
-    watch._stop = SimpleNamespace(wake=clock, count=0)  # type: ignore[assignment]
+    loop = SimpleNamespace(status=lambda holder: SimpleNamespace(unknown_orders=0, open_orders=1, synced_ns=1),
+                           progress=lambda role: 0, pending=lambda role: False)
+    bot = SimpleNamespace(clock=clock, state=EngineState.ACTIVE, failure=None, orders=orders, loop=loop,
+                          command=lambda which: None, dead_thread=lambda: None, stop_threads=lambda: None,
+                          strategy=SimpleNamespace(thinking_since_ns=0),
+                          engine=SimpleNamespace(orders=lambda: [1]), order_name=lambda order: "x")
+    watch = Watch(bot, Stop(), begun_ns + outage_before_s * _SECOND_NS, lambda: True)  # type: ignore[arg-type]
     watch._began = True
-    watch._outage_since_ns = begun_ns - outage_before_s * _SECOND_NS if outage_before_s else 0
-
-    def broken(now_ns: int) -> None:
-        orders.ready = now_ns - begun_ns >= back_after_s * _SECOND_NS
-
-    broken(begun_ns)
-    watch._broken = broken  # type: ignore[method-assign]
-    watch._not_confirmed = lambda: ["x"]  # type: ignore[method-assign]
-    assert watch._settle() == ["x"]
-    assert (clock.now_ns - begun_ns) / _SECOND_NS == pytest.approx(gives_up_after_s, abs=0.1)
+    clock.now_ns -= 1  # the outage begins before the run ends
+    while True:
+        orders.ready = clock.now_ns - begun_ns >= (outage_before_s + back_after_s) * _SECOND_NS
+        if watch.look():
+            break
+        clock.wait(0.02)
+    assert watch.finish().left == ("x",)
+    ended_s = (clock.now_ns - begun_ns) / _SECOND_NS - outage_before_s
+    assert ended_s == pytest.approx(gives_up_after_s, abs=0.1)
 
 
 def test_market_data_that_never_comes_ends_the_run_as_unreachable(
@@ -265,7 +264,7 @@ def test_market_data_that_never_comes_ends_the_run_as_unreachable(
 
 def test_orders_that_only_rest_knows_of_count_as_open_at_exit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["mA1-0000001-0000001-b0", "mA1-0000001-0000002-a0"]
-    monkeypatch.setattr(_Watch, "_settle", lambda self: names)  # the engine has none of them
+    monkeypatch.setattr(Watch, "_settle", lambda self, now_ns: self._over(names))  # the engine has none of them
     code, summary = _run(tmp_path, duration_s=1.0)
     assert code is ExitCode.ORDERS_LEFT
     assert summary["open_orders_at_exit"] >= len(names)

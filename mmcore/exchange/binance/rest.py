@@ -10,19 +10,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
-
-import requests
-import urllib3
-from certifi import where as public_authorities
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from mmcore.errors import CredentialsError, ExchangeError, MmcoreError, UnreachableError
 from mmcore.exchange.base import (
@@ -52,25 +43,14 @@ from mmcore.exchange.binance.protocol import (
     verdict,
 )
 from mmcore.exchange.binance.signing import Signer, Value, rest_payload, rest_signed
-from mmcore.exchange.net import Budget, BudgetSSLSocket, connect_tcp, tls_context, why
+from mmcore.exchange.http import Http, HttpSession
 
-_TOTAL_S: Final = 3.0
-_BODY_MAX_BYTES: Final = 16 << 20
-_HEADERS_MAX_BYTES: Final = 128 << 10
-_READ_BYTES: Final = 1 << 16
 _RECV_WINDOW_MS: Final = 5000
 _RESYNC_SAMPLES: Final = 3
 _INVALID_SYMBOL: Final = -1121
 _LIMIT_CODE: Final = -1003
 _OPEN_ORDERS_PATH: Final = "/api/v3/openOrders"
 _ORDER_PATH: Final = "/api/v3/order"
-_HEADERS: Final = {
-    "User-Agent": "mmcore",
-    "Accept": "application/json",
-    # Nothing compressed: no work under the lock, and no small answer that grows without bound.
-    "Accept-Encoding": "identity",
-    "Connection": "keep-alive",
-}
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -92,9 +72,10 @@ class RestClient:
 
     def __init__(self, endpoints: Endpoints, *, tag: str, now_ns: Callable[[], int], clock: ClockOffset,
                  limits: LimitState, api_key: str = "", signer: Signer | None = None,
-                 authorities: str | None = None) -> None:
+                 authorities: str | None = None, http: Http | None = None) -> None:
         """tag: the account tag of own orders; others are never cancelled. now_ns: the local monotonic clock. clock,
-        limits: shared with the other senders. authorities: a PEM file of trusted ones; None = the public ones."""
+        limits: shared with the other senders. authorities: a PEM file of trusted ones; None = the public ones. http:
+        what carries the requests; None = a session over sockets."""
         self._base = endpoints.rest
         self._tag = tag
         self._now_ns = now_ns
@@ -102,8 +83,7 @@ class RestClient:
         self._limits = limits
         self._signer = signer
         self._key_header = {"X-MBX-APIKEY": api_key} if api_key else {}
-        self._budget = Budget(now_ns)
-        self._session = _session(self._budget, authorities or public_authorities())
+        self._http = http or HttpSession(endpoints.rest, now_ns, authorities)
 
     def __repr__(self) -> str:
         return f"RestClient({self._base})"
@@ -115,7 +95,7 @@ class RestClient:
 
     def close(self) -> None:
         """Closes the connection. Idempotent; the client may be used again."""
-        self._session.close()
+        self._http.close()
 
     # Public data.
 
@@ -308,34 +288,16 @@ class RestClient:
     def _exchange(self, method: str, path: str, query: bytes, body: bytes | None,
                   headers: Mapping[str, str]) -> _Reply:
         """One request and its whole answer. Raises UnreachableError."""
-        prepared = self._session.prepare_request(requests.Request(method, self._base + path, headers=dict(headers)))
-        prepared.url = self._base + path + (f"?{query.decode('ascii')}" if query else "")
-        if body is not None:
-            prepared.body = body
-            prepared.headers["Content-Length"] = str(len(body))
-        self._budget.start(_TOTAL_S, _BODY_MAX_BYTES + _HEADERS_MAX_BYTES)
         sent_ns = self._now_ns()
         try:
-            status, reply_headers, content = self._send(prepared)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            failure = why(error)
+            reply = self._http.request(method, path, query.decode("ascii"), headers, body)
+        except UnreachableError as error:
+            failure = str(error)
         else:
             received_ns = self._now_ns()
-            self._note_weight(reply_headers, received_ns)
-            return _Reply(status, reply_headers, content, sent_ns, received_ns)
-        # Out here, so that the library's error, whose text has the signed URL, is not carried along.
+            self._note_weight(reply.headers, received_ns)
+            return _Reply(reply.status, reply.headers, reply.body, sent_ns, received_ns)
         raise UnreachableError(f"{path}: {failure}")
-
-    def _send(self, prepared: requests.PreparedRequest) -> tuple[int, Mapping[str, str], bytes]:
-        response = self._session.send(prepared, stream=True, timeout=_TOTAL_S, allow_redirects=False,
-                                      verify=self._session.verify)
-        try:
-            if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise OSError("an encoding nobody asked for")
-            content = b"".join(response.raw.stream(_READ_BYTES, decode_content=False))
-        finally:
-            response.close()
-        return response.status_code, response.headers, content
 
     def _note_weight(self, headers: Mapping[str, str], now_ns: int) -> None:
         used = headers.get("X-MBX-USED-WEIGHT-1M", "")
@@ -378,61 +340,6 @@ def _object(body: bytes) -> Mapping[str, Any]:
 def _retry_after_ns(headers: Mapping[str, str]) -> int | None:
     text = headers.get("Retry-After", "")
     return int(text) * NS_PER_S if text.isascii() and text.isdigit() and len(text) < 8 else None
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# The HTTP session
-
-
-def _session(budget: Budget, authorities: str) -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False  # no proxy, CA bundle or netrc from the environment
-    session.verify = authorities
-    session.headers.clear()
-    session.headers.update(_HEADERS)
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = _Adapter(budget, tls_context(authorities))
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
-class _Adapter(HTTPAdapter):
-    """One connection, no retry, sockets that keep to the budget."""
-
-    def __init__(self, budget: Budget, tls: ssl.SSLContext) -> None:
-        self._budget = budget
-        self._tls = tls
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._tls, **pool_kwargs)
-        self.poolmanager.pool_classes_by_scheme = _pool_classes(self._budget)
-
-
-def _pool_classes(budget: Budget) -> dict[str, type[HTTPConnectionPool]]:
-    """Connection pools whose sockets know the budget. The pool manager makes them, so the budget is bound here."""
-
-    class Plain(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            return connect_tcp(self.host, self.port, budget)
-
-    class Secure(HTTPSConnection):
-        def _new_conn(self) -> socket.socket:
-            return connect_tcp(self.host, self.port, budget)
-
-        def connect(self) -> None:
-            super().connect()
-            assert isinstance(self.sock, BudgetSSLSocket)
-            self.sock.budget = budget
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,273 @@
+"""The parts of one run: what the exchange said before it, and everything that trades. Who runs them is the caller's
+business: threads here, one loop in virtual time in the simulation."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass, field
+from typing import Final
+
+from mmcore.config import OrderEntry, RunOptions, Settings, Wait
+from mmcore.core import loop as core_loop
+from mmcore.core import record
+from mmcore.core.engine import Engine, OpenOrderView
+from mmcore.core.feed import Feed as Decoder
+from mmcore.core.gate import Gate
+from mmcore.core.kinds import Command, EngineState, OrderState
+from mmcore.core.loop import Loop, Ran
+from mmcore.errors import ClockError, CredentialsError, ExchangeError, ExitCode, MmcoreError, UnreachableError
+from mmcore.exchange.base import CommissionRates, Side, SymbolError
+from mmcore.exchange.binance.filters import ExchangeInfo, SymbolRules
+from mmcore.exchange.binance.protocol import (
+    ClientId,
+    ClockOffset,
+    Endpoints,
+    LimitedError,
+    LimitState,
+    WsRequests,
+    is_own,
+    next_epoch,
+)
+from mmcore.exchange.binance.rest import RestClient, RestOrders
+from mmcore.exchange.binance.signing import Signer
+from mmcore.exchange.binance.streams import MarketStreams
+from mmcore.exchange.binance.ws_api import WsApi
+from mmcore.host import assemble
+from mmcore.host.clock import Clock
+from mmcore.host.connector import Connectors
+from mmcore.host.feed import FeedThread
+from mmcore.host.orders import OrdersThread, Session
+from mmcore.host.recorder import Recorder
+from mmcore.host.rest_worker import RestWorker
+from mmcore.host.rest_worker import Run as RunNames
+from mmcore.host.stop import Stop
+from mmcore.host.strategy import StrategyThread
+from mmcore.host.worker import HostThread
+from mmcore.strategy.base import MarketMaker
+from mmcore.units import format_e8
+
+_log = logging.getLogger("mmcore.run")
+
+HOLDER: Final = 4
+"""The watching thread's number."""
+REACH_S: Final = 10.0
+"""What the exchange gets to answer at first, and until the first sync."""
+RETRY_S: Final = 0.5
+TICK_S: Final = 0.02
+_NS_PER_S: Final = 1_000_000_000
+_JOIN_S: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What requests are signed with."""
+
+    api_key: str = field(repr=False)
+    signer: Signer
+    ed25519: bool
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that is outside the program, as one run finds it. rng: for jitter and masks, never for a decision."""
+
+    clock: Clock
+    connectors: Connectors
+    rng: random.Random
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The way to the exchange, shared by all who send."""
+
+    endpoints: Endpoints
+    keys: Keys
+    rest: RestClient
+    offset: ClockOffset
+    limits: LimitState
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the exchange said before anything was started."""
+
+    info: ExchangeInfo
+    rules: SymbolRules
+    rates: CommissionRates
+    epoch: int
+    leftovers: bool
+    """Whether orders of an earlier run were open."""
+
+
+class Reach:
+    """First contact: the exchange gets 10 s altogether."""
+
+    def __init__(self, rest: RestClient, settings: Settings, clock: Clock, stop: Stop) -> None:
+        self._rest = rest
+        self._symbol = settings.exchange.symbol
+        self._tag = settings.account.tag
+        self._clock = clock
+        self._stop = stop
+        self._until_ns = clock.mono_ns() + int(REACH_S * _NS_PER_S)
+
+    def ask(self) -> Known:
+        while True:
+            try:
+                return self._ask()
+            except (UnreachableError, LimitedError) as error:
+                if self._stop.count or self._clock.mono_ns() >= self._until_ns:
+                    raise UnreachableError(f"the exchange cannot be reached: {error}") from None
+                _log.warning("the exchange cannot be reached yet: %s", error)
+                self._clock.sleep(RETRY_S)
+            except ExchangeError as error:
+                raise refused(error) from None
+
+    def _ask(self) -> Known:
+        self._rest.server_time()
+        info = self._rest.exchange_info(self._symbol)
+        rules = info.rules(self._symbol)
+        account = self._rest.account()
+        refusal = rules.refusal(account.permissions)
+        if refusal is None and not account.can_trade:
+            refusal = "this account may not trade"
+        if refusal is not None:
+            raise SymbolError(refusal)
+        rates = self._rest.commission(self._symbol)
+        seen = [order.client_id for order in self._rest.open_orders(self._symbol)]
+        epoch = next_epoch(self._clock.epoch_ns() // _NS_PER_S, self._tag, seen)
+        return Known(info, rules, rates, epoch, any(is_own(client_id, self._tag) for client_id in seen))
+
+
+def refused(error: ExchangeError) -> MmcoreError:
+    """What the exchange refuses before a run starts, in words that say what to do."""
+    if error.code == -1021:
+        return ClockError(f"the exchange refuses this machine's clock: {error}")
+    if error.exit_code is ExitCode.CREDENTIALS:
+        return CredentialsError(f"the exchange refuses the credentials: {error}")
+    return error
+
+
+class Bot:
+    """All parts of one run and what they share."""
+
+    def __init__(self, settings: Settings, options: RunOptions, access: Access, world: World, known: Known,
+                 maker: MarketMaker | None) -> None:
+        """maker: a strategy written in Python, None = one of the engine's own."""
+        clock, loop_values = world.clock, assemble.loop_config(settings, recorded=settings.host.record is not None)
+        self.settings, self.clock, self.known = settings, clock, known
+        self.failure: Exception | None = None
+        self.state, self.state_verdict = EngineState.INIT, 0
+        config = assemble.engine_config(settings, known.rules, known.rates, known.info.rate_limits,
+                                        utc_offset_ns=clock.epoch_ns() - clock.mono_ns(),
+                                        accept_reset=options.accept_reset)
+        self.engine = Engine(config)
+        self.loop = Loop(self.engine, loop_values)
+        symbol, tag = known.rules.symbol, settings.account.tag
+        self.order_prefix = str(_first_id(tag, known.epoch))[:-len("0000000-b0")]
+        by_rest = settings.exchange.order_entry is OrderEntry.REST
+        gate_values = assemble.gate_config(config, order_prefix=self.order_prefix, api_key=access.keys.api_key,
+                                           rest=by_rest, ed25519=access.keys.ed25519,
+                                           mask_seed=world.rng.getrandbits(32))
+        self.gate = Gate(gate_values)
+        self.names = Gate(gate_values)  # for reading ids only: gates belong to one thread
+        names = RunNames(symbol, tag, known.epoch, settings.account.dedicated)
+        self.rest = RestWorker(self.loop, access.rest, self._decoder(), access.offset, clock, names, self._on_state)
+        self.orders_by_rest = RestOrders(access.rest, self.rest.submit) if by_rest else None
+        spins = settings.host.wait is Wait.SPIN
+        self.orders = self._orders(access, world, served_by_feed=spins)
+        self.strategy = StrategyThread(self.loop, clock, self.after_run, maker, settings.strategy.timeout_ms)
+        self.feed = FeedThread(self.loop, MarketStreams(access.endpoints, symbol, access.limits, world.rng),
+                               self._decoder(), clock, self.after_run, world.connectors,
+                               self.orders if spins else None, settings.host.cpu)
+        self.recorder = (Recorder(self.loop, config, settings.host.record, clock)
+                         if settings.host.record is not None else None)
+        self.threads: list[HostThread] = [self.rest, self.strategy, self.orders, self.feed]
+
+    def _orders(self, access: Access, world: World, *, served_by_feed: bool) -> OrdersThread:
+        keys = access.keys
+        api = WsApi(access.endpoints, WsRequests(keys.api_key, keys.signer), access.offset, access.limits, world.rng)
+        session = Session(api, keys.signer, access.offset, access.limits, self.known.rules.symbol)
+        return OrdersThread(
+            self.loop, self.gate, session, self._decoder(), world.clock, connectors=world.connectors,
+            orders_by_rest=self.orders_by_rest, cancel_by_rest=self.rest.cancel, resync_clock=self.rest.resync_clock,
+            leftover_name=self.rest.leftover_name, after_run=self.after_run, fail=self._fail,
+            served_by_feed=served_by_feed)
+
+    def _decoder(self) -> Decoder:
+        return Decoder(symbol=self.known.rules.symbol, order_prefix=self.order_prefix,
+                       account_prefix=f"m{self.settings.account.tag}-")
+
+    def _on_state(self, state: int, verdict: int) -> None:
+        self.state = EngineState(state)
+        self.state_verdict = verdict
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = self.failure or error
+
+    def after_run(self, holder: int, ran: Ran) -> None:
+        """What the engine left to do: orders go out from this very thread if their own is parked. Any thread."""
+        if ran.need_quote:
+            self.strategy.ask()
+        if ran.orders and not self.orders.try_run(holder):
+            self.orders.wake()
+
+    def start(self) -> None:
+        """Starts every thread; trading begins when `begin` has been called."""
+        if self.recorder is not None:
+            self.recorder.start()
+        for thread in self.threads:
+            thread.start()
+
+    def start_engine(self) -> None:
+        """Balances, then START, through one ring, so in this order. On the REST worker, again until it succeeds."""
+        if self.rest.stopping:
+            return
+        try:
+            self.rest.note_trades()
+            self.rest.read_account(0)
+        except MmcoreError as error:
+            _log.warning("account: %s", error)
+            self.clock.sleep(RETRY_S)
+            self.rest.submit(self.start_engine, False)
+            return
+        self.rest.push(record.command(Command.START, self.clock.mono_ns()))
+        _log.info("account read; looking for orders of earlier runs")
+
+    def command(self, which: Command, value: int = 0) -> None:
+        """Tells the engine. Main thread."""
+        records = record.command(which, self.clock.mono_ns(), value)
+        while not self.loop.push(core_loop.RING_CONTROL, records):
+            self.clock.sleep(TICK_S)
+
+    def works(self, thread: HostThread) -> bool:
+        """Whether a thread still does its rounds."""
+        return thread.is_alive() and thread.died is None
+
+    def dead_thread(self) -> HostThread | None:
+        """A thread that ended without being asked."""
+        every = [*self.threads, *([self.recorder] if self.recorder is not None else [])]
+        return next((thread for thread in every if not self.works(thread)), None)
+
+    def stop_threads(self) -> None:
+        """Ends all threads; the log writer last, so that it has everything."""
+        for thread in [self.feed, self.orders, self.strategy, self.rest]:
+            thread.stop()
+        for thread in self.threads:
+            if thread.is_alive():
+                thread.join(_JOIN_S)
+        if self.orders_by_rest is not None:
+            self.orders_by_rest.close()
+        if self.recorder is not None:
+            self.recorder.stop()
+            self.recorder.join(_JOIN_S)
+
+    def order_name(self, order: OpenOrderView) -> str:
+        """`ID BUY 0.001 @ 67000 (LIVE)` for a person."""
+        name = self.names.client_id(order.seq, order.side, order.layer)
+        side = "BUY" if order.side == 0 else "SELL"
+        return f"{name} {side} {format_e8(order.qty_e8)} @ {format_e8(order.price_e8)} ({OrderState(order.state).name})"
+
+
+def _first_id(tag: str, epoch: int) -> ClientId:
+    return ClientId(tag, epoch, 0, Side.BUY, 0)
