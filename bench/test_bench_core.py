@@ -25,7 +25,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from mmcore._native import ffi, lib
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAMS = ("bench_mm_book", "bench_mm_quote", "bench_mm_spsc")
+PROGRAMS = ("bench_mm_book", "bench_mm_feed", "bench_mm_quote", "bench_mm_sbe", "bench_mm_spsc")
 WORKLOAD = "W1"
 TICK_E8 = 1_000_000
 LEVELS_MAX = 10_000
@@ -246,6 +246,19 @@ def test_update_ask_through_cffi(calls: Calls, work: Work) -> None:
 def test_update_ask_in_messages_of_16_through_cffi(calls: Calls, work: Work) -> None:
     assert calls(work.messages(ASK).__next__) == lib.MM_OK
     _is_alive(work.book)
+
+
+# ---- Messages ------------------------------------------------------------------------------------------------
+
+
+@c_loop("decode a diff of 20 levels")
+def test_decode_a_json_diff_of_20_levels_c_loop(loop: CLoop) -> None:
+    loop("bench_mm_feed", "decode_depth", "20")
+
+
+@c_loop("decode a diff of 20 levels")
+def test_decode_a_binary_diff_of_20_levels_c_loop(loop: CLoop) -> None:
+    loop("bench_mm_sbe", "sbe_depth", "20")
 
 
 # ---- Questions to the book -----------------------------------------------------------------------------------

@@ -869,3 +869,9 @@ const mm_feed_info *mm_feed_last(const mm_feed *feed)
     MM_ASSERT(feed != NULL);
     return &feed->info;
 }
+
+const char *mm__feed_symbol(const mm_feed *feed)
+{
+    MM_ASSERT(feed != NULL);
+    return feed->config.symbol;
+}

@@ -78,4 +78,7 @@ static inline bool mm__memory_fits(const void *memory, size_t memory_bytes, size
            memory_bytes >= needed_bytes;
 }
 
+/* The symbol whose messages become records; "" = every symbol's. */
+const char *mm__feed_symbol(const mm_feed *feed);
+
 #endif /* MM_INTERNAL_H */

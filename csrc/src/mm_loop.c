@@ -285,30 +285,51 @@ static uint32_t host_bits(const mm_feed_info *info, size_t record_count)
     return bits;
 }
 
-static uint32_t take_text(mm_loop *loop, int32_t channel, mm_feed *feed, const mm_ws_message *message,
-                          int64_t recv_ns)
+/* A market message that cannot be read: the book may have lost something, so it is invalid. */
+static uint32_t market_fault(mm_loop *loop, mm_status status, size_t error_at, int64_t recv_ns)
 {
-    bool market = channel == MM_CHANNEL_MARKET;
-    mm_record *scratch = market ? loop->market_scratch : loop->exec_scratch;
-    size_t capacity = market ? MARKET_SCRATCH_RECORDS : EXEC_MESSAGE_RECORDS;
-    size_t count = 0, error_at = 0;
-    mm_status status = mm_feed_decode(feed, (const char *)message->payload, message->payload_bytes, recv_ns,
-                                      scratch, capacity, &count, &error_at);
-    if (status != MM_OK) {
-        if (!market) {
-            return MM_PUMP_CLOSED; /* an order message that cannot be read: reconnect and reconcile */
-        }
-        bool told = push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_FAULT, status, (int64_t)error_at, recv_ns);
-        loop->market_dropped |= !told;
-        return MM_PUMP_RECORDS;
-    }
-    if (!market) {
-        return push_exec(loop, scratch, count, recv_ns) | host_bits(mm_feed_last(feed), count);
-    }
+    bool told = push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_FAULT, status, (int64_t)error_at, recv_ns);
+    loop->market_dropped |= !told;
+    return MM_PUMP_RECORDS;
+}
+
+/* Decoded market events into the ring. */
+static uint32_t take_market(mm_loop *loop, size_t record_count, int64_t recv_ns)
+{
     int64_t decoded_ns = loop->clock();
     mm_hist_add(&loop->recv_to_decode, elapsed(recv_ns, decoded_ns));
     mm__store_relaxed(&loop->decode_ns, decoded_ns);
-    return push_market(loop, scratch, count, recv_ns) | host_bits(mm_feed_last(feed), count);
+    return push_market(loop, loop->market_scratch, record_count, recv_ns);
+}
+
+static uint32_t take_market_binary(mm_loop *loop, mm_feed *feed, const mm_ws_message *message, int64_t recv_ns)
+{
+    size_t count = 0, error_at = 0;
+    mm_status status = mm_sbe_decode(mm__feed_symbol(feed), message->payload, message->payload_bytes, recv_ns,
+                                     loop->market_scratch, MARKET_SCRATCH_RECORDS, &count, &error_at);
+    return status != MM_OK ? market_fault(loop, status, error_at, recv_ns) : take_market(loop, count, recv_ns);
+}
+
+static uint32_t take_market_text(mm_loop *loop, mm_feed *feed, const mm_ws_message *message, int64_t recv_ns)
+{
+    size_t count = 0, error_at = 0;
+    mm_status status = mm_feed_decode(feed, (const char *)message->payload, message->payload_bytes, recv_ns,
+                                      loop->market_scratch, MARKET_SCRATCH_RECORDS, &count, &error_at);
+    if (status != MM_OK) {
+        return market_fault(loop, status, error_at, recv_ns);
+    }
+    return take_market(loop, count, recv_ns) | host_bits(mm_feed_last(feed), count);
+}
+
+static uint32_t take_exec_text(mm_loop *loop, mm_feed *feed, const mm_ws_message *message, int64_t recv_ns)
+{
+    size_t count = 0, error_at = 0;
+    mm_status status = mm_feed_decode(feed, (const char *)message->payload, message->payload_bytes, recv_ns,
+                                      loop->exec_scratch, EXEC_MESSAGE_RECORDS, &count, &error_at);
+    if (status != MM_OK) {
+        return MM_PUMP_CLOSED; /* an order message that cannot be read: reconnect and reconcile */
+    }
+    return push_exec(loop, loop->exec_scratch, count, recv_ns) | host_bits(mm_feed_last(feed), count);
 }
 
 /* Pong with the ping's payload. The mask hides nothing here: the payload is the server's own. */
@@ -338,7 +359,9 @@ uint32_t mm_loop_pump(mm_loop *loop, int32_t channel, mm_ws *ws, mm_feed *feed, 
     progressed(loop, market ? MM_ROLE_FEED : MM_ROLE_ORDERS);
     while (may_take(loop, channel) && (status = mm_ws_next(ws, &message)) == MM_OK) {
         if (message.opcode == MM_WS_TEXT) {
-            bits |= take_text(loop, channel, feed, &message, recv_ns);
+            bits |= market ? take_market_text(loop, feed, &message, recv_ns) : take_exec_text(loop, feed, &message, recv_ns);
+        } else if (message.opcode == MM_WS_BINARY && market) {
+            bits |= take_market_binary(loop, feed, &message, recv_ns);
         } else if (message.opcode == MM_WS_PING) {
             bits |= answer_ping(&message, reply, reply_capacity, reply_bytes);
         } else if (message.opcode == MM_WS_CLOSE) {

@@ -117,6 +117,49 @@ static void malformed_market_data_reaches_the_engine_with_its_place(void)
     bot_close(&b);
 }
 
+/* bestBidAsk of the binary streams: update 103, 66,998.00 x 1 and 67,002.00 x 2 in cents and units of 1e-5. */
+static const char BINARY_TICKER[] = "\x32\0\x11\x27\1\0\0\0"
+                                    "\0\0\1\0\0\0\0\0"
+                                    "\x67\0\0\0\0\0\0\0"
+                                    "\xfe\xfb"
+                                    "\x18\x3b\x66\0\0\0\0\0"
+                                    "\xa0\x86\1\0\0\0\0\0"
+                                    "\xa8\x3c\x66\0\0\0\0\0"
+                                    "\x40\x0d\3\0\0\0\0\0"
+                                    "\7"
+                                    "BTCUSDT";
+
+static uint32_t market_binary(bot *b, size_t bytes)
+{
+    uint8_t reply[256];
+    size_t reply_bytes = 0;
+    bot_frame(b->market_ws, MM_WS_BINARY, BINARY_TICKER, bytes);
+    return mm_loop_pump(b->loop, MM_CHANNEL_MARKET, b->market_ws, b->market_feed, b->now_ns, reply, sizeof reply,
+                        &reply_bytes);
+}
+
+static void binary_frames_of_the_market_channel_are_read_as_sbe(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_engine_status status;
+    bot_start(&b);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    uint32_t bits = market_binary(&b, sizeof BINARY_TICKER - 1);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK_INT(status.top.bid_price_e8, ==, INT64_C(66998) * MM_ONE_E8);
+    MM_CHECK_INT(status.top.ask_price_e8, ==, INT64_C(67002) * MM_ONE_E8);
+    MM_CHECK_INT(status.top.ask_qty_e8, ==, 2 * MM_ONE_E8);
+    bits = market_binary(&b, sizeof BINARY_TICKER - 2);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK_UINT(status.malformed, ==, 1);
+    MM_CHECK_INT(status.sync_state, ==, MM_SYNC_WAITING);
+    bot_close(&b);
+}
+
 static void a_full_market_ring_drops_whole_events_and_says_so(void)
 {
     bot b = bot_open(NULL, 0);
@@ -264,6 +307,7 @@ int main(int argc, char **argv)
         MM_TEST(a_ping_is_answered_with_its_payload_and_counts_as_life),
         MM_TEST(the_hosts_replies_stop_the_pump_and_orders_do_not),
         MM_TEST(malformed_market_data_reaches_the_engine_with_its_place),
+        MM_TEST(binary_frames_of_the_market_channel_are_read_as_sbe),
         MM_TEST(a_full_market_ring_drops_whole_events_and_says_so),
         MM_TEST(a_pong_does_not_keep_a_book_alive_that_has_lost_an_event),
         MM_TEST(a_log_that_cannot_keep_up_kills_the_run),
