@@ -349,6 +349,8 @@ def test_quote_through_cffi(calls: Calls, work: Work) -> None:
     seen = ffi.new("mm_quote_input *", {
         "book": work.book, "symbol": symbol, "top": lib.mm_book_top(work.book)[0], "position_e8": ONE_E8 // 4,
         "signal": {"alpha": 0.1, "volatility": 0.0001, "imbalance": 0.2}})
+    assert lib.mm_grid_init(ffi.addressof(seen, "tick"), TICK_E8) == lib.MM_OK
+    assert lib.mm_grid_init(ffi.addressof(seen, "lot"), 1000) == lib.MM_OK
     quotes = ffi.new("mm_quotes *")
     calls(lib.mm_quote_inventory_skew, config, seen, quotes)
     assert (quotes.bid_count, quotes.ask_count) == (1, 1)

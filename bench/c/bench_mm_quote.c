@@ -153,6 +153,10 @@ static void open_run(run *self, const mm_workload *workload)
     }
     self->symbol.tick_e8 = MM_WORKLOAD_TICK_E8;
     self->symbol.step_e8 = 1000;
+    if (mm_grid_init(&self->input.tick, self->symbol.tick_e8) != MM_OK ||
+        mm_grid_init(&self->input.lot, self->symbol.step_e8) != MM_OK) {
+        fail("a tick or step");
+    }
     self->config = reference_config();
     self->strategy.name = "inventory_skew";
     self->strategy.state = &self->config;

@@ -220,6 +220,18 @@ MM_API mm_status mm_fixed_to_step(int64_t value, int64_t step, int32_t rounding,
  * and so are low > high and step <= 0. */
 MM_API mm_status mm_fixed_from_double(double value_e8, int64_t low, int64_t high, int64_t step, int32_t rounding,
                                       int64_t *result);
+
+/* A grid of prices or quantities: the multiples of a step. Division by the step is kept as a multiplication. Plain memory,
+ * 24 bytes; the last two fields are private. */
+typedef struct mm_grid {
+    int64_t step_e8;
+    uint64_t multiplier;
+    uint32_t shift;
+    uint32_t pad;
+} mm_grid;
+
+/* step_e8 1..2^62, else MM_E_ARGUMENT. Some 30 ns: once for a symbol. */
+MM_API mm_status mm_grid_init(mm_grid *grid, int64_t step_e8);
 /* cffi:end */
 
 /* ============================================================================================
@@ -1275,9 +1287,12 @@ typedef struct mm_quote_input {
     mm_signal signal;
     int64_t position_e8; /* base from inventory.target */
     int64_t now_ns;
+    mm_grid tick;        /* of the symbol's tick and step: mm_grid_init */
+    mm_grid lot;
 } mm_quote_input;
 
-/* What it wants: best layer first, on tick and lot, never crossing. Reasons say why a side has none. */
+/* What it wants: best layer first, on tick and lot, never crossing; what stands behind the counts means nothing. Reasons say
+ * why a side has none. */
 typedef struct mm_quotes {
     uint32_t bid_count;
     uint32_t ask_count;

@@ -123,6 +123,13 @@ static mm_status init_parts(mm_engine *engine, uint8_t *memory, const char **bad
         at += p.ledger;
     }
     if (status == MM_OK) {
+        *bad_field = "symbol";
+        status = mm_grid_init(&engine->tick, config->symbol.tick_e8);
+    }
+    if (status == MM_OK) {
+        status = mm_grid_init(&engine->lot, config->symbol.step_e8);
+    }
+    if (status == MM_OK) {
         *bad_field = "signal";
         status = mm_signal_init(&engine->signals, &config->signal);
     }

@@ -37,6 +37,8 @@ struct mm_engine {
     mm_risk *risk;
     mm_signals signals;
     mm_strategy strategy;
+    mm_grid tick; /* of the symbol */
+    mm_grid lot;
 
     /* time: only what BATCH_END and records say */
     int64_t now_ns;

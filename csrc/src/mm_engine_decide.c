@@ -226,6 +226,8 @@ static void fill_input(const mm_engine *engine, const mm_top *top, mm_quote_inpu
     input->top = *top;
     input->position_e8 = mm__engine_inventory(engine);
     input->now_ns = engine->now_ns;
+    input->tick = engine->tick;
+    input->lot = engine->lot;
     mm_signal_read(&engine->signals, engine->book, bids, bid_count, asks, ask_count, engine->now_ns, &input->signal);
 }
 

@@ -65,6 +65,21 @@ static inline uint32_t mm__bit_highest(uint64_t value)
     return (uint32_t)(63 - __builtin_clzll(value));
 }
 
+/* How often the grid's step goes into value >= 0. With step <= 2^shift and multiplier the least number over 2^(63 + shift) / step,
+ * the excess of the product is under one step's worth for every value below 2^63 (Granlund and Montgomery, 1994). */
+static inline int64_t mm__grid_steps(const mm_grid *grid, int64_t value)
+{
+    __extension__ typedef unsigned __int128 wide;
+    uint64_t high = (uint64_t)(((wide)((uint64_t)value << 1) * grid->multiplier) >> 64);
+    return (int64_t)(high >> grid->shift);
+}
+
+/* The multiple of the step at or under value >= 0. */
+static inline int64_t mm__grid_floor(const mm_grid *grid, int64_t value)
+{
+    return mm__grid_steps(grid, value) * grid->step_e8;
+}
+
 /* Memory of mm_X_new: aligned to a cache line and cleared; NULL when there is none (errno says so).
  * Nothing but mm_X_new may call it. */
 void *mm__memory_new(size_t bytes);

@@ -1,7 +1,7 @@
 /* Built-in strategies, and the fitting of anyone's quotes to the symbol.
  *
  * A strategy computes an offset from the integer mid in floating point and rounds it to the tick
- * once, in to_bid and to_ask. The operations of inventory_skew and their order are fixed: its
+ * once, in bid_at and ask_at. The operations of inventory_skew and their order are fixed: its
  * quotes are part of what a replay compares. A step calls no function of libm but sqrt; exp and log
  * stand in mm_quote_derive alone. */
 #include "mm_internal.h"
@@ -113,16 +113,12 @@ mm_status mm_quote_derive(mm_quote_config *config, const char **bad_field)
 
 /* ---- from a model's offsets to quotes ----------------------------------------------------- */
 
-/* What both models end in: widths around a reservation price, and sizes. In e8, not yet rounded. */
-typedef struct model {
-    double mid;
-    double reservation;
-    double half; /* > 0 */
-    double bid_size;
-    double ask_size;
-    bool quotes_bid; /* the position leaves room for the side */
-    bool quotes_ask;
-} model;
+static bool grids_fit(const mm_quote_input *input)
+{
+    return input->tick.step_e8 == input->symbol->tick_e8 &&
+           input->lot.step_e8 == input->symbol->step_e8 && input->tick.step_e8 > 0 &&
+           input->lot.step_e8 > 0;
+}
 
 static double clamp(double value, double low, double high)
 {
@@ -135,33 +131,19 @@ static double clamp(double value, double low, double high)
 /* Down to the tick, but no higher than one tick under the best ask; 0 where that is no price. */
 static int64_t bid_at(int64_t price_e8, const mm_quote_input *input)
 {
-    int64_t tick_e8 = input->symbol->tick_e8;
-    int64_t highest_e8 = input->top.ask_price_e8 - tick_e8;
+    int64_t highest_e8 = input->top.ask_price_e8 - input->tick.step_e8;
     int64_t bid_e8 = price_e8 < highest_e8 ? price_e8 : highest_e8;
-    return bid_e8 > 0 ? bid_e8 / tick_e8 * tick_e8 : 0;
+    return bid_e8 > 0 ? mm__grid_floor(&input->tick, bid_e8) : 0;
 }
 
 /* Up to the tick, but no lower than one tick over the best bid; 0 where that is no price. */
 static int64_t ask_at(int64_t price_e8, const mm_quote_input *input)
 {
-    int64_t tick_e8 = input->symbol->tick_e8;
-    int64_t lowest_e8 = input->top.bid_price_e8 + tick_e8;
+    int64_t lowest_e8 = input->top.bid_price_e8 + input->tick.step_e8;
     int64_t ask_e8 = price_e8 > lowest_e8 ? price_e8 : lowest_e8;
-    int64_t below_e8 = ask_e8 / tick_e8 * tick_e8;
-    ask_e8 = below_e8 + (below_e8 < ask_e8 ? tick_e8 : 0);
+    int64_t below_e8 = mm__grid_floor(&input->tick, ask_e8);
+    ask_e8 = below_e8 + (below_e8 < ask_e8 ? input->tick.step_e8 : 0);
     return ask_e8 <= PRICE_MAX ? ask_e8 : 0;
-}
-
-/* A model's price cut to whole counts, then as bid_at; 0 for what is not finite or no price. */
-static int64_t to_bid(double price, const mm_quote_input *input)
-{
-    return price >= 1.0 && price <= (double)PRICE_MAX ? bid_at((int64_t)price, input) : 0;
-}
-
-/* The same for an ask. Any price under 1 is under every lowest ask alike. */
-static int64_t to_ask(double price, const mm_quote_input *input)
-{
-    return price <= (double)PRICE_MAX ? ask_at(price >= 1.0 ? (int64_t)price : 0, input) : 0;
 }
 
 /* Twice the maker fee of mid, rounded up: what a round trip costs at the least. */
@@ -175,44 +157,59 @@ static int64_t fee_floor(const mm_quote_input *input)
                                           : (int64_t)(up_e16 / MM_ONE_E8);
 }
 
-/* The best bid and ask of a model; widened around the reservation price where the fees of both
- * sides would not be paid. */
-static void best_prices(const mm_quote_config *config, const mm_quote_input *input, const model *m,
-                        int64_t *bid_e8, int64_t *ask_e8)
+/* Bid and ask half a width from the reservation price, cut to whole counts, then on the tick; both
+ * 0 where they are not finite or too far out for a price. */
+static void prices_around(const mm_quote_input *input, double reservation, double half,
+                          int64_t *bid_e8, int64_t *ask_e8)
 {
-    *bid_e8 = to_bid(m->reservation - m->half, input);
-    *ask_e8 = to_ask(m->reservation + m->half, input);
-    int64_t floor_e8 = fee_floor(input);
-    if (config->allow_negative_edge ||
-        (*bid_e8 != 0 && *ask_e8 != 0 && *ask_e8 - *bid_e8 >= floor_e8)) {
+    if (MM_LIKELY(fabs(reservation) + half < (double)PRICE_MAX)) {
+        *bid_e8 = bid_at((int64_t)(reservation - half), input);
+        *ask_e8 = ask_at((int64_t)(reservation + half), input);
+    } else {
+        *bid_e8 = 0;
+        *ask_e8 = 0;
+    }
+}
+
+/* The best prices, widened where the fees of both sides would not be paid. */
+static void best_prices(const mm_quote_config *config, const mm_quote_input *input,
+                        double reservation, double half, int64_t *bid_e8, int64_t *ask_e8)
+{
+    prices_around(input, reservation, half, bid_e8, ask_e8);
+    if (config->allow_negative_edge) {
         return;
     }
-    double half = (double)floor_e8 * 0.5;
-    half = half > m->half ? half : m->half;
-    *bid_e8 = to_bid(m->reservation - half, input);
-    *ask_e8 = to_ask(m->reservation + half, input);
+    int64_t floor_e8 = fee_floor(input);
+    if (*ask_e8 - *bid_e8 >= floor_e8 && *bid_e8 != 0 && *ask_e8 != 0) {
+        return;
+    }
+    double wide = (double)floor_e8 * 0.5;
+    prices_around(input, reservation, wide > half ? wide : half, bid_e8, ask_e8);
     if (*bid_e8 != 0 && *ask_e8 != 0 && *ask_e8 - *bid_e8 < floor_e8) {
         /* A cut decimal, or a sum that a double could not hold to the last digit. */
         *ask_e8 = ask_at(*bid_e8 + floor_e8, input);
     }
 }
 
-static int64_t to_lot(double size, int64_t step_e8)
+/* `size` is at most order_qty_e8, so it fits. */
+static int64_t to_lot(double size, const mm_quote_input *input)
 {
-    return size >= 1.0 && size <= (double)PRICE_MAX ? (int64_t)size / step_e8 * step_e8 : 0;
+    return size >= 0.0 ? mm__grid_floor(&input->lot, (int64_t)size) : 0;
 }
 
-/* Layers of one side outwards from its best price; returns how many there are. */
-static uint32_t layers_of(const mm_quote_config *config, const mm_quote_input *input,
-                          const model *m, int32_t side, int64_t best_e8, int64_t qty_e8,
-                          mm_level *out)
+static double mid_of(const mm_top *top)
 {
-    double tick = (double)input->symbol->tick_e8;
-    double apart = m->mid * config->layer_step_bps * 1e-4;
+    return (double)(top->bid_price_e8 + top->ask_price_e8) * 0.5;
+}
+
+/* The layers of one side behind its best price; returns how many there are, the best included. */
+static uint32_t outer_layers(const mm_quote_config *config, const mm_quote_input *input,
+                             int32_t side, mm_level *levels)
+{
+    double apart = mid_of(&input->top) * config->layer_step_bps * 1e-4;
+    double tick = (double)input->tick.step_e8;
     double step = apart > tick ? apart : tick;
     uint32_t count = 1;
-    out[0].price_e8 = best_e8;
-    out[0].qty_e8 = qty_e8;
     for (int64_t layer = 1; layer < config->layers; layer++) {
         double offset = (double)layer * step;
         /* Half the range leaves room for the sum. */
@@ -220,43 +217,49 @@ static uint32_t layers_of(const mm_quote_config *config, const mm_quote_input *i
             break;
         }
         int64_t offset_e8 = (int64_t)offset;
-        int64_t price_e8 = side == MM_BID ? bid_at(best_e8 - offset_e8, input)
-                                          : ask_at(best_e8 + offset_e8, input);
+        int64_t price_e8 = side == MM_BID ? bid_at(levels[0].price_e8 - offset_e8, input)
+                                          : ask_at(levels[0].price_e8 + offset_e8, input);
         if (price_e8 == 0) {
             break;
         }
-        out[count].price_e8 = price_e8;
-        out[count].qty_e8 = qty_e8;
+        levels[count].price_e8 = price_e8;
+        levels[count].qty_e8 = levels[0].qty_e8;
         count++;
     }
     return count;
 }
 
-static uint64_t side_verdict(bool quotes, int64_t price_e8, int64_t qty_e8)
+/* One side from its best price on: its count and verdict. */
+static inline void quote_side(const mm_quote_config *config, const mm_quote_input *input,
+                       int32_t side, mm_level best, mm_quotes *quotes)
 {
-    if (!quotes) {
-        return MM_BIT(MM_REASON_POSITION_LIMIT);
+    mm_level *levels = side == MM_BID ? quotes->bids : quotes->asks;
+    bool has_room = side == MM_BID ? input->position_e8 < config->max_position_e8
+                                   : input->position_e8 > -config->max_position_e8;
+    uint64_t verdict = has_room ? 0 : MM_BIT(MM_REASON_POSITION_LIMIT);
+    if (has_room && (best.price_e8 == 0 || best.qty_e8 == 0)) {
+        verdict = MM_BIT(MM_REASON_STRATEGY_PASS);
     }
-    return price_e8 == 0 || qty_e8 == 0 ? MM_BIT(MM_REASON_STRATEGY_PASS) : 0;
+    uint32_t count = 0;
+    if (verdict == 0) {
+        levels[0] = best;
+        count = config->layers == 1 ? 1 : outer_layers(config, input, side, levels);
+    }
+    *(side == MM_BID ? &quotes->bid_count : &quotes->ask_count) = count;
+    *(side == MM_BID ? &quotes->bid_verdict : &quotes->ask_verdict) = verdict;
 }
 
-static void quote_model(const mm_quote_config *config, const mm_quote_input *input, const model *m,
-                        mm_quotes *quotes)
+/* What both models end in: quotes half a width away from the reservation price, with these sizes;
+ * all in e8, not yet rounded, half > 0. */
+static void quote_around(const mm_quote_config *config, const mm_quote_input *input,
+                         double reservation, double half, double bid_size, double ask_size,
+                         mm_quotes *quotes)
 {
-    int64_t bid_e8 = 0;
-    int64_t ask_e8 = 0;
-    int64_t step_e8 = input->symbol->step_e8;
-    int64_t bid_qty_e8 = to_lot(m->bid_size, step_e8);
-    int64_t ask_qty_e8 = to_lot(m->ask_size, step_e8);
-    best_prices(config, input, m, &bid_e8, &ask_e8);
-    quotes->bid_verdict = side_verdict(m->quotes_bid, bid_e8, bid_qty_e8);
-    quotes->ask_verdict = side_verdict(m->quotes_ask, ask_e8, ask_qty_e8);
-    if (quotes->bid_verdict == 0) {
-        quotes->bid_count = layers_of(config, input, m, MM_BID, bid_e8, bid_qty_e8, quotes->bids);
-    }
-    if (quotes->ask_verdict == 0) {
-        quotes->ask_count = layers_of(config, input, m, MM_ASK, ask_e8, ask_qty_e8, quotes->asks);
-    }
+    mm_level bid = {0, to_lot(bid_size, input)};
+    mm_level ask = {0, to_lot(ask_size, input)};
+    best_prices(config, input, reservation, half, &bid.price_e8, &ask.price_e8);
+    quote_side(config, input, MM_BID, bid, quotes);
+    quote_side(config, input, MM_ASK, ask, quotes);
 }
 
 /* Why nothing can be quoted around this top, 0 when it can. */
@@ -270,29 +273,13 @@ static uint64_t top_verdict(const mm_top *top)
     return normal ? 0 : MM_BIT(MM_REASON_CROSSED_BOOK);
 }
 
+/* What stands behind the counts is nobody's business: it is not cleared. */
 static void pass(mm_quotes *quotes, uint64_t verdict)
 {
-    memset(quotes, 0, sizeof *quotes);
+    quotes->bid_count = 0;
+    quotes->ask_count = 0;
     quotes->bid_verdict = verdict;
     quotes->ask_verdict = verdict;
-}
-
-/* Quotes start empty; false, with the reason, when the top cannot be quoted around. */
-static bool begin(const mm_quote_input *input, mm_quotes *quotes)
-{
-    pass(quotes, top_verdict(&input->top));
-    return quotes->bid_verdict == 0;
-}
-
-static double mid_of(const mm_top *top)
-{
-    return (double)(top->bid_price_e8 + top->ask_price_e8) * 0.5;
-}
-
-static void note_position(const mm_quote_config *config, const mm_quote_input *input, model *m)
-{
-    m->quotes_bid = input->position_e8 < config->max_position_e8;
-    m->quotes_ask = input->position_e8 > -config->max_position_e8;
 }
 
 /* ---- inventory_skew ----------------------------------------------------------------------- */
@@ -301,30 +288,30 @@ void mm_quote_inventory_skew(const mm_quote_config *config, const mm_quote_input
                              mm_quotes *quotes)
 {
     MM_ASSERT(config->layers >= 1 && config->layers <= MM_LAYERS_MAX);
-    MM_ASSERT(input->symbol->tick_e8 > 0 && input->symbol->step_e8 > 0);
-    if (!begin(input, quotes)) {
+    MM_ASSERT(grids_fit(input));
+    uint64_t verdict = top_verdict(&input->top);
+    if (verdict != 0) {
+        pass(quotes, verdict);
         return;
     }
     const mm_signal *signal = &input->signal;
-    model m;
-    m.mid = mid_of(&input->top);
+    double mid = mid_of(&input->top);
     double spread = (double)(input->top.ask_price_e8 - input->top.bid_price_e8);
-    double min_half = m.mid * config->min_spread_bps * 0.5e-4;
-    double max_half = m.mid * config->max_spread_bps * 0.5e-4;
-    m.half =
-        clamp(spread * 0.5 + m.mid * signal->volatility * config->vol_mult, min_half, max_half);
+    double min_half = mid * config->min_spread_bps * 0.5e-4;
+    double max_half = mid * config->max_spread_bps * 0.5e-4;
+    double half =
+        clamp(spread * 0.5 + mid * signal->volatility * config->vol_mult, min_half, max_half);
     double inventory =
         clamp((double)input->position_e8 / (double)config->max_position_e8, -1.0, 1.0);
-    m.reservation =
-        m.mid +
+    double reservation =
+        mid +
         (signal->alpha * config->alpha_weight + signal->imbalance * config->imbalance_weight) *
-            m.half -
-        inventory * config->skew * m.half;
+            half -
+        inventory * config->skew * half;
     double size = (double)config->order_qty_e8;
-    m.bid_size = size * (1.0 - (inventory > 0.0 ? inventory : 0.0));
-    m.ask_size = size * (1.0 + (inventory < 0.0 ? inventory : 0.0));
-    note_position(config, input, &m);
-    quote_model(config, input, &m, quotes);
+    double bid_size = size * (1.0 - (inventory > 0.0 ? inventory : 0.0));
+    double ask_size = size * (1.0 + (inventory < 0.0 ? inventory : 0.0));
+    quote_around(config, input, reservation, half, bid_size, ask_size, quotes);
 }
 
 /* ---- avellaneda_stoikov ------------------------------------------------------------------- */
@@ -349,36 +336,33 @@ void mm_quote_avellaneda_stoikov(const mm_quote_config *config, const mm_quote_i
                                  mm_quotes *quotes)
 {
     MM_ASSERT(config->layers >= 1 && config->layers <= MM_LAYERS_MAX);
-    MM_ASSERT(input->symbol->tick_e8 > 0 && input->symbol->step_e8 > 0);
-    if (!begin(input, quotes)) {
+    MM_ASSERT(grids_fit(input));
+    uint64_t verdict = top_verdict(&input->top);
+    if (verdict != 0) {
+        pass(quotes, verdict);
         return;
     }
     if ((input->signal.ready & MM_SIGNAL_VOLATILITY) == 0) {
         pass(quotes, MM_BIT(MM_REASON_WARMUP));
         return;
     }
-    model m;
-    m.mid = mid_of(&input->top);
+    double mid = mid_of(&input->top);
     double q = clamp((double)input->position_e8 / (double)config->max_position_e8, -1.0, 1.0);
-    double deviation = m.mid * input->signal.volatility * sqrt(config->horizon_s);
+    double deviation = mid * input->signal.volatility * sqrt(config->horizon_s);
     double risk = config->risk_factor * deviation;
     double spread = risk + config->as_spread_const * MM_ONE_E8;
-    double min_half = m.mid * config->min_spread_pct * 0.5e-2;
-    double reservation = m.mid - q * risk;
+    double min_half = mid * config->min_spread_pct * 0.5e-2;
+    double reservation = mid - q * risk;
     /* The narrowest width is kept around mid, the model's around the reservation price: the farther
      * of the two, on each side. */
     double ask = reservation + spread * 0.5;
     double bid = reservation - spread * 0.5;
-    ask = ask > m.mid + min_half ? ask : m.mid + min_half;
-    bid = bid < m.mid - min_half ? bid : m.mid - min_half;
-    m.reservation = (ask + bid) * 0.5;
-    m.half = (ask - bid) * 0.5;
+    ask = ask > mid + min_half ? ask : mid + min_half;
+    bid = bid < mid - min_half ? bid : mid - min_half;
     double size = (double)config->order_qty_e8;
     double shrunk = size * decay(config, q);
-    m.bid_size = q > 0.0 ? shrunk : size;
-    m.ask_size = q < 0.0 ? shrunk : size;
-    note_position(config, input, &m);
-    quote_model(config, input, &m, quotes);
+    quote_around(config, input, (ask + bid) * 0.5, (ask - bid) * 0.5, q > 0.0 ? shrunk : size,
+                 q < 0.0 ? shrunk : size, quotes);
 }
 
 /* ---- fitting ------------------------------------------------------------------------------ */
@@ -395,9 +379,10 @@ static int64_t guard_price(const mm_quote_input *input, int64_t cross_guard_tick
 }
 
 /* One wish on tick and lot and behind the guard; the reason when it cannot be. */
-static uint64_t fit_level(const mm_symbol *symbol, int32_t side, int64_t guard_e8, mm_level *level)
+static uint64_t fit_level(const mm_quote_input *input, int32_t side, int64_t guard_e8,
+                          mm_level *level)
 {
-    int64_t tick_e8 = symbol->tick_e8;
+    int64_t tick_e8 = input->tick.step_e8;
     if (level->price_e8 <= 0 || level->price_e8 > PRICE_MAX) {
         return MM_BIT(MM_REASON_PRICE_FILTER);
     }
@@ -405,8 +390,8 @@ static uint64_t fit_level(const mm_symbol *symbol, int32_t side, int64_t guard_e
         return MM_BIT(MM_REASON_LOT_SIZE);
     }
     int64_t up_e8 = side == MM_ASK ? tick_e8 - 1 : 0;
-    level->price_e8 = (level->price_e8 + up_e8) / tick_e8 * tick_e8;
-    level->qty_e8 = level->qty_e8 / symbol->step_e8 * symbol->step_e8;
+    level->price_e8 = mm__grid_floor(&input->tick, level->price_e8 + up_e8);
+    level->qty_e8 = mm__grid_floor(&input->lot, level->qty_e8);
     if (level->price_e8 == 0 || level->price_e8 > PRICE_MAX) {
         return MM_BIT(MM_REASON_PRICE_FILTER);
     }
@@ -445,7 +430,7 @@ static void fit_side(const mm_quote_input *input, int64_t cross_guard_ticks, int
     memcpy(wishes, levels, wish_count * sizeof *levels);
     *count = 0;
     for (uint32_t i = 0; i < wish_count; i++) {
-        uint64_t reasons = fit_level(input->symbol, side, guard_e8, &wishes[i]);
+        uint64_t reasons = fit_level(input, side, guard_e8, &wishes[i]);
         dropped |= reasons;
         if (reasons == 0) {
             insert_level(levels, count, side, wishes[i]);
@@ -460,7 +445,7 @@ static void fit_side(const mm_quote_input *input, int64_t cross_guard_ticks, int
 
 void mm_quote_fit(const mm_quote_input *input, int64_t cross_guard_ticks, mm_quotes *quotes)
 {
-    MM_ASSERT(input->symbol->tick_e8 > 0 && input->symbol->step_e8 > 0);
+    MM_ASSERT(grids_fit(input));
     MM_ASSERT(cross_guard_ticks >= 1);
     uint64_t verdict = top_verdict(&input->top);
     if (verdict != 0) {

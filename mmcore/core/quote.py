@@ -50,6 +50,10 @@ class QuoteInput:
             "signal": {"alpha": alpha, "volatility": volatility, "imbalance": imbalance, "ready": ready},
             "position_e8": position_e8,
         })
+        for name, step in (("tick", tick_e8), ("lot", step_e8)):
+            status = lib.mm_grid_init(ffi.addressof(self.raw, name), step)
+            if status < 0:
+                raise CoreError(status, f"{name} {step}: 1 to 2^62")
 
 
 def inventory_skew(config: QuoteConfig, given: QuoteInput) -> Quotes:

@@ -49,12 +49,24 @@ static mm_quote_input input_of(const mm_symbol *symbol, int64_t bid_e8, int64_t 
     mm_quote_input in;
     memset(&in, 0, sizeof in);
     in.symbol = symbol;
+    MM_CHECK_INT(mm_grid_init(&in.tick, symbol->tick_e8), ==, MM_OK);
+    MM_CHECK_INT(mm_grid_init(&in.lot, symbol->step_e8), ==, MM_OK);
     in.top.bid_price_e8 = bid_e8;
     in.top.bid_qty_e8 = E8;
     in.top.ask_price_e8 = ask_e8;
     in.top.ask_qty_e8 = E8;
     in.signal.ready = MM_SIGNAL_BOOK | MM_SIGNAL_VOLATILITY | MM_SIGNAL_FLOW;
     return in;
+}
+
+static void check_same(const mm_quotes *a, const mm_quotes *b)
+{
+    MM_CHECK_UINT(a->bid_count, ==, b->bid_count);
+    MM_CHECK_UINT(a->ask_count, ==, b->ask_count);
+    MM_CHECK_UINT(a->bid_verdict, ==, b->bid_verdict);
+    MM_CHECK_UINT(a->ask_verdict, ==, b->ask_verdict);
+    MM_CHECK_BYTES(a->bids, b->bids, a->bid_count * sizeof(mm_level));
+    MM_CHECK_BYTES(a->asks, b->asks, a->ask_count * sizeof(mm_level));
 }
 
 /* ---- parameters ---- */
@@ -267,7 +279,7 @@ static void quotes_pay_the_fees_of_both_sides_and_no_more_is_added(void)
         MM_CHECK_INT(q.asks[0].price_e8 - q.bids[0].price_e8, >=, need);
         MM_REQUIRE(bare.bid_count > 0 && bare.ask_count > 0);
         if (bare.asks[0].price_e8 - bare.bids[0].price_e8 >= need) {
-            MM_CHECK_BYTES(&bare, &q, sizeof q);
+            check_same(&bare, &q);
         } else {
             widened++;
             MM_CHECK_INT(q.bids[0].price_e8, <=, bare.bids[0].price_e8);
@@ -531,7 +543,7 @@ static void anything_at_all_comes_out_fitted(void)
         }
         mm_quotes again = q;
         mm_quote_fit(&in, guard, &again);
-        MM_CHECK_BYTES(&again, &q, sizeof q);
+        check_same(&again, &q);
     }
 }
 
