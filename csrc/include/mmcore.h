@@ -4,6 +4,7 @@
  *
  *   L0  base      status codes, reasons, assertions, version
  *       fixed     int64 counts of 1e-8: parse, format, checked arithmetic
+ *       grid      the multiples of a tick or a lot
  *   L1  record    the 64-byte record everything is passed in
  *       spsc      single-producer single-consumer ring of records
  *       event     parking and waking of a consumer; roles that threads hand to each other
@@ -220,7 +221,13 @@ MM_API mm_status mm_fixed_to_step(int64_t value, int64_t step, int32_t rounding,
  * and so are low > high and step <= 0. */
 MM_API mm_status mm_fixed_from_double(double value_e8, int64_t low, int64_t high, int64_t step, int32_t rounding,
                                       int64_t *result);
+/* cffi:end */
 
+/* ============================================================================================
+ * grid: the multiples of a tick or a lot
+ * ========================================================================================== */
+
+/* cffi:begin */
 /* A grid of prices or quantities: the multiples of a step. Division by the step is kept as a multiplication. Plain memory,
  * 24 bytes; the last two fields are private. */
 typedef struct mm_grid {

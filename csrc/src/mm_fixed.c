@@ -299,19 +299,3 @@ mm_status mm_fixed_from_double(double value_e8, int64_t low, int64_t high, int64
     *result = rounded;
     return MM_OK;
 }
-
-mm_status mm_grid_init(mm_grid *grid, int64_t step_e8)
-{
-    if (step_e8 <= 0 || step_e8 > (int64_t)1 << 62) {
-        return MM_E_ARGUMENT;
-    }
-    uint32_t shift = step_e8 == 1 ? 0 : mm__bit_highest((uint64_t)step_e8 - 1) + 1;
-    MM_ASSERT((uint64_t)step_e8 <= (uint64_t)1 << shift);
-    grid->step_e8 = step_e8;
-    int128 scaled = (int128)1 << (63 + shift); /* at most 2^125 */
-    grid->multiplier = (uint64_t)(scaled / step_e8) + 1;
-    grid->shift = shift;
-    grid->pad = 0;
-    MM_ASSERT(grid->multiplier > (uint64_t)1 << 63);
-    return MM_OK;
-}
