@@ -1025,23 +1025,30 @@ MM_API uint64_t mm_symbol_verdict(const mm_symbol *symbol, int32_t side, int64_t
 
 /* cffi:begin */
 /* One own order. executed_e8 = sum of fills applied; reported_e8 = the most the exchange said was executed. An order whose
- * reported_e8 > executed_e8 has fills still to come: it stays in the table until they are applied. */
+ * reported_e8 > executed_e8 has fills still to come: it stays in the table until they are applied.
+ * qty_e8 only falls, and only when the exchange has confirmed a smaller one: until then it is what counts. */
 typedef struct mm_order {
     uint64_t seq;            /* running number of this run, from 1; part of the client id */
     mm_handle handle;
     int64_t exchange_id;     /* 0 = not known yet */
     int64_t price_e8;
-    int64_t qty_e8;
+    int64_t qty_e8;          /* the most that may rest and have been executed, as far as is proven */
+    int64_t placed_qty_e8;   /* as it was placed: nothing over it can be executed */
+    int64_t amend_qty_e8;    /* the smaller quantity an amend under way asks for, 0 = none is */
     int64_t executed_e8;
     int64_t reported_e8;
     int64_t created_ns;      /* decision */
     int64_t sent_ns;         /* handed to the kernel, 0 = not yet */
     int64_t live_ns;         /* first proof that it reached the book, 0 = none */
     int64_t cancel_ns;       /* last cancel sent for it, 0 = none */
+    int64_t amend_ns;        /* last amend sent for it, 0 = none */
+    int64_t again_ns;        /* a request about it was not sent: the next one not before this, 0 = at any time */
     int64_t unknown_ns;      /* since when UNKNOWN, 0 = it is not */
     int64_t retry_ns;        /* UNKNOWN or cancel pending: next cancel or query due */
     int64_t ended_ns;        /* terminal since */
     uint64_t balance_mark;   /* ledger's mark when it went live */
+    uint64_t replaces_seq;   /* the order that goes with the same request, 0 = none */
+    uint64_t replaced_by;    /* the order whose request carries this one's cancel, 0 = a cancel of its own, or none */
     int32_t side;            /* MM_BID, MM_ASK */
     int32_t layer;
     int32_t state;           /* MM_ORDER_* */
@@ -1050,7 +1057,11 @@ typedef struct mm_order {
     int32_t cancel_refused;  /* UNKNOWN: 1 = the last cancel said -2011; each round clears this and the next two */
     int32_t query_missing;   /* UNKNOWN: 1 = the last query said -2013 */
     int32_t trades_checked;  /* 1 = myTrades since it was sent shows nothing unexplained; the caller sets it */
+    int32_t amends;          /* asked for so far, those that were not sent left out */
 } mm_order;
+
+/* The exchange amends an order at most so often. */
+#define MM_AMENDS_MAX 10
 
 typedef struct mm_orders mm_orders;
 
@@ -1065,6 +1076,7 @@ typedef struct mm_order_change {
     int32_t zombie;       /* 1 = an order that ended as REJECTED, NOT_SENT or NOT_ACCEPTED exists after all. It is open again where
                            * it still rests and there is room: apply, cancel, KILL */
     int32_t reject_class; /* MM_REJECT_* */
+    int32_t not_attempted; /* 1 = ended as REJECTED because the order it replaces could not be cancelled: nobody judged it */
 } mm_order_change;
 
 /* What is due for an order that is UNKNOWN or whose cancel had no answer. */
@@ -1087,8 +1099,19 @@ MM_API bool mm_orders_place(mm_orders *orders, int32_t side, int32_t layer, int6
                             int64_t now_ns, mm_order **order);
 /* A cancel is being sent for it (also while UNKNOWN). */
 MM_API void mm_orders_cancel(mm_orders *orders, mm_order *order, int64_t now_ns);
-/* Applies REPORT, ACK, REJECT, CANCELED, CANCEL_REJECT, STATUS, LOST, SENT, NOT_SENT, TRADE_ROW, OPEN_ROW (records[0..count));
- * any order, duplicates and losses allowed: terminal states absorb, executed never falls. */
+/* One request cancels `old` (LIVE, id known, no cancel pending) and, only if that succeeds, places a new PENDING order on its side.
+ * Both count until each one's own end is known. false when the pool is exhausted. */
+MM_API bool mm_orders_replace(mm_orders *orders, mm_order *old, int32_t layer, int64_t price_e8, int64_t qty_e8, int64_t now_ns,
+                              mm_order **order);
+/* An amend to qty_e8 is being sent for a LIVE order without amend or cancel under way; executed_e8 < qty_e8 < order->qty_e8. What
+ * became of one without an answer, queries tell (MM_DUE_QUERY); it is taken for not done when one still shows the larger quantity
+ * after the settling time, and that errs on the safe side. */
+MM_API void mm_orders_amend(mm_orders *orders, mm_order *order, int64_t qty_e8, int64_t now_ns);
+/* Applies REPORT, ACK, REJECT, CANCELED, CANCEL_REJECT, STATUS, AMENDED, AMEND_REJECT, LOST, SENT, NOT_SENT, TRADE_ROW, OPEN_ROW
+ * (records[0..count)); any order, duplicates and losses allowed: terminal states absorb, executed never falls, quantities never grow.
+ * A CANCEL_REJECT of MM_OP_REPLACE carries the new order's number and is about the old one: that is change->order then. LOST and
+ * NOT_SENT of MM_OP_REPLACE are about both. After a cancel or an amend that was not sent again_ns is 20 ms off, then twice as long
+ * each time up to 1 s, until one is sent. */
 MM_API void mm_orders_apply(mm_orders *orders, const mm_record *records, int64_t now_ns, mm_order_change *change);
 /* The ledger applied a fill of this order. false = more has been executed than was ordered: HALT. Afterwards the pointer
  * may no longer be the order's. */
@@ -1605,7 +1628,7 @@ enum {
     MM_RING_REST = 2,    /* REST worker -> ENGINE */
     MM_RING_CONTROL = 3, /* supervisor -> ENGINE */
     MM_RING_CANCEL = 4,  /* ENGINE -> ORDERS */
-    MM_RING_ACTION = 5,  /* ENGINE -> ORDERS: PLACE, QUERY */
+    MM_RING_ACTION = 5,  /* ENGINE -> ORDERS: PLACE, QUERY, AMEND, REPLACE */
     MM_RING_WORK = 6,    /* ENGINE -> REST worker: WANT_*, STATE */
     MM_RING_LOG = 7,     /* ENGINE -> log writer */
     MM_RING_COUNT = 8
@@ -1690,7 +1713,7 @@ MM_API void mm_loop_read(mm_loop *loop, uint32_t holder, mm_engine_status *statu
 MM_API bool mm_loop_next_action(mm_loop *loop, mm_record *action);
 /* ORDERS role: reports that an action's bytes went out at sent_ns, and counts its latencies. */
 MM_API bool mm_loop_sent(mm_loop *loop, const mm_record *action, int64_t sent_ns);
-/* ORDERS role: it did not go; verdict says why. */
+/* ORDERS role: it did not go; verdict says why. Wakes the engine. */
 MM_API bool mm_loop_not_sent(mm_loop *loop, const mm_record *action, uint64_t verdict, int64_t now_ns);
 /* cffi:end */
 

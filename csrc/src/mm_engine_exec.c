@@ -112,7 +112,7 @@ static void refused(mm_engine *engine, const mm_order_change *change)
 static void watch_codes(mm_engine *engine, const mm_record *event)
 {
     const mm_outcome_body *body = &event->body.outcome;
-    if (event->kind != MM_KIND_REJECT && event->kind != MM_KIND_CANCEL_REJECT) {
+    if (event->kind != MM_KIND_REJECT && event->kind != MM_KIND_CANCEL_REJECT && event->kind != MM_KIND_AMEND_REJECT) {
         return;
     }
     if (body->detail == MM_REJECT_CREDENTIALS) {
@@ -151,6 +151,13 @@ static void watch_gate(mm_engine *engine, uint64_t verdict)
     }
 }
 
+/* SENT or NOT_SENT of a request that places an order. */
+static bool is_of_new_order(const mm_record *event)
+{
+    int32_t operation = event->body.outcome.operation;
+    return operation == MM_OP_PLACE || operation == MM_OP_REPLACE;
+}
+
 static void on_order(mm_engine *engine, const mm_record *event)
 {
     mm_order_change change;
@@ -162,10 +169,10 @@ static void on_order(mm_engine *engine, const mm_record *event)
     if (change.order == NULL) {
         return;
     }
-    if (event->kind == MM_KIND_SENT && event->body.outcome.operation == MM_OP_PLACE) {
+    if (event->kind == MM_KIND_SENT && is_of_new_order(event)) {
         engine->counters.orders_sent++;
     }
-    if (event->kind == MM_KIND_NOT_SENT && event->body.outcome.operation == MM_OP_PLACE) {
+    if (event->kind == MM_KIND_NOT_SENT && is_of_new_order(event)) {
         engine->counters.orders_refused++;
         watch_gate(engine, event->body.outcome.verdict);
     }
@@ -175,7 +182,7 @@ static void on_order(mm_engine *engine, const mm_record *event)
         watch_exchange_id(engine, change.order);
         mm_risk_accept(engine->risk, change.order->side, change.order->layer);
     }
-    if (change.ended && change.to == MM_ORDER_REJECTED) {
+    if (change.ended && change.to == MM_ORDER_REJECTED && !change.not_attempted) {
         refused(engine, &change);
     }
     if (change.ended && change.to == MM_ORDER_CANCELED) {
@@ -413,6 +420,8 @@ void mm__engine_exec(mm_engine *engine, const mm_record *event)
         break;
     case MM_KIND_ORDER_LINK:
         on_order_link(engine, event);
+        break;
+    case MM_KIND_BUDGET:
         break;
     case MM_KIND_LIMIT:
         if (event->body.outcome.until_ns > engine->ban_until_ns) {

@@ -408,6 +408,25 @@ static void log_records(mm_loop *loop, const mm_record *records)
     (void)mm_engine_step(loop->engine, &kill);
 }
 
+/* What an action asks of the exchange about an order; MM_OP_NONE = it is for somebody else. */
+static int32_t operation_of(const mm_record *action)
+{
+    switch (action->kind) {
+    case MM_KIND_PLACE:
+        return MM_OP_PLACE;
+    case MM_KIND_CANCEL:
+        return MM_OP_CANCEL;
+    case MM_KIND_QUERY:
+        return MM_OP_QUERY;
+    case MM_KIND_AMEND:
+        return MM_OP_AMEND;
+    case MM_KIND_REPLACE:
+        return MM_OP_REPLACE;
+    default:
+        return MM_OP_NONE;
+    }
+}
+
 static uint32_t dispatch(mm_loop *loop)
 {
     size_t count = 0;
@@ -416,7 +435,7 @@ static uint32_t dispatch(mm_loop *loop)
     for (size_t i = 0; i < count; i++) {
         const mm_record *action = &actions[i];
         int32_t ring = action->kind == MM_KIND_CANCEL ? MM_RING_CANCEL : MM_RING_WORK;
-        if (action->kind == MM_KIND_PLACE || action->kind == MM_KIND_QUERY) {
+        if (operation_of(action) != MM_OP_NONE && ring != MM_RING_CANCEL) {
             ring = MM_RING_ACTION;
         }
         bool pushed = mm_spsc_push(loop->rings[ring], action);
@@ -615,11 +634,6 @@ bool mm_loop_next_action(mm_loop *loop, mm_record *action)
            mm_spsc_pop(loop->rings[MM_RING_ACTION], action, 1) > 0;
 }
 
-static int32_t operation_of(const mm_record *action)
-{
-    return action->kind == MM_KIND_PLACE ? MM_OP_PLACE : action->kind == MM_KIND_CANCEL ? MM_OP_CANCEL : MM_OP_QUERY;
-}
-
 static bool push_outcome(mm_loop *loop, uint16_t kind, const mm_record *action, int64_t at_ns, uint64_t verdict)
 {
     mm_record record;
@@ -636,7 +650,7 @@ static bool push_outcome(mm_loop *loop, uint16_t kind, const mm_record *action, 
 bool mm_loop_sent(mm_loop *loop, const mm_record *action, int64_t sent_ns)
 {
     const mm_action_body *body = &action->body.action;
-    if (action->kind == MM_KIND_PLACE) {
+    if (action->kind == MM_KIND_PLACE || action->kind == MM_KIND_REPLACE) {
         sent_slot *slot = &loop->sent[body->order_seq % SENT_SLOTS];
         slot->seq = body->order_seq;
         slot->sent_ns = sent_ns;
@@ -651,5 +665,9 @@ bool mm_loop_sent(mm_loop *loop, const mm_record *action, int64_t sent_ns)
 bool mm_loop_not_sent(mm_loop *loop, const mm_record *action, uint64_t verdict, int64_t now_ns)
 {
     MM_ASSERT(verdict != 0);
-    return push_outcome(loop, MM_KIND_NOT_SENT, action, now_ns, verdict);
+    bool pushed = push_outcome(loop, MM_KIND_NOT_SENT, action, now_ns, verdict);
+    if (pushed) {
+        mm_event_signal(loop->events[MM_ROLE_ENGINE]); /* what did not go is decided again at once */
+    }
+    return pushed;
 }

@@ -7,6 +7,11 @@
  * round forgets what the round before it heard, so answers that end an order together belong
  * together.
  *
+ * A quantity that is being reduced is the larger one until the exchange has said the smaller: it
+ * only falls, so it does not matter in which order reports, replies and rows come. A replacement is
+ * two orders with one request: the new one knows the old one, each lives by what is said of itself,
+ * and only what is said of the request as such reaches both.
+ *
  * Two stores. Orders that may still trade or have fills to come stand in a pool, linked in the
  * order of their numbers. An order that is over leaves a tombstone in a ring: a late duplicate then
  * finds what it repeats, and a sign of life of an order that was taken for never placed is told
@@ -20,6 +25,11 @@
 #define TOMBSTONES_MAX ((size_t)1 << 24)
 /* About three years: sums of a time and a few of these stay inside int64. */
 #define INTERVAL_MAX_NS INT64_C(100000000000000000)
+/* After a request that was not sent. */
+#define AGAIN_FIRST_NS INT64_C(20000000)
+#define AGAIN_MAX_NS INT64_C(1000000000)
+/* "cancelReplace: nothing was done": of a new order, it was not tried. */
+#define CODE_NOT_ATTEMPTED (-2022)
 
 /* From the second round of cancel, query and trades on. */
 static const int64_t round_pauses_ns[] = {500000000, 1000000000, 2000000000, 4000000000};
@@ -30,8 +40,11 @@ typedef struct order_slot {
     struct order_slot *next;
     int64_t round_ns;       /* UNKNOWN: when the last round was asked for, 0 = none yet */
     int64_t trades_ns;      /* fills are missing: when to ask for them, 0 = none are */
+    int64_t amend_due_ns;   /* an amend is under way: when to ask what became of it */
+    int64_t again_wait_ns;  /* the last wait for another try, 0 = none */
     int32_t cancel_repeats; /* of a cancel without an answer */
     int32_t trades_repeats;
+    int32_t amend_repeats;
 } order_slot;
 
 typedef struct {
@@ -277,11 +290,16 @@ static order_slot *exhume(mm_orders *orders, mm_order *tomb)
 
 /* ---- Changes of state ------------------------------------------------------------------------ */
 
+/* From when on a request sent at `from_ns` can no longer reach the book. */
+static int64_t settled_from(const mm_orders *orders, int64_t from_ns)
+{
+    return from_ns + orders->config.recv_window_ns + orders->config.unknown_settle_ns;
+}
+
 static int64_t settle_at(const mm_orders *orders, const mm_order *order)
 {
     /* An order whose SENT was never told went out, if at all, before it was given up on. */
-    int64_t from_ns = order->sent_ns != 0 ? order->sent_ns : order->unknown_ns;
-    return from_ns + orders->config.recv_window_ns + orders->config.unknown_settle_ns;
+    return settled_from(orders, order->sent_ns != 0 ? order->sent_ns : order->unknown_ns);
 }
 
 static void enter_unknown(const mm_orders *orders, order_slot *slot, int64_t now_ns)
@@ -323,6 +341,9 @@ static mm_order *end_order(mm_orders *orders, order_slot *slot, int32_t state, i
     order->state = state;
     order->ended_ns = now_ns;
     order->cancel_pending = 0;
+    order->replaced_by = 0;
+    order->amend_qty_e8 = 0;
+    order->again_ns = 0;
     order->cancel_refused = 0;
     order->query_missing = 0;
     order->unknown_ns = 0;
@@ -368,6 +389,7 @@ bool mm_orders_place(mm_orders *orders, int32_t side, int32_t layer, int64_t pri
     made->seq = ++orders->last_seq;
     made->price_e8 = price_e8;
     made->qty_e8 = qty_e8;
+    made->placed_qty_e8 = qty_e8;
     made->created_ns = now_ns;
     made->side = side;
     made->layer = layer;
@@ -389,6 +411,33 @@ void mm_orders_cancel(mm_orders *orders, mm_order *order, int64_t now_ns)
     order->cancel_pending = 1;
     order->cancel_ns = now_ns;
     order->cancel_refused = 0;
+    order->replaced_by = 0;
+}
+
+bool mm_orders_replace(mm_orders *orders, mm_order *old, int32_t layer, int64_t price_e8,
+                       int64_t qty_e8, int64_t now_ns, mm_order **order)
+{
+    MM_ASSERT(old->state == MM_ORDER_LIVE && !old->cancel_pending);
+    MM_ASSERT(old->exchange_id > 0);
+    if (!mm_orders_place(orders, old->side, layer, price_e8, qty_e8, now_ns, order)) {
+        return false;
+    }
+    mm_orders_cancel(orders, old, now_ns);
+    old->replaced_by = (*order)->seq;
+    (*order)->replaces_seq = old->seq;
+    return true;
+}
+
+void mm_orders_amend(mm_orders *orders, mm_order *order, int64_t qty_e8, int64_t now_ns)
+{
+    MM_ASSERT(order->state == MM_ORDER_LIVE && !order->cancel_pending);
+    MM_ASSERT(order->amend_qty_e8 == 0 && qty_e8 > order->executed_e8 && qty_e8 < order->qty_e8);
+    order_slot *slot = slot_of(order);
+    order->amend_qty_e8 = qty_e8;
+    order->amend_ns = now_ns;
+    order->amends++;
+    slot->amend_repeats = 0;
+    slot->amend_due_ns = now_ns + orders->config.reply_timeout_ns;
 }
 
 /* Of an order in the table: nothing is missing any more, or it is filled. */
@@ -419,7 +468,7 @@ bool mm_orders_filled(mm_orders *orders, mm_order *order, int64_t qty_e8, int64_
     if (order->reported_e8 < order->executed_e8) {
         order->reported_e8 = order->executed_e8;
     }
-    bool fits = order->executed_e8 <= order->qty_e8;
+    bool fits = order->executed_e8 <= order->placed_qty_e8;
     if (!is_tomb(order)) {
         settle_fills(orders, slot_of(order), now_ns);
     }
@@ -463,6 +512,7 @@ typedef struct {
     bool fresh;    /* an answer to a question asked later than the order: cannot be an old report */
     int32_t state; /* MM_ORDER_LIVE, an ended state, or MM_ORDER_STATUS_OTHER when not said */
     int64_t executed_e8;
+    int64_t qty_e8; /* of the whole order, 0 = not said */
     int64_t exchange_id;
 } evidence;
 
@@ -471,6 +521,9 @@ static int32_t state_said(const mm_record *record)
     int32_t state = record->body.report.status;
     bool known = state == MM_ORDER_LIVE || state == MM_ORDER_FILLED || state == MM_ORDER_CANCELED ||
                  state == MM_ORDER_REJECTED || state == MM_ORDER_EXPIRED;
+    if (record->kind == MM_KIND_AMENDED && state == MM_ORDER_FREE) {
+        return MM_ORDER_LIVE; /* what can be amended rests */
+    }
     if (record->kind == MM_KIND_TRADE_ROW || !known) {
         return MM_ORDER_STATUS_OTHER;
     }
@@ -490,9 +543,10 @@ static evidence evidence_of(const mm_record *record, const mm_order *order)
     said.fill = record->kind == MM_KIND_TRADE_ROW ||
                 (record->kind == MM_KIND_REPORT && (record->flags & MM_FLAG_FILL) != 0);
     said.fresh = record->kind == MM_KIND_STATUS || record->kind == MM_KIND_OPEN_ROW;
+    said.qty_e8 = said.fill ? 0 : body->qty_e8;
     said.executed_e8 = body->executed_e8;
-    if (said.state == MM_ORDER_FILLED && said.executed_e8 < order->qty_e8) {
-        said.executed_e8 = order->qty_e8;
+    if (said.state == MM_ORDER_FILLED && said.executed_e8 < 0) {
+        said.executed_e8 = order->amend_qty_e8 != 0 ? order->amend_qty_e8 : order->qty_e8;
     }
     said.exchange_id = body->exchange_id;
     return said;
@@ -514,6 +568,24 @@ static void hear_live(mm_orders *orders, order_slot *slot, const evidence *said,
     }
 }
 
+/* A smaller quantity than was known: it has been amended. One that is not smaller is older news, or
+ * says that an amend that should have happened by now has not. */
+static void take_quantity(const mm_orders *orders, mm_order *order, const evidence *said,
+                          int64_t now_ns)
+{
+    if (said->qty_e8 <= 0) {
+        return;
+    }
+    if (said->qty_e8 < order->qty_e8) {
+        order->qty_e8 = said->qty_e8;
+    }
+    bool happened = order->qty_e8 <= order->amend_qty_e8;
+    bool never = said->fresh && now_ns >= settled_from(orders, order->amend_ns);
+    if (happened || never) {
+        order->amend_qty_e8 = 0;
+    }
+}
+
 /* Evidence on an order that may still trade. Returns the order, which may be its tombstone now. */
 static mm_order *hear(mm_orders *orders, order_slot *slot, const evidence *said, int64_t now_ns,
                       mm_order_change *change)
@@ -527,6 +599,7 @@ static mm_order *hear(mm_orders *orders, order_slot *slot, const evidence *said,
     if (said->exists) {
         note_accepted(order, now_ns, change);
     }
+    take_quantity(orders, order, said, now_ns);
     note_reported(orders, slot, said->executed_e8, now_ns);
     if (said->state == MM_ORDER_LIVE) {
         hear_live(orders, slot, said, seen_before, now_ns);
@@ -571,7 +644,7 @@ static void on_evidence(mm_orders *orders, const mm_record *record, mm_order *or
     evidence said = evidence_of(record, order);
     MM_ASSERT(!said.fill || record->count >= 2);
     change->fill = said.fill;
-    change->overfill = said.executed_e8 > order->qty_e8;
+    change->overfill = said.executed_e8 > order->placed_qty_e8;
     change->order = is_ended_state(order->state)
                         ? hear_ended(orders, order, &said, now_ns, change)
                         : hear(orders, slot_of(order), &said, now_ns, change);
@@ -592,6 +665,8 @@ static mm_order *on_reject(mm_orders *orders, order_slot *slot, const mm_outcome
         return &slot->order;
     }
     change->reject_class = body->detail;
+    change->not_attempted =
+        body->operation == MM_OP_REPLACE && body->code == CODE_NOT_ATTEMPTED;
     return end_order(orders, slot, MM_ORDER_REJECTED, now_ns);
 }
 
@@ -607,15 +682,31 @@ static void hasten_cancel(const mm_orders *orders, order_slot *slot, int64_t now
     }
 }
 
+/* The cancel that went with order `seq` is none any more, unless another has been sent since. */
+static void release_cancel(mm_order *order, uint64_t seq)
+{
+    MM_ASSERT(seq != 0);
+    if (order->replaced_by == seq) {
+        order->cancel_pending = 0;
+        order->replaced_by = 0;
+    }
+}
+
 static void on_cancel_reject(const mm_orders *orders, order_slot *slot, const mm_outcome_body *body,
                              int64_t now_ns)
 {
     mm_order *order = &slot->order;
     if (body->detail != MM_REJECT_UNKNOWN_ORDER) {
-        hasten_cancel(orders, slot, now_ns); /* refused as a request: the order is as it was */
+        /* Refused as a request: the order is as it was. A replacement is not asked for again. */
+        if (body->operation == MM_OP_REPLACE) {
+            release_cancel(order, body->order_seq);
+        } else {
+            hasten_cancel(orders, slot, now_ns);
+        }
         return;
     }
     order->cancel_pending = 0;
+    order->replaced_by = 0;
     if (order->state == MM_ORDER_LIVE) {
         enter_unknown(orders, slot,
                       now_ns); /* filled, canceled, or not yet there: to be found out */
@@ -625,38 +716,101 @@ static void on_cancel_reject(const mm_orders *orders, order_slot *slot, const mm
     }
 }
 
+/* The order whose cancel went with the request for `order`; NULL when that is over. */
+static mm_order *replaced_of(const mm_orders *orders, const mm_order *order)
+{
+    mm_order *old = find_any(orders, order->replaces_seq);
+    return old != NULL && is_open_state(old->state) ? old : NULL;
+}
+
+static void on_amend_reject(const mm_orders *orders, order_slot *slot, const mm_outcome_body *body,
+                            int64_t now_ns)
+{
+    slot->order.amend_qty_e8 = 0;
+    if (body->detail == MM_REJECT_UNKNOWN_ORDER && slot->order.state == MM_ORDER_LIVE) {
+        enter_unknown(orders, slot, now_ns); /* filled or gone: to be found out */
+    }
+}
+
 static void on_lost(const mm_orders *orders, order_slot *slot, const mm_outcome_body *body,
                     int64_t now_ns)
 {
+    mm_order *order = &slot->order;
+    int64_t soon_ns = now_ns + orders->config.unknown_first_ns;
     if (body->operation == MM_OP_CANCEL) {
         hasten_cancel(orders, slot, now_ns);
+    } else if (body->operation == MM_OP_AMEND && slot->amend_due_ns > soon_ns) {
+        slot->amend_due_ns = soon_ns;
     }
-    if (body->operation != MM_OP_PLACE) {
+    if (body->operation != MM_OP_PLACE && body->operation != MM_OP_REPLACE) {
         return;
     }
     /* The exchange's own "I do not know" is settled by having seen the order. Without its word the
      * channel was cut, and what was seen may be out of date. */
     bool answered = body->code != 0 || body->http_status != 0;
-    if (slot->order.state != MM_ORDER_LIVE || !answered) {
+    if (order->state != MM_ORDER_LIVE || !answered) {
         enter_unknown(orders, slot, now_ns);
     }
 }
 
-static void on_sent(mm_order *order, const mm_outcome_body *body, int64_t now_ns)
+/* The other half of what on_lost and on_not_sent do to a replacement; the new order may be over. */
+static void on_request_lost(const mm_orders *orders, const mm_record *record, const mm_order *order,
+                            int64_t now_ns)
 {
-    if (body->operation == MM_OP_PLACE && order->sent_ns == 0) {
-        order->sent_ns = body->recv_ns > 0 ? body->recv_ns : now_ns;
+    mm_order *old = replaced_of(orders, order);
+    if (record->body.outcome.operation != MM_OP_REPLACE || old == NULL) {
+        return;
     }
+    if (record->kind == MM_KIND_LOST) {
+        hasten_cancel(orders, slot_of(old), now_ns);
+    } else {
+        release_cancel(old, order->seq);
+    }
+}
+
+static void on_sent(mm_orders *orders, mm_order *order, const mm_outcome_body *body, int64_t now_ns)
+{
+    int64_t at_ns = body->recv_ns > 0 ? body->recv_ns : now_ns;
+    bool placed = body->operation == MM_OP_PLACE || body->operation == MM_OP_REPLACE;
+    if (placed && order->sent_ns == 0) {
+        order->sent_ns = at_ns;
+    }
+    bool about = body->operation == MM_OP_CANCEL || body->operation == MM_OP_AMEND;
+    if (!about || is_tomb(order)) {
+        return;
+    }
+    order_slot *slot = slot_of(order);
+    order->again_ns = 0;
+    slot->again_wait_ns = 0;
+    if (body->operation == MM_OP_AMEND && slot->amend_repeats == 0) {
+        order->amend_ns = at_ns;
+        slot->amend_due_ns = at_ns + orders->config.reply_timeout_ns;
+    }
+}
+
+/* Not before a pause, growing with each try. */
+static void wait_for_again(order_slot *slot, int64_t now_ns)
+{
+    int64_t wait_ns = slot->again_wait_ns == 0 ? AGAIN_FIRST_NS : 2 * slot->again_wait_ns;
+    slot->again_wait_ns = wait_ns < AGAIN_MAX_NS ? wait_ns : AGAIN_MAX_NS;
+    slot->order.again_ns = now_ns + slot->again_wait_ns;
 }
 
 static mm_order *on_not_sent(mm_orders *orders, order_slot *slot, const mm_outcome_body *body,
                              int64_t now_ns)
 {
     mm_order *order = &slot->order;
+    bool placed = body->operation == MM_OP_PLACE || body->operation == MM_OP_REPLACE;
     if (body->operation == MM_OP_CANCEL) {
         order->cancel_pending = 0;
+        order->replaced_by = 0;
+        wait_for_again(slot, now_ns);
+    } else if (body->operation == MM_OP_AMEND && order->amend_qty_e8 != 0) {
+        order->amend_qty_e8 = 0;
+        order->amends--;
+        wait_for_again(slot, now_ns);
     }
-    bool stayed = body->operation == MM_OP_PLACE && order->sent_ns == 0 && order->live_ns == 0;
+    bool stayed = placed && order->sent_ns == 0 && order->live_ns == 0;
     return stayed ? end_order(orders, slot, MM_ORDER_NOT_SENT, now_ns) : order;
 }
 
@@ -665,8 +819,11 @@ static void on_outcome(mm_orders *orders, const mm_record *record, mm_order *ord
 {
     const mm_outcome_body *body = &record->body.outcome;
     if (record->kind == MM_KIND_SENT) {
-        on_sent(order, body, now_ns);
+        on_sent(orders, order, body, now_ns);
         return;
+    }
+    if (record->kind == MM_KIND_LOST || record->kind == MM_KIND_NOT_SENT) {
+        on_request_lost(orders, record, order, now_ns);
     }
     if (is_ended_state(order->state)) {
         return;
@@ -678,6 +835,9 @@ static void on_outcome(mm_orders *orders, const mm_record *record, mm_order *ord
         break;
     case MM_KIND_CANCEL_REJECT:
         on_cancel_reject(orders, slot, body, now_ns);
+        break;
+    case MM_KIND_AMEND_REJECT:
+        on_amend_reject(orders, slot, body, now_ns);
         break;
     case MM_KIND_LOST:
         on_lost(orders, slot, body, now_ns);
@@ -691,14 +851,16 @@ static void on_outcome(mm_orders *orders, const mm_record *record, mm_order *ord
 
 static bool is_outcome(uint16_t kind)
 {
-    return kind == MM_KIND_REJECT || kind == MM_KIND_CANCEL_REJECT || kind == MM_KIND_LOST ||
-           kind == MM_KIND_SENT || kind == MM_KIND_NOT_SENT;
+    return kind == MM_KIND_REJECT || kind == MM_KIND_CANCEL_REJECT ||
+           kind == MM_KIND_AMEND_REJECT || kind == MM_KIND_LOST || kind == MM_KIND_SENT ||
+           kind == MM_KIND_NOT_SENT;
 }
 
 static bool is_report(uint16_t kind)
 {
     return kind == MM_KIND_REPORT || kind == MM_KIND_ACK || kind == MM_KIND_CANCELED ||
-           kind == MM_KIND_STATUS || kind == MM_KIND_TRADE_ROW || kind == MM_KIND_OPEN_ROW;
+           kind == MM_KIND_STATUS || kind == MM_KIND_AMENDED || kind == MM_KIND_TRADE_ROW ||
+           kind == MM_KIND_OPEN_ROW;
 }
 
 /* The order a record is about; a tombstone older than its time is none. */
@@ -709,7 +871,13 @@ static mm_order *addressee(const mm_orders *orders, const mm_record *record, int
     mm_order *order = find_any(orders, seq);
     bool forgotten =
         order != NULL && is_tomb(order) && now_ns - order->ended_ns >= orders->config.tombstone_ns;
-    return forgotten ? NULL : order;
+    if (order == NULL || forgotten) {
+        return NULL;
+    }
+    /* That a replacement's cancel failed is told under the new order's number. */
+    bool about_old = record->kind == MM_KIND_CANCEL_REJECT &&
+                     record->body.outcome.operation == MM_OP_REPLACE;
+    return about_old ? replaced_of(orders, order) : order;
 }
 
 void mm_orders_apply(mm_orders *orders, const mm_record *records, int64_t now_ns,
@@ -743,6 +911,12 @@ static int64_t reply_deadline(const mm_orders *orders, const mm_order *order)
     return from_ns + orders->config.reply_timeout_ns;
 }
 
+/* An UNKNOWN order is asked about anyway. */
+static bool amend_is_open(const mm_order *order)
+{
+    return order->state == MM_ORDER_LIVE && order->amend_qty_e8 != 0;
+}
+
 static int64_t slot_deadline(const mm_orders *orders, const order_slot *slot)
 {
     const mm_order *order = &slot->order;
@@ -751,6 +925,9 @@ static int64_t slot_deadline(const mm_orders *orders, const order_slot *slot)
         at_ns = reply_deadline(orders, order);
     } else if (order->state == MM_ORDER_UNKNOWN || order->cancel_pending) {
         at_ns = order->retry_ns;
+    }
+    if (amend_is_open(order) && slot->amend_due_ns < at_ns) {
+        at_ns = slot->amend_due_ns;
     }
     return slot->trades_ns != 0 && slot->trades_ns < at_ns ? slot->trades_ns : at_ns;
 }
@@ -796,6 +973,11 @@ static int32_t slot_due(const mm_orders *orders, order_slot *slot, int64_t now_n
         int64_t least_ns = orders->config.reply_timeout_ns;
         order->retry_ns = now_ns + (pause_ns > least_ns ? pause_ns : least_ns);
         due = MM_DUE_CANCEL;
+    }
+    if (amend_is_open(order) && now_ns >= slot->amend_due_ns) {
+        slot->amend_repeats += slot->amend_repeats < INT32_MAX ? 1 : 0;
+        slot->amend_due_ns = now_ns + pause_after(slot->amend_repeats);
+        due |= MM_DUE_QUERY;
     }
     if (slot->trades_ns != 0 && now_ns >= slot->trades_ns) {
         slot->trades_repeats += slot->trades_repeats < INT32_MAX ? 1 : 0;
@@ -878,11 +1060,15 @@ static bool order_is_valid(const mm_orders *orders, const mm_order *order)
 {
     bool found =
         order->seq != 0 && order->seq <= orders->last_seq && find_any(orders, order->seq) == order;
-    bool amounts =
-        order->executed_e8 >= 0 && order->reported_e8 >= order->executed_e8 && order->qty_e8 > 0;
+    bool amounts = order->executed_e8 >= 0 && order->reported_e8 >= order->executed_e8 &&
+                   order->qty_e8 > 0 && order->qty_e8 <= order->placed_qty_e8 &&
+                   (order->amend_qty_e8 == 0 || order->amend_qty_e8 < order->qty_e8);
     bool doubt = order->state == MM_ORDER_UNKNOWN ||
                  (order->unknown_ns == 0 && !order->cancel_refused && !order->query_missing);
-    return found && amounts && doubt && (is_open_state(order->state) || !order->cancel_pending);
+    bool open = is_open_state(order->state);
+    bool requests = (open || (!order->cancel_pending && order->amend_qty_e8 == 0)) &&
+                    (order->cancel_pending || order->replaced_by == 0);
+    return found && amounts && doubt && requests;
 }
 
 static bool slot_is_valid(const mm_orders *orders, const order_slot *slot)

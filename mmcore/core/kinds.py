@@ -18,6 +18,9 @@ class Kind(enum.IntEnum):
     LOST = lib.MM_KIND_LOST
     SENT = lib.MM_KIND_SENT
     NOT_SENT = lib.MM_KIND_NOT_SENT
+    AMENDED = lib.MM_KIND_AMENDED
+    AMEND_REJECT = lib.MM_KIND_AMEND_REJECT
+    BUDGET = lib.MM_KIND_BUDGET
     OPEN_ROW = lib.MM_KIND_OPEN_ROW
     PLACE = lib.MM_KIND_PLACE
     CANCEL = lib.MM_KIND_CANCEL
@@ -28,6 +31,8 @@ class Kind(enum.IntEnum):
     WANT_ACCOUNT = lib.MM_KIND_WANT_ACCOUNT
     WANT_CLOCK = lib.MM_KIND_WANT_CLOCK
     STATE = lib.MM_KIND_STATE
+    AMEND = lib.MM_KIND_AMEND
+    REPLACE = lib.MM_KIND_REPLACE
 
 
 class Operation(enum.IntEnum):
@@ -36,6 +41,8 @@ class Operation(enum.IntEnum):
     PLACE = lib.MM_OP_PLACE
     CANCEL = lib.MM_OP_CANCEL
     QUERY = lib.MM_OP_QUERY
+    AMEND = lib.MM_OP_AMEND
+    REPLACE = lib.MM_OP_REPLACE
 
 
 class OrderState(enum.IntEnum):

@@ -771,6 +771,267 @@ static void orders_are_found_by_number_through_any_history(void)
     }
 }
 
+/* ---- Smaller where it rests ---- */
+
+static mm_order *resting(int32_t side)
+{
+    mm_order *order = place(side, T0);
+    sent(order->seq, T0);
+    report(MM_KIND_ACK, order->seq, MM_ORDER_LIVE, 0, T0);
+    return order;
+}
+
+static mm_order_change with_quantity(uint16_t kind, uint64_t seq, int16_t status, int64_t qty_e8,
+                                     int64_t now_ns)
+{
+    mm_record records[2];
+    memset(records, 0, sizeof records);
+    records[0].kind = kind;
+    records[0].count = kind == MM_KIND_REPORT ? 2 : 1;
+    records[0].flags = kind == MM_KIND_STATUS ? MM_FLAG_FOUND : 0;
+    records[0].body.report.order_seq = seq;
+    records[0].body.report.status = status;
+    records[0].body.report.qty_e8 = qty_e8;
+    records[1].kind = MM_KIND_MORE;
+    records[1].body.fill.trade_id = -1;
+    return apply(records, now_ns);
+}
+
+static void the_larger_quantity_counts_until_the_smaller_one_is_confirmed(void)
+{
+    start();
+    mm_order *order = resting(MM_BID);
+    mm_orders_amend(orders, order, QTY / 2, T0);
+    MM_CHECK_INT(order->qty_e8, ==, QTY);
+    MM_CHECK_INT(order->amend_qty_e8, ==, QTY / 2);
+    MM_CHECK_INT(order->amends, ==, 1);
+    outcome(MM_KIND_SENT, 1, MM_OP_AMEND, 0, T0 + MS);
+    MM_CHECK_INT(mm_orders_deadline(orders), ==, T0 + MS + SECOND);
+    with_quantity(MM_KIND_AMENDED, 1, MM_ORDER_FREE, QTY / 2, T0 + 2 * MS);
+    MM_CHECK_INT(order->qty_e8, ==, QTY / 2);
+    MM_CHECK_INT(order->amend_qty_e8, ==, 0);
+    MM_CHECK_INT(order->state, ==, MM_ORDER_LIVE);
+    MM_CHECK_INT(mm_orders_deadline(orders), ==, INT64_MAX);
+    /* The report of it, one from before it, and a second reply change nothing. */
+    with_quantity(MM_KIND_REPORT, 1, MM_ORDER_LIVE, QTY / 2, T0 + 3 * MS);
+    with_quantity(MM_KIND_REPORT, 1, MM_ORDER_LIVE, QTY, T0 + 4 * MS);
+    with_quantity(MM_KIND_AMENDED, 1, MM_ORDER_FREE, QTY / 2, T0 + 5 * MS);
+    MM_CHECK_INT(order->qty_e8, ==, QTY / 2);
+}
+
+static void a_report_of_the_smaller_quantity_may_come_before_the_reply(void)
+{
+    start();
+    mm_order *order = resting(MM_ASK);
+    mm_orders_amend(orders, order, QTY / 4, T0);
+    with_quantity(MM_KIND_REPORT, 1, MM_ORDER_LIVE, QTY / 4, T0 + MS);
+    MM_CHECK_INT(order->qty_e8, ==, QTY / 4);
+    MM_CHECK_INT(order->amend_qty_e8, ==, 0);
+    mm_orders_amend(orders, order, QTY / 8, T0 + MS);
+    /* The late reply to the first is none to the second. */
+    with_quantity(MM_KIND_AMENDED, 1, MM_ORDER_FREE, QTY / 4, T0 + 2 * MS);
+    MM_CHECK_INT(order->amend_qty_e8, ==, QTY / 8);
+    MM_CHECK_INT(order->amends, ==, 2);
+}
+
+static void an_amend_that_was_refused_or_not_sent_leaves_the_order_as_it_was(void)
+{
+    start();
+    mm_order *order = resting(MM_BID);
+    mm_orders_amend(orders, order, QTY / 2, T0);
+    outcome(MM_KIND_AMEND_REJECT, 1, MM_OP_AMEND, MM_REJECT_OTHER, T0 + MS);
+    MM_CHECK_INT(order->amend_qty_e8, ==, 0);
+    MM_CHECK_INT(order->qty_e8, ==, QTY);
+    MM_CHECK_INT(order->amends, ==, 1);
+    mm_orders_amend(orders, order, QTY / 2, T0 + MS);
+    outcome(MM_KIND_NOT_SENT, 1, MM_OP_AMEND, 0, T0 + 2 * MS);
+    MM_CHECK_INT(order->amends, ==, 1);
+    MM_CHECK_INT(order->again_ns, ==, T0 + 22 * MS);
+    mm_orders_amend(orders, order, QTY / 2, T0 + 22 * MS);
+    outcome(MM_KIND_AMEND_REJECT, 1, MM_OP_AMEND, MM_REJECT_UNKNOWN_ORDER, T0 + 23 * MS);
+    MM_CHECK_INT(order->state, ==, MM_ORDER_UNKNOWN); /* filled, perhaps */
+}
+
+static void an_amend_without_an_answer_is_asked_about_until_something_tells(void)
+{
+    start();
+    mm_order *order = resting(MM_BID);
+    mm_orders_amend(orders, order, QTY / 2, T0);
+    outcome(MM_KIND_LOST, 1, MM_OP_AMEND, 0, T0 + MS);
+    MM_CHECK_INT(order->state, ==, MM_ORDER_LIVE); /* that it exists is not in doubt */
+    check_due(T0 + 300 * MS, MM_DUE_NONE);
+    check_due(T0 + 301 * MS, MM_DUE_QUERY);
+    with_quantity(MM_KIND_STATUS, 1, MM_ORDER_LIVE, QTY, T0 + 302 * MS);
+    MM_CHECK_INT(order->amend_qty_e8, ==, QTY / 2); /* queries lag */
+    check_due(T0 + 801 * MS, MM_DUE_QUERY);
+    with_quantity(MM_KIND_STATUS, 1, MM_ORDER_LIVE, QTY / 2, T0 + 802 * MS);
+    MM_CHECK_INT(order->qty_e8, ==, QTY / 2);
+    MM_CHECK_INT(mm_orders_deadline(orders), ==, INT64_MAX);
+    /* One that never arrived is given up when it can no longer. */
+    mm_orders_amend(orders, order, QTY / 4, T0 + SECOND);
+    check_due(T0 + 13 * SECOND, MM_DUE_QUERY);
+    with_quantity(MM_KIND_STATUS, 1, MM_ORDER_LIVE, QTY / 2, T0 + 13 * SECOND);
+    MM_CHECK_INT(order->amend_qty_e8, ==, QTY / 4);
+    with_quantity(MM_KIND_STATUS, 1, MM_ORDER_LIVE, QTY / 2, T0 + 14 * SECOND);
+    MM_CHECK_INT(order->amend_qty_e8, ==, 0);
+    MM_CHECK_INT(order->qty_e8, ==, QTY / 2);
+}
+
+static void more_than_the_smaller_quantity_may_have_been_executed_before_it_was_one(void)
+{
+    start();
+    mm_order *order = resting(MM_BID);
+    mm_orders_amend(orders, order, QTY / 2, T0);
+    mm_order_change change = fill(MM_KIND_REPORT, 1, MM_ORDER_LIVE, 3 * QTY / 4, 3 * QTY / 4, T0);
+    MM_CHECK(change.fill && !change.overfill);
+    MM_CHECK(mm_orders_filled(orders, order, 3 * QTY / 4, T0));
+    MM_CHECK_INT(order->state, ==, MM_ORDER_LIVE);
+    outcome(MM_KIND_AMEND_REJECT, 1, MM_OP_AMEND, MM_REJECT_OTHER, T0 + MS);
+    change = fill(MM_KIND_REPORT, 1, MM_ORDER_FILLED, QTY / 4, QTY, T0 + MS);
+    MM_CHECK(!change.overfill);
+    MM_CHECK(mm_orders_filled(orders, change.order, QTY / 4, T0 + MS));
+    MM_CHECK_UINT(mm_orders_count(orders, -1, -1), ==, 0);
+    MM_CHECK(report(MM_KIND_REPORT, 1, MM_ORDER_FILLED, QTY + 1, T0 + MS).overfill);
+}
+
+static void an_amended_order_is_filled_by_its_smaller_quantity(void)
+{
+    start();
+    mm_order *order = resting(MM_BID);
+    mm_orders_amend(orders, order, QTY / 2, T0);
+    mm_order_change change = fill(MM_KIND_REPORT, 1, MM_ORDER_FILLED, QTY / 2, QTY / 2, T0);
+    MM_CHECK(change.ended && change.to == MM_ORDER_FILLED);
+    MM_CHECK(mm_orders_filled(orders, change.order, QTY / 2, T0));
+    MM_CHECK_UINT(mm_orders_unfilled_reports(orders), ==, 0);
+    /* And so is one whose fill is told before anything else of it. */
+    order = resting(MM_ASK);
+    mm_orders_amend(orders, order, QTY / 2, T0);
+    report(MM_KIND_REPORT, 2, MM_ORDER_FILLED, -1, T0);
+    MM_CHECK_INT(order->reported_e8, ==, QTY / 2);
+}
+
+/* ---- One for another ---- */
+
+static mm_order *replacing(mm_order *old)
+{
+    mm_order *made = NULL;
+    MM_CHECK(mm_orders_replace(orders, old, 0, PRICE, QTY, T0, &made));
+    return made;
+}
+
+static void both_orders_of_a_replacement_count_until_each_ones_end(void)
+{
+    start();
+    mm_order *old = resting(MM_BID);
+    mm_order *made = replacing(old);
+    MM_CHECK_UINT(made->replaces_seq, ==, 1);
+    MM_CHECK_UINT(old->replaced_by, ==, 2);
+    MM_CHECK(old->cancel_pending);
+    MM_CHECK_INT(made->side, ==, MM_BID);
+    outcome(MM_KIND_SENT, 2, MM_OP_REPLACE, 0, T0 + MS);
+    MM_CHECK_INT(made->sent_ns, ==, T0 + MS);
+    MM_CHECK_UINT(mm_orders_count(orders, MM_BID, -1), ==, 2);
+    mm_order_change change = report(MM_KIND_CANCELED, 1, MM_ORDER_CANCELED, 0, T0 + 2 * MS);
+    MM_CHECK(change.ended && change.to == MM_ORDER_CANCELED);
+    MM_CHECK_INT(made->state, ==, MM_ORDER_PENDING);
+    MM_CHECK(report(MM_KIND_ACK, 2, MM_ORDER_LIVE, 0, T0 + 2 * MS).first_live);
+    MM_CHECK_UINT(mm_orders_count(orders, -1, -1), ==, 1);
+}
+
+static void a_replacement_whose_cancel_found_nothing_was_never_judged(void)
+{
+    start();
+    mm_order *old = resting(MM_BID);
+    replacing(old);
+    mm_order_change change =
+        outcome(MM_KIND_CANCEL_REJECT, 2, MM_OP_REPLACE, MM_REJECT_UNKNOWN_ORDER, T0 + MS);
+    MM_CHECK(change.order == old);
+    MM_CHECK_INT(change.to, ==, MM_ORDER_UNKNOWN);
+    mm_record refusal;
+    memset(&refusal, 0, sizeof refusal);
+    refusal.kind = MM_KIND_REJECT;
+    refusal.count = 1;
+    refusal.body.outcome.order_seq = 2;
+    refusal.body.outcome.operation = MM_OP_REPLACE;
+    refusal.body.outcome.code = -2022;
+    change = apply(&refusal, T0 + MS);
+    MM_CHECK(change.ended && change.not_attempted && change.to == MM_ORDER_REJECTED);
+    /* The fill that was on its way. */
+    change = fill(MM_KIND_REPORT, 1, MM_ORDER_FILLED, QTY, QTY, T0 + 2 * MS);
+    MM_CHECK(change.ended && change.fill && !change.zombie);
+    MM_CHECK(mm_orders_filled(orders, change.order, QTY, T0 + 2 * MS));
+    /* Told again, it is about an order that is over. */
+    change = outcome(MM_KIND_CANCEL_REJECT, 2, MM_OP_REPLACE, MM_REJECT_UNKNOWN_ORDER, T0 + MS);
+    MM_CHECK(change.order == NULL);
+}
+
+static void a_replacement_refused_as_a_request_leaves_the_old_order_as_it_was(void)
+{
+    start();
+    mm_order *old = resting(MM_BID);
+    replacing(old);
+    outcome(MM_KIND_CANCEL_REJECT, 2, MM_OP_REPLACE, MM_REJECT_LIMIT, T0 + MS);
+    MM_CHECK(!old->cancel_pending && old->replaced_by == 0 && old->state == MM_ORDER_LIVE);
+    mm_order_change change = outcome(MM_KIND_REJECT, 2, MM_OP_REPLACE, MM_REJECT_LIMIT, T0 + MS);
+    MM_CHECK(change.ended && !change.not_attempted);
+    MM_CHECK_INT(change.reject_class, ==, MM_REJECT_LIMIT);
+    mm_order *made = replacing(old);
+    mm_orders_cancel(orders, old, T0 + 2 * MS);
+    /* A cancel of its own has been sent since: the refusal is not about that one. */
+    outcome(MM_KIND_CANCEL_REJECT, made->seq, MM_OP_REPLACE, MM_REJECT_LIMIT, T0 + 3 * MS);
+    MM_CHECK(old->cancel_pending);
+}
+
+static void a_replacement_that_was_not_sent_leaves_the_old_order_as_it_was(void)
+{
+    start();
+    mm_order *old = resting(MM_BID);
+    replacing(old);
+    mm_order_change change = outcome(MM_KIND_NOT_SENT, 2, MM_OP_REPLACE, 0, T0 + MS);
+    MM_CHECK(change.ended && change.to == MM_ORDER_NOT_SENT);
+    MM_CHECK(!old->cancel_pending && old->state == MM_ORDER_LIVE);
+    MM_CHECK_INT(mm_orders_deadline(orders), ==, INT64_MAX);
+}
+
+static void a_lost_replacement_leaves_the_new_order_unknown_and_the_cancel_unanswered(void)
+{
+    start();
+    mm_order *old = resting(MM_BID);
+    mm_order *made = replacing(old);
+    outcome(MM_KIND_SENT, 2, MM_OP_REPLACE, 0, T0);
+    outcome(MM_KIND_LOST, 2, MM_OP_REPLACE, 0, T0 + MS);
+    MM_CHECK_INT(made->state, ==, MM_ORDER_UNKNOWN);
+    MM_CHECK(old->cancel_pending && old->state == MM_ORDER_LIVE);
+    MM_CHECK_INT(old->retry_ns, ==, T0 + 301 * MS);
+    int32_t due = 0;
+    mm_order *order = NULL;
+    MM_REQUIRE(mm_orders_due(orders, T0 + 301 * MS, &order, &due));
+    MM_CHECK(order == old && due == MM_DUE_CANCEL);
+    mm_orders_cancel(orders, old, T0 + 301 * MS);
+    MM_CHECK_UINT(old->replaced_by, ==, 0); /* one of its own now */
+    report(MM_KIND_CANCELED, 1, MM_ORDER_CANCELED, 0, T0 + 310 * MS);
+    MM_CHECK_UINT(mm_orders_count(orders, -1, -1), ==, 1);
+}
+
+static void a_request_that_was_not_sent_is_tried_again_after_growing_pauses(void)
+{
+    static const int64_t pauses_ns[] = {20 * MS,  40 * MS,  80 * MS, 160 * MS,
+                                        320 * MS, 640 * MS, SECOND,  SECOND};
+    start();
+    mm_order *order = resting(MM_BID);
+    for (size_t i = 0; i < MM_TEST_COUNT(pauses_ns); i++) {
+        mm_orders_cancel(orders, order, T0);
+        outcome(MM_KIND_NOT_SENT, 1, MM_OP_CANCEL, 0, T0);
+        MM_CHECK(!order->cancel_pending);
+        MM_CHECK_INT(order->again_ns, ==, T0 + pauses_ns[i]);
+    }
+    mm_orders_cancel(orders, order, T0 + SECOND);
+    outcome(MM_KIND_SENT, 1, MM_OP_CANCEL, 0, T0 + SECOND);
+    MM_CHECK_INT(order->again_ns, ==, 0);
+    outcome(MM_KIND_NOT_SENT, 1, MM_OP_CANCEL, 0, T0 + SECOND);
+    MM_CHECK_INT(order->again_ns, ==, T0 + SECOND + 20 * MS);
+}
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
@@ -805,6 +1066,18 @@ int main(int argc, char **argv)
         MM_TEST(refused_and_unsent_orders_that_show_up_are_zombies_too),
         MM_TEST(tombstones_are_remembered_while_there_is_room_and_time),
         MM_TEST(orders_are_found_by_number_through_any_history),
+        MM_TEST(the_larger_quantity_counts_until_the_smaller_one_is_confirmed),
+        MM_TEST(a_report_of_the_smaller_quantity_may_come_before_the_reply),
+        MM_TEST(an_amend_that_was_refused_or_not_sent_leaves_the_order_as_it_was),
+        MM_TEST(an_amend_without_an_answer_is_asked_about_until_something_tells),
+        MM_TEST(more_than_the_smaller_quantity_may_have_been_executed_before_it_was_one),
+        MM_TEST(an_amended_order_is_filled_by_its_smaller_quantity),
+        MM_TEST(both_orders_of_a_replacement_count_until_each_ones_end),
+        MM_TEST(a_replacement_whose_cancel_found_nothing_was_never_judged),
+        MM_TEST(a_replacement_refused_as_a_request_leaves_the_old_order_as_it_was),
+        MM_TEST(a_replacement_that_was_not_sent_leaves_the_old_order_as_it_was),
+        MM_TEST(a_lost_replacement_leaves_the_new_order_unknown_and_the_cancel_unanswered),
+        MM_TEST(a_request_that_was_not_sent_is_tried_again_after_growing_pauses),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }

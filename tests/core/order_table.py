@@ -44,6 +44,10 @@ class Table:
         out = ffi.new("mm_order **")
         return out[0] if lib.mm_orders_place(self.raw, side, 0, price, qty, now_ns, out) else None
 
+    def replace(self, old: Any, price: int, qty: int, now_ns: int) -> Any | None:
+        out = ffi.new("mm_order **")
+        return out[0] if lib.mm_orders_replace(self.raw, old, 0, price, qty, now_ns, out) else None
+
     def apply(self, news: News, now_ns: int, *, last_qty: int = 0, trade_id: int = -1) -> Any:
         records = ffi.new("mm_record[2]")
         records[0].kind = getattr(lib, f"MM_KIND_{news.kind}")
@@ -63,7 +67,7 @@ class Table:
             report.executed_e8 = news.executed
             report.exchange_id = news.exchange_id
             report.price_e8 = 100
-            report.qty_e8 = last_qty
+            report.qty_e8 = last_qty if news.fill else news.qty
             records[1].kind = lib.MM_KIND_MORE
             records[1].body.fill.trade_id = trade_id
         change = ffi.new("mm_order_change *")

@@ -21,7 +21,7 @@ MS = 1_000_000
 SECOND = 1_000 * MS
 START_NS = 1_000 * SECOND
 NEVER_NS = 2**63 - 1
-KINDS = ("REPORT", "ACK", "CANCELED", "STATUS", "TRADE_ROW", "OPEN_ROW")
+KINDS = ("REPORT", "ACK", "CANCELED", "STATUS", "AMENDED", "TRADE_ROW", "OPEN_ROW")
 
 
 # ---- Against the twin ----------------------------------------------------------------------------------
@@ -32,6 +32,8 @@ SAME_FIELDS = {
     "live_ns": "live_ns", "cancel_ns": "cancel_ns", "unknown_ns": "unknown_ns", "retry_ns": "retry_ns",
     "ended_ns": "ended_ns", "cancel_pending": "cancel_pending", "attempts": "attempts",
     "cancel_refused": "cancel_refused", "query_missing": "query_missing", "trades_checked": "trades_checked",
+    "placed_qty_e8": "placed", "amend_qty_e8": "amend", "amend_ns": "amend_ns", "amends": "amends",
+    "again_ns": "again_ns", "replaces_seq": "replaces", "replaced_by": "replaced_by",
 }  # fmt: skip
 
 
@@ -57,7 +59,7 @@ class TableAgainstTwin(RuleBasedStateMachine):
         change = self.table.apply(news, self.now_ns, last_qty=last_qty)
         wanted = self.twin.apply(news, self.now_ns)
         assert (change.order == ffi.NULL) is (wanted.order is None)
-        for name in ("first_live", "ended", "fill", "overfill", "zombie"):
+        for name in ("first_live", "ended", "fill", "overfill", "zombie", "not_attempted"):
             assert bool(getattr(change, name)) is getattr(wanted, name), name
         if wanted.order is None:
             return
@@ -80,14 +82,16 @@ class TableAgainstTwin(RuleBasedStateMachine):
         kind=st.sampled_from(KINDS),
         status=st.sampled_from(("LIVE", "LIVE", *STATES, "OTHER")),
         executed=st.integers(-1, 7),
+        qty=st.integers(0, 7),
         numbered=st.booleans(),
     )
-    def say(self, data: st.DataObject, kind: str, status: str, executed: int, numbered: bool) -> None:
+    def say(self, data: st.DataObject, kind: str, status: str, executed: int, qty: int, numbered: bool) -> None:
         seq = self.seq(data)
         if kind == "TRADE_ROW":
             self.tell(News(kind, seq, status, -1, 100 + seq, fill=True), data.draw(st.integers(0, 3)))
         else:
-            self.tell(News(kind, seq, status, executed, 100 + seq if numbered else 0))
+            status = data.draw(st.sampled_from((status, "FREE"))) if kind == "AMENDED" else status
+            self.tell(News(kind, seq, status, executed, 100 + seq if numbered else 0, qty=qty))
 
     @rule(
         data=st.data(),
@@ -101,10 +105,10 @@ class TableAgainstTwin(RuleBasedStateMachine):
 
     @rule(
         data=st.data(),
-        kind=st.sampled_from(("REJECT", "CANCEL_REJECT", "LOST", "SENT", "NOT_SENT")),
-        operation=st.sampled_from(("PLACE", "CANCEL", "QUERY")),
+        kind=st.sampled_from(("REJECT", "CANCEL_REJECT", "AMEND_REJECT", "LOST", "SENT", "NOT_SENT")),
+        operation=st.sampled_from(("PLACE", "CANCEL", "QUERY", "AMEND", "REPLACE")),
         reject=st.sampled_from(("OTHER", "UNKNOWN_ORDER", "DUPLICATE", "WOULD_MATCH", "LIMIT")),
-        code=st.sampled_from((0, -1007)),
+        code=st.sampled_from((0, -1007, -2022)),
     )
     def say_outcome(self, data: st.DataObject, kind: str, operation: str, reject: str, code: int) -> None:
         self.tell(News(kind, self.seq(data), operation=operation, reject=reject, code=code, recv_ns=self.now_ns))
@@ -114,7 +118,12 @@ class TableAgainstTwin(RuleBasedStateMachine):
         self.tell(News("STATUS", self.seq(data), "OTHER", found=False))
 
     @precondition(lambda self: any(order.state in OPEN for order in self.twin.table.values()))
-    @rule(data=st.data(), what=st.sampled_from(("cancel", "cancel", "trades", "vanish", "disprove")))
+    @rule(
+        data=st.data(),
+        what=st.sampled_from(
+            ("cancel", "cancel", "trades", "vanish", "disprove", "replace", "replace", "amend", "amend")
+        ),
+    )
     def act(self, data: st.DataObject, what: str) -> None:
         seqs = sorted(seq for seq, order in self.twin.table.items() if order.state in OPEN)
         twin = self.twin.table[data.draw(st.sampled_from(seqs))]
@@ -130,6 +139,16 @@ class TableAgainstTwin(RuleBasedStateMachine):
             equal = data.draw(st.booleans())
             done = lib.mm_orders_disprove(self.table.raw, order, equal, self.now_ns)
             assert done is self.twin.disprove(twin, equal, self.now_ns)
+        elif what == "replace":
+            if twin.state == "LIVE" and not twin.cancel_pending and twin.exchange_id:
+                made = self.table.replace(order, 101, 3, self.now_ns)
+                assert (made is None) is (self.twin.replace(twin, 101, 3, self.now_ns) is None)
+        elif what == "amend":
+            least = twin.executed + 1
+            if twin.state == "LIVE" and not twin.cancel_pending and not twin.amend and least < twin.qty:
+                qty = data.draw(st.integers(least, twin.qty - 1))
+                lib.mm_orders_amend(self.table.raw, order, qty, self.now_ns)
+                self.twin.amend(twin, qty, self.now_ns)
         elif twin.state == "UNKNOWN":
             lib.mm_orders_vanish(self.table.raw, order, self.now_ns)
             self.twin.vanish(twin, self.now_ns)
@@ -195,7 +214,7 @@ class Truth:
     qty: int
     state: str = "NONE"
     fills: list[tuple[int, int]] = field(default_factory=list)  # trade id, quantity
-    history: list[tuple[int, str, int]] = field(default_factory=list)  # since when, state, executed
+    history: list[tuple[int, str, int, int]] = field(default_factory=list)  # since when, state, executed, quantity
 
     @property
     def executed(self) -> int:
@@ -203,11 +222,12 @@ class Truth:
 
     def become(self, state: str, now_ns: int) -> None:
         self.state = state
-        self.history.append((now_ns, state, self.executed))
+        self.history.append((now_ns, state, self.executed, self.qty))
 
-    def as_of(self, now_ns: int) -> tuple[str, int]:
+    def as_of(self, now_ns: int) -> tuple[str, int, int]:
         """What a query that lags sees."""
-        return next(((state, done) for at, state, done in reversed(self.history) if at <= now_ns), ("NONE", 0))
+        seen = ((state, done, qty) for at, state, done, qty in reversed(self.history) if at <= now_ns)
+        return next(seen, ("NONE", 0, 0))
 
 
 class Exchange:
@@ -272,33 +292,66 @@ class Exchange:
     def place(self) -> None:
         qty = self.random.randint(1, 5)
         order = self.table.place(self.random.randint(0, 1), 100, qty, self.now_ns)
-        if order is None:
-            return
-        truth = Truth(order.seq, qty)
-        self.truth[truth.seq] = truth
+        if order is not None:
+            self.send(order.seq, qty, None)
+
+    def replace(self, old: Any) -> None:
+        """One request: the old order is cancelled, and only then a new one is placed."""
+        qty = self.random.randint(1, 5)
+        order = self.table.replace(old, 100, qty, self.now_ns)
+        if order is not None:
+            assert order.replaces_seq == old.seq
+            assert old.replaced_by == order.seq
+            self.send(order.seq, qty, self.truth[old.seq])
+
+    def send(self, seq: int, qty: int, old: Truth | None) -> None:
+        operation = "PLACE" if old is None else "REPLACE"
+        truth = Truth(seq, qty)
+        self.truth[seq] = truth
         kind = self.random.random()
         if kind < 0.1:
-            self.after(MS, lambda: self.hear(News("NOT_SENT", truth.seq), 0, -1))
+            self.after(MS, lambda: self.hear(News("NOT_SENT", seq, operation=operation), 0, -1))
             truth.state = "NOT_SENT"
             return
         sent_ns = self.now_ns
-        self.after(0, lambda: self.hear(News("SENT", truth.seq, recv_ns=sent_ns), 0, -1))
+        self.after(0, lambda: self.hear(News("SENT", seq, operation=operation, recv_ns=sent_ns), 0, -1))
         if kind < 0.25:
             truth.state = "NEVER_CAME"
             if self.random.random() < 0.5:
-                self.tell(News("LOST", truth.seq))
+                self.tell(News("LOST", seq, operation=operation))
             return
         wait_ns = self.random.randint(0, 11 * SECOND) if kind < 0.5 else self.random.randint(0, 20 * MS)
-        self.after(wait_ns, lambda: self.arrive(truth))
+        self.after(wait_ns, lambda: self.arrive(truth, old))
 
-    def arrive(self, truth: Truth) -> None:
+    def arrive(self, truth: Truth, old: Truth | None) -> None:
+        answered = self.random.random() < 0.7
+        operation = "PLACE" if old is None else "REPLACE"
+        if old is not None and self.random.random() < 0.1:
+            truth.state = "REJECTED"  # refused as a request: neither half was done
+            if answered:
+                self.tell(News("CANCEL_REJECT", truth.seq, operation="REPLACE", reject="LIMIT", code=-1015))
+                self.tell(News("REJECT", truth.seq, operation="REPLACE", reject="LIMIT", code=-1015))
+            return
+        if old is not None and old.state != "LIVE":
+            truth.state = "REJECTED"
+            if answered:
+                self.tell(News("CANCEL_REJECT", truth.seq, operation="REPLACE", reject="UNKNOWN_ORDER", code=-2011))
+                self.tell(News("REJECT", truth.seq, operation="REPLACE", code=-2022))
+            return
+        if old is not None:
+            old.become("CANCELED", self.now_ns)
+            if answered:
+                self.tell(News("CANCELED", old.seq, "CANCELED", old.executed, old.seq, qty=old.qty))
+            self.report(old)
         if self.random.random() < 0.1:
             truth.state = "REJECTED"
-            self.tell(News("REJECT", truth.seq, reject="WOULD_MATCH"))
+            self.tell(News("REJECT", truth.seq, reject="WOULD_MATCH", operation=operation))
             return
         truth.become("LIVE", self.now_ns)
-        reply = self.random.choice(("ACK", "ACK", "LOST"))
-        self.tell(News(reply, truth.seq, executed=-1, exchange_id=truth.seq, code=-1007 if reply == "LOST" else 0))
+        if answered:
+            self.tell(News("ACK", truth.seq, executed=-1, exchange_id=truth.seq))
+        else:
+            self.tell(News("LOST", truth.seq, exchange_id=truth.seq, code=-1007, operation=operation))
         self.report(truth)
         for _ in range(self.random.randint(0, 3)):
             self.after(self.random.randint(0, 10 * SECOND), lambda: self.trade(truth))
@@ -306,7 +359,31 @@ class Exchange:
             self.after(self.random.randint(0, 10 * SECOND), lambda: self.expire(truth))
 
     def report(self, truth: Truth) -> None:
-        self.tell(News("REPORT", truth.seq, truth.state, truth.executed, truth.seq))
+        self.tell(News("REPORT", truth.seq, truth.state, truth.executed, truth.seq, qty=truth.qty))
+
+    def amend(self, order: Any, qty: int) -> None:
+        """To a smaller quantity; what it asks for may be outdated when it arrives, if it does."""
+        lib.mm_orders_amend(self.table.raw, order, qty, self.now_ns)
+        truth, kind = self.truth[order.seq], self.random.random()
+        if kind < 0.1:
+            self.after(0, lambda: self.hear(News("NOT_SENT", truth.seq, operation="AMEND"), 0, -1))
+        elif kind < 0.9:
+            wait_ns = self.random.randint(0, 11 * SECOND) if kind < 0.3 else self.random.randint(0, 20 * MS)
+            self.after(wait_ns, lambda: self.amend_arrives(truth, qty))
+
+    def amend_arrives(self, truth: Truth, qty: int) -> None:
+        answer = News("LOST", truth.seq, operation="AMEND", code=-1007)
+        if truth.state != "LIVE":
+            answer = News("AMEND_REJECT", truth.seq, operation="AMEND", reject="UNKNOWN_ORDER", code=-2011)
+        elif not truth.executed < qty < truth.qty:
+            answer = News("AMEND_REJECT", truth.seq, operation="AMEND", code=-2038)
+        else:
+            truth.qty = qty
+            truth.become("LIVE", self.now_ns)
+            if self.random.random() < 0.8:
+                answer = News("AMENDED", truth.seq, "FREE", truth.executed, truth.seq, qty=qty)
+            self.report(truth)
+        self.tell(answer)
 
     def trade(self, truth: Truth) -> None:
         if truth.state != "LIVE" or self.calm:
@@ -334,24 +411,22 @@ class Exchange:
     def cancel_arrives(self, truth: Truth) -> None:
         if truth.state == "LIVE":
             truth.become("CANCELED", self.now_ns)
-            self.tell(News("CANCELED", truth.seq, "CANCELED", truth.executed, truth.seq))
+            self.tell(News("CANCELED", truth.seq, "CANCELED", truth.executed, truth.seq, qty=truth.qty))
             self.report(truth)
         else:
             self.tell(News("CANCEL_REJECT", truth.seq, operation="CANCEL", reject="UNKNOWN_ORDER"))
 
     def query(self, seq: int) -> None:
-        state, executed = self.truth[seq].as_of(self.now_ns - self.random.randint(0, self.LAG_NS))
-        found = state != "NONE"
-        self.tell(
-            News(
-                "STATUS", seq, state if found else "OTHER", executed if found else -1, seq if found else 0, found=found
-            )
-        )
+        state, executed, qty = self.truth[seq].as_of(self.now_ns - self.random.randint(0, self.LAG_NS))
+        if state == "NONE":
+            self.tell(News("STATUS", seq, "OTHER", found=False))
+        else:
+            self.tell(News("STATUS", seq, state, executed, seq, qty=qty))
 
     def trades(self, seq: int) -> None:
         if not self.calm and self.random.random() < 0.5:
             return
-        _state, executed = self.truth[seq].as_of(self.now_ns - self.random.randint(0, self.LAG_NS))
+        _state, executed, _qty = self.truth[seq].as_of(self.now_ns - self.random.randint(0, self.LAG_NS))
         told = 0
         for trade_id, qty in self.truth[seq].fills:
             told += qty
@@ -378,10 +453,25 @@ class Exchange:
             if "TRADES" in bits:
                 self.after(self.random.randint(0, 50 * MS), lambda seq=seq: self.trades(seq))  # type: ignore[misc]
         for order in self.table.open():
-            wanted = not self.calm and self.random.random() < 0.9
-            if order.state == lib.MM_ORDER_LIVE and not order.cancel_pending and not wanted:
-                self.cancel(order)
+            self.assert_counts_in_full(order)
+            if order.state == lib.MM_ORDER_LIVE and not order.cancel_pending:
+                self.decide(order)
             lib.mm_orders_disprove(self.table.raw, order, True, self.now_ns)
+
+    def assert_counts_in_full(self, order: Any) -> None:
+        """What may still be executed is never thought smaller than it is."""
+        truth = self.truth[order.seq]
+        if truth.state == "LIVE":
+            assert order.qty_e8 >= truth.qty
+
+    def decide(self, order: Any) -> None:
+        kind = self.random.random()
+        if self.calm or kind < 0.1:
+            self.cancel(order)
+        elif kind < 0.2 and order.exchange_id:
+            self.replace(order)
+        elif kind < 0.3 and not order.amend_qty_e8 and order.executed_e8 + 1 < order.qty_e8:
+            self.amend(order, self.random.randint(order.executed_e8 + 1, order.qty_e8 - 1))
 
     def quiet(self) -> bool:
         raw = self.table.raw

@@ -47,10 +47,11 @@ class News:
     reject: str = "OTHER"
     code: int = 0
     recv_ns: int = 0
+    qty: int = 0
 
     @property
     def is_outcome(self) -> bool:
-        return self.kind in ("REJECT", "CANCEL_REJECT", "LOST", "SENT", "NOT_SENT")
+        return self.kind in ("REJECT", "CANCEL_REJECT", "AMEND_REJECT", "LOST", "SENT", "NOT_SENT")
 
 
 @dataclass(slots=True)
@@ -75,7 +76,17 @@ class Order:
     cancel_refused: bool = False
     query_missing: bool = False
     trades_checked: bool = False
+    placed: int = 0
+    amend: int = 0
+    amend_ns: int = 0
+    amends: int = 0
+    again_ns: int = 0
+    replaces: int = 0
+    replaced_by: int = 0
     round_ns: int = 0
+    amend_due_ns: int = 0
+    amend_repeats: int = 0
+    again_wait_ns: int = 0
     trades_ns: int | None = None
     cancel_repeats: int = 0
     trades_repeats: int = 0
@@ -95,6 +106,7 @@ class Change:
     fill: bool = False
     overfill: bool = False
     zombie: bool = False
+    not_attempted: bool = False
     reject: str = "OTHER"
 
 
@@ -118,7 +130,7 @@ class OrderTwin:
         if len(self.table) == self.room:
             return None
         self.last_seq += 1
-        order = Order(self.last_seq, side, price, qty, now_ns)
+        order = Order(self.last_seq, side, price, qty, now_ns, placed=qty)
         self.table[order.seq] = order
         return order
 
@@ -129,6 +141,22 @@ class OrderTwin:
         order.cancel_pending = True
         order.cancel_ns = now_ns
         order.cancel_refused = False
+        order.replaced_by = 0
+
+    def replace(self, old: Order, price: int, qty: int, now_ns: int) -> Order | None:
+        order = self.place(old.side, price, qty, now_ns)
+        if order is not None:
+            self.cancel(old, now_ns)
+            old.replaced_by = order.seq
+            order.replaces = old.seq
+        return order
+
+    def amend(self, order: Order, qty: int, now_ns: int) -> None:
+        order.amend = qty
+        order.amend_ns = now_ns
+        order.amends += 1
+        order.amend_repeats = 0
+        order.amend_due_ns = now_ns + self.settings.reply_timeout_ns
 
     def filled(self, order: Order, qty: int, now_ns: int) -> bool:
         order.executed += qty
@@ -141,7 +169,7 @@ class OrderTwin:
                     self._bury(order)
             elif order.executed >= order.qty:
                 self._end(order, "FILLED", now_ns)
-        return order.executed <= order.qty
+        return order.executed <= order.placed
 
     def disprove(self, order: Order, balances_equal: bool, now_ns: int) -> bool:
         settled_ns = self._settled_ns(order)
@@ -188,6 +216,10 @@ class OrderTwin:
             order.cancel_repeats = min(order.cancel_repeats + 1, len(PAUSES_NS))
             order.retry_ns = now_ns + max(pause_ns(order.cancel_repeats), self.settings.reply_timeout_ns)
             bits = {"CANCEL"}
+        if order.state == "LIVE" and order.amend and now_ns >= order.amend_due_ns:
+            order.amend_repeats += 1
+            order.amend_due_ns = now_ns + pause_ns(order.amend_repeats)
+            bits.add("QUERY")
         if order.trades_ns is not None and now_ns >= order.trades_ns:
             order.trades_repeats += 1
             order.trades_ns = now_ns + pause_ns(order.trades_repeats)
@@ -201,6 +233,8 @@ class OrderTwin:
                 times.append(self._reply_by_ns(order))
             elif order.state == "UNKNOWN" or order.cancel_pending:
                 times.append(order.retry_ns)
+            if order.state == "LIVE" and order.amend:
+                times.append(order.amend_due_ns)
             if order.trades_ns is not None:
                 times.append(order.trades_ns)
         return min(times, default=None)
@@ -216,6 +250,8 @@ class OrderTwin:
     def apply(self, news: News, now_ns: int) -> Change:
         change = Change()
         order = self.find(news.seq, now_ns)
+        if order is not None and news.kind == "CANCEL_REJECT" and news.operation == "REPLACE":
+            order = self._replaced_by(order)
         if order is None:
             return change
         change.order = order
@@ -234,9 +270,11 @@ class OrderTwin:
         said = news.status if news.status in SAID and news.kind != "TRADE_ROW" else "OTHER"
         if news.kind == "CANCELED" and said == "LIVE":
             said = "CANCELED"
-        executed = max(news.executed, order.qty) if said == "FILLED" else news.executed
+        if news.kind == "AMENDED" and news.status == "FREE":
+            said = "LIVE"
+        executed = (order.amend or order.qty) if said == "FILLED" and news.executed < 0 else news.executed
         change.fill = news.kind == "TRADE_ROW" or (news.kind == "REPORT" and news.fill)
-        change.overfill = executed > order.qty
+        change.overfill = executed > order.placed
         if order.state in ENDED:
             change.zombie = said != "REJECTED" and order.state in NEVER
             if order.seq in self.graves and not self._exhume(order, change.zombie or executed > order.executed):
@@ -256,6 +294,8 @@ class OrderTwin:
         if said != "REJECTED" and not seen:
             order.live_ns = now_ns
             change.first_live = True
+        if not change.fill and news.qty:
+            self._quantity(order, news, now_ns)
         self._report(order, executed, now_ns)
         if said == "OTHER":
             if not change.fill:
@@ -271,11 +311,22 @@ class OrderTwin:
             if fresh and not order.cancel_refused:
                 self._live(order, now_ns)
 
+    def _quantity(self, order: Order, news: News, now_ns: int) -> None:
+        order.qty = min(order.qty, news.qty)
+        settled = news.kind in ("STATUS", "OPEN_ROW") and now_ns >= order.amend_ns + self._settling_ns()
+        if order.qty <= order.amend or settled:
+            order.amend = 0
+
     def _outcome(self, order: Order, news: News, now_ns: int, change: Change) -> None:
+        placing = news.operation in ("PLACE", "REPLACE")
         if news.kind == "SENT":
-            if news.operation == "PLACE" and order.sent_ns == 0:
-                order.sent_ns = news.recv_ns
+            self._sent(order, news, placing)
             return
+        old = self._replaced_by(order) if news.operation == "REPLACE" else None
+        if old is not None and news.kind == "LOST":
+            self._hasten(old, now_ns)
+        elif old is not None and news.kind == "NOT_SENT":
+            self._release(old, order.seq)
         if order.state in ENDED:
             return
         if news.kind == "REJECT":
@@ -283,24 +334,68 @@ class OrderTwin:
                 self._doubt(order, now_ns)
             else:
                 change.reject = news.reject
+                change.not_attempted = news.operation == "REPLACE" and news.code == -2022
                 self._end(order, "REJECTED", now_ns)
         elif news.kind == "CANCEL_REJECT":
-            if news.reject != "UNKNOWN_ORDER":
-                self._hasten(order, now_ns)
-                return
-            order.cancel_pending = False
-            if order.state == "LIVE":
+            self._cancel_refused(order, news, now_ns)
+        elif news.kind == "AMEND_REJECT":
+            order.amend = 0
+            if news.reject == "UNKNOWN_ORDER" and order.state == "LIVE":
                 self._doubt(order, now_ns)
-            order.cancel_refused = order.state == "UNKNOWN"
         elif news.kind == "LOST":
             if news.operation == "CANCEL":
                 self._hasten(order, now_ns)
-            elif news.operation == "PLACE" and (order.state != "LIVE" or news.code == 0):
+            elif news.operation == "AMEND":
+                order.amend_due_ns = min(order.amend_due_ns, now_ns + self.settings.unknown_first_ns)
+            elif placing and (order.state != "LIVE" or news.code == 0):
                 self._doubt(order, now_ns)
         elif news.operation == "CANCEL":
             order.cancel_pending = False
-        elif news.operation == "PLACE" and not order.sent_ns and not order.live_ns:
+            order.replaced_by = 0
+            self._wait(order, now_ns)
+        elif news.operation == "AMEND" and order.amend:
+            order.amend = 0
+            order.amends -= 1
+            self._wait(order, now_ns)
+        elif placing and not order.sent_ns and not order.live_ns:
             self._end(order, "NOT_SENT", now_ns)
+
+    def _sent(self, order: Order, news: News, placing: bool) -> None:
+        if placing and order.sent_ns == 0:
+            order.sent_ns = news.recv_ns
+        if news.operation not in ("CANCEL", "AMEND") or order.seq not in self.table:
+            return
+        order.again_ns = order.again_wait_ns = 0
+        if news.operation == "AMEND" and order.amend_repeats == 0:
+            order.amend_ns = news.recv_ns
+            order.amend_due_ns = news.recv_ns + self.settings.reply_timeout_ns
+
+    def _cancel_refused(self, order: Order, news: News, now_ns: int) -> None:
+        if news.reject != "UNKNOWN_ORDER":
+            if news.operation == "REPLACE":
+                self._release(order, news.seq)
+            else:
+                self._hasten(order, now_ns)
+            return
+        order.cancel_pending = False
+        order.replaced_by = 0
+        if order.state == "LIVE":
+            self._doubt(order, now_ns)
+        order.cancel_refused = order.state == "UNKNOWN"
+
+    def _replaced_by(self, order: Order) -> Order | None:
+        """The order that goes with `order`, unless it is over."""
+        old = self.table.get(order.replaces)
+        return old if old is not None and old.state in OPEN else None
+
+    def _release(self, old: Order, seq: int) -> None:
+        if old.replaced_by == seq:
+            old.cancel_pending = False
+            old.replaced_by = 0
+
+    def _wait(self, order: Order, now_ns: int) -> None:
+        order.again_wait_ns = min(2 * order.again_wait_ns or 20_000_000, 1_000_000_000)
+        order.again_ns = now_ns + order.again_wait_ns
 
     # -- changes of state --
 
@@ -308,7 +403,10 @@ class OrderTwin:
         return (order.sent_ns or order.created_ns) + self.settings.reply_timeout_ns
 
     def _settled_ns(self, order: Order) -> int:
-        return (order.sent_ns or order.unknown_ns) + self.settings.recv_window_ns + self.settings.unknown_settle_ns
+        return (order.sent_ns or order.unknown_ns) + self._settling_ns()
+
+    def _settling_ns(self) -> int:
+        return self.settings.recv_window_ns + self.settings.unknown_settle_ns
 
     def _hasten(self, order: Order, now_ns: int) -> None:
         wait_ns = pause_ns(order.cancel_repeats) if order.cancel_repeats else self.settings.unknown_first_ns
@@ -339,7 +437,7 @@ class OrderTwin:
         order.state = state
         order.ended_ns = now_ns
         order.cancel_pending = order.cancel_refused = order.query_missing = False
-        order.unknown_ns = order.retry_ns = 0
+        order.unknown_ns = order.retry_ns = order.replaced_by = order.amend = order.again_ns = 0
         if not order.missing:
             self._bury(order)
 
@@ -360,4 +458,5 @@ class OrderTwin:
         self.table[order.seq] = order
         order.trades_ns = None
         order.round_ns = order.cancel_repeats = order.trades_repeats = 0
+        order.amend_due_ns = order.amend_repeats = order.again_wait_ns = 0
         return True
