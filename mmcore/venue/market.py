@@ -8,8 +8,9 @@ counts 1e-8 of the asset, `_us` is microseconds of the venue clock. All calls co
 from __future__ import annotations
 
 import enum
+from collections.abc import Set
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Side(enum.Enum):
@@ -77,12 +78,28 @@ class PlaceResult:
     would_match: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StreamMessage:
-    """One market-data message: the stream's name ("btcusdt@depth@100ms") and the JSON text of the payload alone."""
+class Wire(enum.Enum):
+    """How a stream is written: JSON with times in milliseconds or in microseconds, or SBE."""
+
+    JSON = "json"
+    JSON_MICROSECOND = "json-microsecond"
+    SBE = "sbe"
+
+
+class Feed(NamedTuple):
+    """What a connection subscribes to: a stream's name ("btcusdt@depth@100ms"), written in one way."""
 
     stream: str
-    data: str
+    wire: Wire
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMessage:
+    """One market-data message: the stream's name and the payload alone, text for JSON and bytes for SBE."""
+
+    stream: str
+    data: str | bytes
+    wire: Wire = Wire.JSON
 
 
 class Market(Protocol):
@@ -94,6 +111,9 @@ class Market(Protocol):
 
     def start(self, now_us: int) -> None:
         """Begin: at the first subscription to a depth stream (recorded) or when the venue starts (synthetic)."""
+
+    def want(self, feeds: Set[Feed]) -> None:
+        """From now on these feeds have takers, and no others: what nobody takes need not be made."""
 
     def next_due_us(self) -> int | None:
         """When `advance` should next be called; None means the market is silent for good."""

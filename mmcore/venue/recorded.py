@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 from mmcore.venue.decimals import parse_e8
 from mmcore.venue.level_book import Level, LevelBook
-from mmcore.venue.market import Execution, NewOrder, OrderKind, PlaceResult, Side, StreamMessage, TimeInForce
+from mmcore.venue.market import Execution, Feed, NewOrder, OrderKind, PlaceResult, Side, StreamMessage, TimeInForce
 from mmcore.venue.queue_model import UNKNOWN_FRONT_E8, QueueFill, QueueModel
 
 _KNOWN_GRIDS = {"BTCUSDT": (1_000_000, 1_000)}
@@ -97,6 +97,9 @@ class RecordedMarket:
         """Begin playback."""
         assert self._start_us is None, "playback begins once"
         self._start_us = now_us
+
+    def want(self, feeds: Set[Feed]) -> None:
+        """What was recorded goes out whether it is wanted or not."""
 
     def next_due_us(self) -> int | None:
         """When the next recorded message goes out; None before `start` and at the end."""

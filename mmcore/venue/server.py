@@ -15,9 +15,10 @@ from urllib.parse import parse_qs, unquote
 from aiohttp import WSMessage, WSMsgType, web
 
 from mmcore.venue.admin import Admin
-from mmcore.venue.errors import VenueError, invalid_time_unit
+from mmcore.venue.errors import VenueError, bad_key_format, invalid_time_unit, rejected_key
 from mmcore.venue.exchange import Exchange, UserEvent
 from mmcore.venue.jsontext import TimeUnit, compact_json, time_unit
+from mmcore.venue.market import Wire
 from mmcore.venue.operations import DEPTH, REST_ROUTES
 from mmcore.venue.rest import RestReply, handle_rest
 from mmcore.venue.streams import InboundLimit, Keepalive, StreamHub, StreamSession, ping_frame, pong_frame, text_frame
@@ -26,6 +27,8 @@ from mmcore.venue.ws_api import ApiSession
 _LOOPBACK = "127.0.0.1"
 _MESSAGE_BYTES_MAX = 1 << 20
 _JSON = "application/json"
+_SBE_PREFIX = "/sbe"
+_JSON_WIRES = {TimeUnit.MILLISECOND: Wire.JSON, TimeUnit.MICROSECOND: Wire.JSON_MICROSECOND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,10 @@ class _Peer:
         if self.transport.get_write_buffer_size() > self._outgoing_bytes_max:
             reset(self.transport)
 
+    def is_congested(self) -> bool:
+        """Whether anything written earlier still waits to leave this process."""
+        return self.transport.get_write_buffer_size() > 0
+
 
 def reset(transport: asyncio.Transport) -> None:
     """End a connection with a TCP reset; what was not yet sent is lost."""
@@ -87,7 +94,7 @@ class VenueServer:
         self._start_with_depth = start_with_depth
         self._order_rng = order_rng
         self._settings = settings or ServerSettings()
-        self._hub = StreamHub()
+        self._hub = StreamHub(exchange.market.want)
         self._admin = Admin(exchange, self._drop_streams, queue_log)
         self._stream_peers: set[_Peer] = set()
         self._api_peers: dict[_Peer, ApiSession] = {}
@@ -182,15 +189,22 @@ class VenueServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
         try:
-            streams = path in ("/stream", "/ws") or path.startswith("/ws/")
-            if not streams and path != "/ws-api/v3":
+            stream_path = _stream_path(path)
+            if stream_path is None and path != "/ws-api/v3":
                 return await self._serve_http(request, path)
             if not web.WebSocketResponse().can_prepare(request).ok:
                 return _refusal(VenueError(-1000, "A WebSocket handshake is expected here."))
             unit = time_unit(_query(request).get("timeUnit", ["MILLISECOND"])[0])
-            if unit is None or (streams and unit is not TimeUnit.MILLISECOND):
+            if unit is None:
                 return _refusal(invalid_time_unit())
-            return await (self._serve_streams(request, path) if streams else self._serve_api(request, unit))
+            if stream_path is None:
+                return await self._serve_api(request, unit)
+            wire = Wire.SBE if path.startswith(_SBE_PREFIX) else _JSON_WIRES[unit]
+            if wire is Wire.SBE:
+                self._check_sbe_key(request)
+            return await self._serve_streams(request, stream_path, wire)
+        except VenueError as error:
+            return _refusal(error)
         except ConnectionError:
             return web.Response()  # the client is gone: there is nobody to tell
 
@@ -222,7 +236,15 @@ class VenueServer:
 
     # WebSocket
 
-    async def _serve_streams(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+    def _check_sbe_key(self, request: web.BaseRequest) -> None:
+        """SBE streams ask for the name of an Ed25519 key, and for no signature."""
+        name = request.headers.get("X-MBX-APIKEY")
+        if name is None:
+            raise bad_key_format()
+        if not self.exchange.keys.find(name).may_logon:
+            raise rejected_key()
+
+    async def _serve_streams(self, request: web.BaseRequest, path: str, wire: Wire) -> web.StreamResponse:
         if asyncio.get_running_loop().time() < self._refuse_streams_until:
             reset(_transport(request))
             return web.Response()
@@ -231,7 +253,12 @@ class VenueServer:
         listed = query.get("streams", [""])[0] if combined else unquote(path.removeprefix("/ws").removeprefix("/"))
         names = [name for name in listed.split("/") if "@" in name]
         socket_, peer = await self._open_socket(request)
-        session = StreamSession(self._hub, names, combined=combined, write=peer.write)
+        with self._core():
+            self._advance()
+            session = StreamSession(
+                self._hub, names, combined=combined, write=peer.write, wire=wire, congested=peer.is_congested
+            )
+            self._arm()
         self._stream_peers.add(peer)
         inbound = InboundLimit()
         try:
@@ -241,14 +268,20 @@ class VenueServer:
                     await socket_.close(code=1008, message=b"Too many requests")
                     break
                 if message.type is WSMsgType.TEXT:
-                    peer.write(text_frame(session.handle(message.data)))
-                    self._after_subscription()
+                    self._control_streams(peer, session, message.data)
                 else:
                     self._answer_control(peer, message)
         finally:
             session.close()
             self._stream_peers.discard(peer)
         return socket_
+
+    def _control_streams(self, peer: _Peer, session: StreamSession, text: str) -> None:
+        with self._core():
+            self._advance()
+            peer.write(text_frame(session.handle(text)))
+            self._arm()
+        self._after_subscription()
 
     def _after_subscription(self) -> None:
         if self._hub.depth_wanted and not self._market_started:
@@ -315,6 +348,12 @@ class VenueServer:
         self._refuse_streams_until = asyncio.get_running_loop().time() + for_ms / 1000
         for peer in tuple(self._stream_peers):
             reset(peer.transport)
+
+
+def _stream_path(path: str) -> str | None:
+    """The path below the base URL of the streams, JSON or SBE; None for any other path."""
+    path = path.removeprefix(_SBE_PREFIX)
+    return path if path in ("/stream", "/ws") or path.startswith("/ws/") else None
 
 
 def _transport(request: web.BaseRequest) -> asyncio.Transport:

@@ -20,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from mmcore.venue.market import Feed, Wire
 from mmcore.venue.publisher import decimal
 from mmcore.venue.synthetic import SyntheticMarket
 
@@ -153,6 +154,7 @@ def recorded_events(path: Path) -> Iterator[Event]:
 def synthetic_events(seed: int, seconds: int) -> Iterator[Event]:
     """The opening snapshot and the messages of the synthetic market's first seconds, on its clock."""
     market = SyntheticMarket(seed)
+    market.want({Feed(f"btcusdt@{kind}", Wire.JSON) for kind in ("depth@100ms", "bookTicker", "trade")})
     market.start(0)
     update_id, bids, asks = market.depth(5000)
     levels = [[[decimal(p), decimal(q)] for p, q in side] for side in (bids, asks)]

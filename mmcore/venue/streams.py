@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import Any
 
 from mmcore.venue.jsontext import compact_json
-from mmcore.venue.market import StreamMessage
+from mmcore.venue.market import Feed, StreamMessage, Wire
 
 _METHODS = "SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY"
 _STREAMS_PER_CONNECTION = 1024
 _INBOUND_PER_SECOND = 5
 _SECOND_US = 1_000_000
+_CULLED = "@bestBidAsk"
 
 
 def text_frame(text: str) -> bytes:
     """One unfragmented, unmasked WebSocket text frame."""
     return _frame(0x81, text.encode("utf-8", "replace"))
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """One unfragmented, unmasked WebSocket binary frame."""
+    return _frame(0x82, payload)
 
 
 def ping_frame(payload: bytes) -> bytes:
@@ -90,57 +96,118 @@ class Keepalive:
 
 
 class StreamHub:
-    """Which session takes which stream."""
+    """Which session takes which feed. `want` is told the feeds that have takers whenever they change."""
 
-    def __init__(self) -> None:
-        self._takers: dict[str, dict[StreamSession, None]] = {}
+    def __init__(self, want: Callable[[Set[Feed]], None]) -> None:
+        self._want = want
+        self._takers: dict[Feed, dict[StreamSession, None]] = {}
+        self._holding: dict[StreamSession, None] = {}
         self.depth_wanted = False
 
-    def add(self, name: str, session: StreamSession) -> None:
-        """Subscribe a session to a stream."""
-        self._takers.setdefault(name, {})[session] = None
-        if "@depth" in name:
-            self.depth_wanted = True
+    def add(self, names: Iterable[str], session: StreamSession) -> None:
+        """Subscribe a session to streams."""
+        for name in names:
+            self._takers.setdefault(Feed(name, session.wire), {})[session] = None
+            self.depth_wanted = self.depth_wanted or "@depth" in name
+        self._want(self._takers.keys())
 
-    def remove(self, name: str, session: StreamSession) -> None:
-        """Unsubscribe."""
-        takers = self._takers[name]
-        del takers[session]
-        if not takers:
-            del self._takers[name]
+    def remove(self, names: Iterable[str], session: StreamSession) -> None:
+        """Unsubscribe a session from streams it takes."""
+        for name in names:
+            feed = Feed(name, session.wire)
+            takers = self._takers[feed]
+            del takers[session]
+            if not takers:
+                del self._takers[feed]
+        self._want(self._takers.keys())
 
     def publish(self, messages: Iterable[StreamMessage]) -> None:
-        """Send the messages in order; each is framed at most once raw and once combined, each session written once."""
+        """Send the messages in order; each is framed at most once raw and once combined, each session written once.
+
+        What sessions held back goes first, where it can.
+        """
         outgoing: dict[StreamSession, list[bytes]] = {}
+        for session in tuple(self._holding):
+            if not session.congested():
+                del self._holding[session]
+                outgoing[session] = session.release()
         for message in messages:
-            takers = self._takers.get(message.stream)
-            if takers is None:
-                continue
-            raw = combined = b""
-            for session in takers:
-                if session.combined:
-                    combined = combined or text_frame(f'{{"stream":"{message.stream}","data":{message.data}}}')
-                    outgoing.setdefault(session, []).append(combined)
-                else:
-                    raw = raw or text_frame(message.data)
-                    outgoing.setdefault(session, []).append(raw)
+            takers = self._takers.get(Feed(message.stream, message.wire))
+            if takers is not None:
+                self._frame(message, takers, outgoing)
         for session, frames in outgoing.items():
             session.write(b"".join(frames))
 
+    def drop(self, session: StreamSession) -> None:
+        """The session is gone, with what it held back."""
+        self._holding.pop(session, None)
+
+    def _frame(
+        self, message: StreamMessage, takers: Iterable[StreamSession], outgoing: dict[StreamSession, list[bytes]]
+    ) -> None:
+        data = message.data
+        if isinstance(data, bytes):
+            frame = binary_frame(data)
+            for session in takers:
+                if message.stream.endswith(_CULLED) and not session.admits(message.stream, frame):
+                    self._holding[session] = None
+                else:
+                    outgoing.setdefault(session, []).append(frame)
+            return
+        raw = combined = b""
+        for session in takers:
+            if session.combined:
+                combined = combined or text_frame(f'{{"stream":"{message.stream}","data":{data}}}')
+                outgoing.setdefault(session, []).append(combined)
+            else:
+                raw = raw or text_frame(data)
+                outgoing.setdefault(session, []).append(raw)
+
 
 class StreamSession:
-    """One market-data connection: `combined` wraps payloads with the stream's name; `write` takes framed bytes."""
+    """One market-data connection: `combined` wraps JSON payloads with the stream's name; `write` takes framed bytes.
 
-    def __init__(self, hub: StreamHub, names: Iterable[str], *, combined: bool, write: Callable[[bytes], None]) -> None:
+    While `congested` an SBE session is not sent best prices: the newest of each symbol is held back and the others are
+    dropped, so that a slow reader gets few that are fresh and not all of them late.
+    """
+
+    def __init__(
+        self,
+        hub: StreamHub,
+        names: Iterable[str],
+        *,
+        combined: bool,
+        write: Callable[[bytes], None],
+        wire: Wire = Wire.JSON,
+        congested: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.combined = combined
         self.write = write
+        self.wire = wire
+        self.congested = congested
         self._hub = hub
         self._names: dict[str, None] = {}
+        self._held: dict[str, bytes] = {}
         self._subscribe(list(names))
+
+    def admits(self, stream: str, frame: bytes) -> bool:
+        """Whether a frame of best prices may go out now; else it takes the place of the one held back."""
+        self._held.pop(stream, None)
+        if not self.congested():
+            return True
+        self._held[stream] = frame
+        return False
+
+    def release(self) -> list[bytes]:
+        """The frames held back."""
+        frames = list(self._held.values())
+        self._held.clear()
+        return frames
 
     def close(self) -> None:
         """The connection is gone."""
         self._unsubscribe(list(self._names))
+        self._hub.drop(self)
 
     def handle(self, text: str) -> str:
         """Answer one control message."""
@@ -189,16 +256,15 @@ class StreamSession:
         return _result(None, request_id)
 
     def _subscribe(self, names: list[str]) -> None:
-        for name in names:
-            if name not in self._names:
-                self._names[name] = None
-                self._hub.add(name, self)
+        new = [name for name in dict.fromkeys(names) if name not in self._names]
+        self._names.update(dict.fromkeys(new))
+        self._hub.add(new, self)
 
     def _unsubscribe(self, names: list[str]) -> None:
-        for name in names:
-            if name in self._names:
-                del self._names[name]
-                self._hub.remove(name, self)
+        gone = [name for name in dict.fromkeys(names) if name in self._names]
+        for name in gone:
+            del self._names[name]
+        self._hub.remove(gone, self)
 
 
 def _is_id(value: Any) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from mmcore.venue.agents import OPENING_FAIR_TICKS, OWNER_PREFIX, STEP_E8, TICK_E8, Agents, Timeline
-from mmcore.venue.market import Execution, NewOrder, PlaceResult, Side, StreamMessage
+from mmcore.venue.market import Execution, Feed, NewOrder, PlaceResult, Side, StreamMessage
 from mmcore.venue.matching import MatchingEngine, Trade
 from mmcore.venue.publisher import Publisher
 
-_WINDOW_US = 100_000
 _DELIVERY_GRAIN_US = 2_000
 """`next_due_us` is rounded up to a multiple of this, so that messages travel in small groups and the host need not
 wake for each.
@@ -32,12 +33,13 @@ class SyntheticMarket:
         self._opening_us = first_time_us
         self._now_us = first_time_us
         self._engine = MatchingEngine(TICK_E8, STEP_E8)
-        self._publisher = Publisher(self.symbol, self._engine)
+        self._publisher = Publisher(self.symbol, self._engine, TICK_E8, STEP_E8)
         self._executions: list[Execution] = []
         self._timeline = Timeline()
         self._agents = Agents(seed, self._engine, self._timeline, self)
         self._agents.populate()
         self._publisher.restart()
+        self._ticking: set[int] = set()
         self._is_open = False
 
     def start(self, now_us: int) -> None:
@@ -47,7 +49,13 @@ class SyntheticMarket:
         self._is_open = True
         self._opening_us = self._now_us = max(now_us, self._now_us)
         self._agents.open()
-        self._timeline.at(_WINDOW_US, self._close_window)
+        self._tick()
+
+    def want(self, feeds: Set[Feed]) -> None:
+        """Publish these feeds from now on. Windows end at multiples of their length after the opening."""
+        self._publisher.want(feeds)
+        if self._is_open:
+            self._tick()
 
     def next_due_us(self) -> int | None:
         """When `advance` should be called next; None before `start`."""
@@ -114,9 +122,22 @@ class SyntheticMarket:
         if self._is_open:
             self._timeline.run(self._now_us - self._opening_us)
 
-    def _close_window(self, time_us: int) -> None:
-        self._publisher.close_window(self._opening_us + time_us)
-        self._timeline.at(time_us + _WINDOW_US, self._close_window)
+    def _tick(self) -> None:
+        """See to it that every window in use comes to an end."""
+        for period_us in sorted(self._publisher.periods_us() - self._ticking):
+            self._ticking.add(period_us)
+            elapsed_us = self._now_us - self._opening_us
+            self._close_at((elapsed_us // period_us + 1) * period_us, period_us)
+
+    def _close_at(self, time_us: int, period_us: int) -> None:
+        self._timeline.at(time_us, lambda time_us: self._close_windows(time_us, period_us))
+
+    def _close_windows(self, time_us: int, period_us: int) -> None:
+        if period_us in self._publisher.periods_us():
+            self._publisher.close_windows(period_us, self._opening_us + time_us)
+            self._close_at(time_us + period_us, period_us)
+        else:
+            self._ticking.remove(period_us)
 
 
 def _of_accounts(trade: Trade) -> list[Execution]:

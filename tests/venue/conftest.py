@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,17 @@ import pytest
 
 from mmcore.venue.accounts import Account
 from mmcore.venue.exchange import Exchange
-from mmcore.venue.market import Execution, Market, NewOrder, OrderKind, PlaceResult, Side, StreamMessage, TimeInForce
+from mmcore.venue.market import (
+    Execution,
+    Feed,
+    Market,
+    NewOrder,
+    OrderKind,
+    PlaceResult,
+    Side,
+    StreamMessage,
+    TimeInForce,
+)
 from mmcore.venue.rest import RestReply, handle_rest
 from mmcore.venue.server import ServerSettings, VenueServer
 from mmcore.venue.signing import KeyRing, hmac_key
@@ -54,9 +64,13 @@ class HandMarket:
     pending: list[Execution] = field(default_factory=list)
     messages: list[StreamMessage] = field(default_factory=list)
     trades: int = 0
+    wanted: set[Feed] = field(default_factory=set)
 
     def start(self, now_us: int) -> None:
         pass
+
+    def want(self, feeds: Set[Feed]) -> None:
+        self.wanted = set(feeds)
 
     def next_due_us(self) -> int | None:
         return 0 if self.pending or self.messages else None

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from mmcore.venue.market import NewOrder, OrderKind, Side, StreamMessage, TimeInForce
+from mmcore.venue.market import Feed, NewOrder, OrderKind, Side, StreamMessage, TimeInForce, Wire
 from mmcore.venue.matching import MatchingEngine
 from mmcore.venue.publisher import Publisher, decimal
 
 TICK_E8 = 10**6
 STEP_E8 = 10**3
+FEEDS = {Feed(f"btcusdt@{kind}", Wire.JSON) for kind in ("depth@100ms", "bookTicker", "trade")}
 Levels = list[tuple[int, int]]
 
 
@@ -63,7 +64,8 @@ class Session:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.engine = MatchingEngine(TICK_E8, STEP_E8)
-        self.publisher = Publisher("BTCUSDT", self.engine)
+        self.publisher = Publisher("BTCUSDT", self.engine, TICK_E8, STEP_E8)
+        self.publisher.want(FEEDS)
         self.orders = 0
         self.time_us = 1_700_000_000_000_000
 
@@ -84,7 +86,7 @@ class Session:
         return self.publisher.drain()
 
     def close_window(self) -> list[StreamMessage]:
-        self.publisher.close_window(self.time_us)
+        self.publisher.close_windows(100_000, self.time_us)
         return self.publisher.drain()
 
 
@@ -181,7 +183,8 @@ def test_there_is_one_trade_message_per_match_with_contiguous_ids_before_the_new
 
 def test_the_texts_are_binances() -> None:
     engine = MatchingEngine(TICK_E8, STEP_E8)
-    publisher = Publisher("BTCUSDT", engine)
+    publisher = Publisher("BTCUSDT", engine, TICK_E8, STEP_E8)
+    publisher.want(FEEDS)
 
     def limit(order_id: int, side: Side, price_e8: int, qty_e8: int) -> None:
         engine.place(
@@ -193,8 +196,8 @@ def test_the_texts_are_binances() -> None:
     limit(2, Side.SELL, 6_700_001_000_000, 1_000)
     limit(3, Side.SELL, 6_700_000_000_000, 25_000_000)
     limit(4, Side.BUY, 6_700_001_000_000, 2_000)
-    publisher.close_window(1_700_000_000_200_000)
-    publisher.close_window(1_700_000_000_300_000)
+    publisher.close_windows(100_000, 1_700_000_000_200_000)
+    publisher.close_windows(100_000, 1_700_000_000_300_000)
     trade = '{"e":"trade","E":1700000000123,"s":"BTCUSDT","t":%d,"p":"%s","q":"%s","T":1700000000123,"m":%s,"M":true}'
     ticker = '{"u":%d,"s":"BTCUSDT","b":"%s","B":"%s","a":"%s","A":"%s"}'
     assert publisher.drain() == [

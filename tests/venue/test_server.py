@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from mmcore.venue.market import StreamMessage
+from mmcore.venue.market import StreamMessage, Wire
 from mmcore.venue.server import ServerSettings
 from mmcore.venue.synthetic import SyntheticMarket
 
@@ -120,7 +120,7 @@ def test_streams_go_out_by_path_by_query_and_by_subscription(serve: Any, desk: A
                 async with http.get(url + path) as reply:
                     assert (reply.status, (await reply.json())["code"]) == (400, code)
             with pytest.raises(aiohttp.WSServerHandshakeError):
-                await http.connect(f"{url}/stream?streams=btcusdt@trade&timeUnit=MICROSECOND")
+                await http.connect(f"{url}/stream?streams=btcusdt@trade&timeUnit=NANOSECOND")
 
     serve(body, desk.market)
 
@@ -128,6 +128,13 @@ def test_streams_go_out_by_path_by_query_and_by_subscription(serve: Any, desk: A
 def test_each_connection_and_request_has_the_time_unit_it_asked_for(serve: Any, desk: Any) -> None:
     async def body(server: Any, url: str) -> None:
         async with Client() as http:
+            micro = await http.connect(f"{url}/ws/btcusdt@trade?timeUnit=microsecond")
+            desk.market.messages = [
+                StreamMessage("btcusdt@trade", '{"unit":"ms"}'),
+                StreamMessage("btcusdt@trade", '{"unit":"us"}', Wire.JSON_MICROSECOND),
+            ]
+            await poke(http, url)
+            assert await micro.receive_str() == '{"unit":"us"}'
             for query, digits in (("", 13), ("?timeUnit=microsecond", 16), ("?timeUnit=MICROSECOND", 16)):
                 api = await http.connect(f"{url}/ws-api/v3{query}")
                 await api.send_str('{"id":1,"method":"time"}')

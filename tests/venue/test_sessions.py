@@ -150,7 +150,7 @@ def test_text_frames_have_the_right_length_at_every_boundary(size: int) -> None:
 
 
 def test_only_subscribed_streams_go_out_raw_or_combined() -> None:
-    hub, raw, combined = StreamHub(), Wire(), Wire()
+    hub, raw, combined = StreamHub(lambda feeds: None), Wire(), Wire()
     session = StreamSession(hub, ["btcusdt@trade"], combined=False, write=lambda data: raw_write(raw, data))
     StreamSession(hub, ["btcusdt@depth", "btcusdt@trade"], combined=True, write=lambda data: raw_write(combined, data))
     messages = [
@@ -174,7 +174,7 @@ def raw_write(wire: Wire, data: bytes) -> None:
 
 
 def test_control_messages_are_answered_like_the_exchange() -> None:
-    hub = StreamHub()
+    hub = StreamHub(lambda feeds: None)
     session = StreamSession(hub, [], combined=False, write=lambda data: None)
     say = session.handle
     uuid = "0f3a5c9e-1111-2222-3333-444455556666"
@@ -200,7 +200,7 @@ def test_control_messages_are_answered_like_the_exchange() -> None:
 
 
 def test_a_connection_takes_1024_streams_and_not_one_more() -> None:
-    session = StreamSession(StreamHub(), [], combined=False, write=lambda data: None)
+    session = StreamSession(StreamHub(lambda feeds: None), [], combined=False, write=lambda data: None)
     names = [f"s{number}@trade" for number in range(1025)]
     refused = session.handle(json.dumps({"method": "SUBSCRIBE", "params": names, "id": 1}))
     assert json.loads(refused)["code"] == 2

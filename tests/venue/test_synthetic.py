@@ -8,13 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from mmcore.venue.market import Execution, NewOrder, OrderKind, Side, StreamMessage, TimeInForce
+from mmcore.venue.market import Execution, Feed, NewOrder, OrderKind, Side, StreamMessage, TimeInForce, Wire
 from mmcore.venue.synthetic import SyntheticMarket
 
 OPENING_US = 1_700_000_000_000_000
 S = 1_000_000
 MS = 1_000
 E8 = 10**8
+FEEDS = {Feed(f"btcusdt@{kind}", Wire.JSON) for kind in ("depth@100ms", "bookTicker", "trade")}
 
 
 def limit(
@@ -30,6 +31,7 @@ def limit(
 
 def opened(seed: int = 1) -> SyntheticMarket:
     market = SyntheticMarket(seed)
+    market.want(FEEDS)
     market.start(OPENING_US)
     return market
 
@@ -106,6 +108,7 @@ def test_another_seed_is_another_market() -> None:
 def test_the_time_of_opening_changes_stamps_alone() -> None:
     first, _ = opened(3).advance(OPENING_US + S)
     later = SyntheticMarket(3)
+    later.want(FEEDS)
     later.start(OPENING_US + 77_000 * MS)
     second, _ = later.advance(OPENING_US + 78 * S)
     assert len(first) == len(second)
@@ -128,6 +131,7 @@ def test_it_opens_with_over_a_thousand_levels_a_side_around_67000_and_a_spread_o
 
 def test_it_stands_still_until_it_is_opened() -> None:
     market = SyntheticMarket(1, OPENING_US)
+    market.want(FEEDS)
     book = market.depth(10_000)
     assert market.next_due_us() is None
     assert market.advance(OPENING_US + S) == ([], [])
@@ -139,6 +143,7 @@ def test_it_stands_still_until_it_is_opened() -> None:
 
 def test_it_does_not_open_before_its_first_time_nor_twice() -> None:
     market = SyntheticMarket(1, OPENING_US)
+    market.want(FEEDS)
     market.start(OPENING_US - 5 * S)
     assert market.advance(OPENING_US)[0] == []
     assert market.advance(OPENING_US + S)[0] != []
