@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mmcore.venue.limits import ORDER_LIMITS, WindowCounter
+from mmcore.venue.limits import DEFAULT_LIMITS, RateLimit, WindowCounter
 from mmcore.venue.market import OrderKind, Side, TimeInForce
 
 OPEN_STATUSES = frozenset({"NEW", "PARTIALLY_FILLED"})
@@ -95,7 +95,9 @@ class Order:
 class Account:
     """Balances, orders, fills and order counts of one user."""
 
-    def __init__(self, account_id: str, api_key: str) -> None:
+    def __init__(
+        self, account_id: str, api_key: str, order_limits: Sequence[RateLimit] = DEFAULT_LIMITS.orders
+    ) -> None:
         self.account_id = account_id
         self.api_key = api_key
         self.balances: dict[str, Balance] = {}
@@ -103,7 +105,7 @@ class Account:
         self.open_orders: dict[int, Order] = {}
         self.by_client_id: dict[str, Order] = {}
         self.fills: list[Fill] = []
-        self.order_counts = tuple(WindowCounter(limit) for limit in ORDER_LIMITS)
+        self.order_counts = tuple(WindowCounter(limit) for limit in order_limits)
         self.rejected_count = 0
         self.updated_us = 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import os
 import random
@@ -15,15 +16,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mmcore.venue.accounts import Account
 from mmcore.venue.clock import SystemClock
 from mmcore.venue.decimals import UNIT_E8, DecimalError, format_e8, parse_e8
 from mmcore.venue.exchange import Exchange
+from mmcore.venue.limits import DEFAULT_LIMITS, Limits, RateLimit
 from mmcore.venue.market import Market
 from mmcore.venue.recorded import RecordedMarket, RecordingError
-from mmcore.venue.server import VenueServer
+from mmcore.venue.server import ServerSettings, VenueServer
 from mmcore.venue.signing import KeyRing, ed25519_key, hmac_key
 from mmcore.venue.symbol import SymbolError
 from mmcore.venue.synthetic import SyntheticMarket
@@ -33,6 +35,15 @@ _BPS_PER_UNIT = 10_000
 _KEY_ALPHABET = string.ascii_letters + string.digits
 _START_BASE_E8 = 1 * UNIT_E8
 _START_QUOTE_E8 = 100_000 * UNIT_E8
+
+
+_LIMIT_OPTIONS = {
+    "--orders-10s": (DEFAULT_LIMITS.orders[0], "new orders of an account in 10 s"),
+    "--orders-1d": (DEFAULT_LIMITS.orders[1], "new orders of an account in a day"),
+    "--weight-1m": (DEFAULT_LIMITS.weight, "request weight of an IP address in a minute"),
+    "--raw-requests-5m": (DEFAULT_LIMITS.raw_requests, "requests of an IP address in 5 minutes"),
+    "--connections-5m": (DEFAULT_LIMITS.connections, "attempts to connect in 5 minutes, streams and API each"),
+}
 
 
 class _UsageError(Exception):
@@ -55,22 +66,32 @@ class _Credentials:
 
 def main(argv: Sequence[str]) -> int:
     """Run a venue until SIGTERM or SIGINT: 0 then, 1 if the venue itself fails, 2 for bad arguments."""
-    parser = _parser()
     try:
-        options = parser.parse_intermixed_args(list(argv))
+        options = _parser().parse_intermixed_args(list(argv))
+        market, credentials, exchange = _build(options)
     except SystemExit as stop:
         return int(stop.code or 0)
-    try:
-        market, credentials, exchange = _build(options)
     except (_UsageError, RecordingError, SymbolError) as error:
-        sys.stderr.write(f"mmcore venue: {error}\n")
+        _complain(str(error))
         return 2
     return asyncio.run(_serve(options, market, credentials, exchange))
 
 
+def _complain(text: str) -> None:
+    """One line on stderr, whatever the text holds."""
+    shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    sys.stderr.write(f"mmcore venue: error: {shown}\n")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(f"{message} ('mmcore venue --help' lists the options)")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mmcore venue",
+        allow_abbrev=False,
         description="A local exchange on 127.0.0.1 that speaks Binance's Spot protocol. When it listens it prints one "
         'line: {"url", "api_key", "api_secret"}. Credentials are random unless VENUE_API_KEY, VENUE_API_SECRET and '
         "VENUE_ED25519_API_KEY name them.",
@@ -95,6 +116,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="PEM of a public key that the account may sign with as well; its API key is printed",
     )
+    for option, (limit, what) in _LIMIT_OPTIONS.items():
+        parser.add_argument(option, type=int, default=limit.limit, metavar="N", help=f"{what} (default {limit.limit})")
+    parser.add_argument(
+        "--lenient-signatures",
+        action="store_true",
+        help="the WebSocket API takes signatures over percent-encoded parameters as well, which some clients make",
+    )
     parser.add_argument(
         "--until-stdin-closes",
         action="store_true",
@@ -108,6 +136,7 @@ def _build(options: argparse.Namespace) -> tuple[Market, _Credentials, Exchange]
         raise _UsageError(f"--port {options.port} is not from 0 to 65535")
     maker_rate_e8 = _rate("--maker-fee-bps", options.maker_fee_bps)
     taker_rate_e8 = _rate("--taker-fee-bps", options.taker_fee_bps)
+    limits = _limits(options)
     balances = dict(_balance(text) for text in options.balance)
     credentials = _credentials(os.environ, options.ed25519_public_key is not None)
     keys = KeyRing()
@@ -115,7 +144,7 @@ def _build(options: argparse.Namespace) -> tuple[Market, _Credentials, Exchange]
     if credentials.ed25519_api_key is not None:
         _add_ed25519(keys, credentials.ed25519_api_key, options.ed25519_public_key)
     market = _market(options)
-    account = Account(_ACCOUNT, credentials.api_key)
+    account = Account(_ACCOUNT, credentials.api_key, limits.orders)
     exchange = Exchange(
         market,
         SystemClock(),
@@ -124,6 +153,7 @@ def _build(options: argparse.Namespace) -> tuple[Market, _Credentials, Exchange]
         maker_rate_e8=maker_rate_e8,
         taker_rate_e8=taker_rate_e8,
         rng=random.Random(_seed(options)),
+        limits=limits,
     )
     start = {exchange.rules.base: _START_BASE_E8, exchange.rules.quote: _START_QUOTE_E8, **balances}
     account.fund(start)
@@ -150,6 +180,21 @@ def _market(options: argparse.Namespace) -> Market:
             "derived from the decimals of the recorded snapshot\n"
         )
     return market
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    read: dict[str, RateLimit] = {}
+    for option, (limit, _) in _LIMIT_OPTIONS.items():
+        number = getattr(options, option.removeprefix("--").replace("-", "_"))
+        if not 1 <= number <= 1_000_000_000:
+            raise _UsageError(f"{option} {number} is not from 1 to 1000000000")
+        read[option] = dataclasses.replace(limit, limit=number)
+    return Limits(
+        weight=read["--weight-1m"],
+        orders=(read["--orders-10s"], read["--orders-1d"]),
+        raw_requests=read["--raw-requests-5m"],
+        connections=read["--connections-5m"],
+    )
 
 
 def _speed(text: str | None) -> Fraction:
@@ -208,7 +253,11 @@ async def _serve(options: argparse.Namespace, market: Market, credentials: _Cred
     recorded = isinstance(market, RecordedMarket)
     queue_log: Sequence[dict[str, Any]] | None = market.queue.log if isinstance(market, RecordedMarket) else None
     server = VenueServer(
-        exchange, start_with_depth=recorded, order_rng=random.Random(_seed(options)), queue_log=queue_log
+        exchange,
+        start_with_depth=recorded,
+        order_rng=random.Random(_seed(options)),
+        queue_log=queue_log,
+        settings=ServerSettings(lenient_signatures=options.lenient_signatures),
     )
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -219,14 +268,14 @@ async def _serve(options: argparse.Namespace, market: Market, credentials: _Cred
     try:
         url = await server.start(options.port)
     except OSError as error:
-        sys.stderr.write(f"mmcore venue: cannot listen on port {options.port}: {error.strerror or error}\n")
+        _complain(f"cannot listen on port {options.port}: {error.strerror or error}")
         return 2
     sys.stdout.write(credentials.announce(url) + "\n")
     sys.stdout.flush()
     failure = await _until_stopped(server, stopped)
     await server.stop()
     if failure is not None:
-        sys.stderr.write(f"mmcore venue: {type(failure).__name__}: {failure}\n")
+        _complain(f"{type(failure).__name__}: {failure}")
         return 1
     return 0
 

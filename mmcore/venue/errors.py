@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from mmcore.venue.limits import RateLimit
+
 
 class VenueError(Exception):
     """A refusal with the exchange's code and text.
 
     `status` is the HTTP status (the `status` field on the WebSocket API). `retry_at_ms`, in epoch milliseconds of the
-    server, goes with 429 only.
+    server, goes with 429 and 418 only.
     """
 
     def __init__(self, code: int, msg: str, *, status: int = 400, retry_at_ms: int | None = None) -> None:
@@ -111,6 +113,28 @@ def ahead_of_server() -> VenueError:
 def invalid_time_unit() -> VenueError:
     """-1194: a time unit that is neither of the two."""
     return VenueError(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
+
+
+def too_many_requests(limit: RateLimit, what: str, retry_at_ms: int) -> VenueError:
+    """-1003 with 429: over a limit until its window ends."""
+    return VenueError(
+        -1003,
+        f"Too much request weight used; current limit is {limit.limit} {what} per {limit.interval_num} "
+        f"{limit.interval}. Please use WebSocket Streams for live updates to avoid polling the API.",
+        status=429,
+        retry_at_ms=retry_at_ms,
+    )
+
+
+def ip_banned(until_ms: int) -> VenueError:
+    """-1003 with 418: sent on although told to wait."""
+    return VenueError(
+        -1003,
+        f"Way too much request weight used; IP banned until {until_ms}. "
+        "Please use WebSocket Streams for live updates to avoid bans.",
+        status=418,
+        retry_at_ms=until_ms,
+    )
 
 
 def unsupported_operation(status: int) -> VenueError:

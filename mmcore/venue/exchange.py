@@ -17,7 +17,7 @@ from mmcore.venue.clock import Clock
 from mmcore.venue.decimals import commission_e8, multiply_e8
 from mmcore.venue.filters import check_order
 from mmcore.venue.jsontext import TimeUnit, compact_json
-from mmcore.venue.limits import RAW_REQUESTS, REQUEST_WEIGHT, RateLimit, WindowCounter
+from mmcore.venue.limits import DEFAULT_LIMITS, Limits, RateLimit, Visitors
 from mmcore.venue.market import Execution, Market, NewOrder, OrderKind, Side, StreamMessage, TimeInForce
 from mmcore.venue.signing import KeyRing
 from mmcore.venue.symbol import STATUSES, rules_for
@@ -70,6 +70,7 @@ class Exchange:
         maker_rate_e8: int,
         taker_rate_e8: int,
         rng: random.Random,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.market = market
         self.rules = rules_for(market.symbol, market.tick_e8, market.step_e8)
@@ -79,8 +80,8 @@ class Exchange:
         self.maker_rate_e8 = maker_rate_e8
         self.taker_rate_e8 = taker_rate_e8
         self.fees_e8 = {self.rules.base: 0, self.rules.quote: 0}
-        self.weight = WindowCounter(REQUEST_WEIGHT)
-        self.raw_requests = WindowCounter(RAW_REQUESTS)
+        self.limits = limits
+        self.visitors = Visitors(limits)
         self.offset_us = 0
         self.clock = clock
         self._market_us = 0

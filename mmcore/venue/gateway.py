@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mmcore.venue.errors import VenueError, bad_key_format
+from mmcore.venue.errors import VenueError, bad_key_format, ip_banned, too_many_requests
 from mmcore.venue.exchange import Exchange
-from mmcore.venue.limits import WindowCounter
+from mmcore.venue.limits import Visitor, WindowCounter
 from mmcore.venue.operations import Call, Operation, authenticate, check_time
 from mmcore.venue.params import Params
 from mmcore.venue.signing import ApiKey
@@ -15,10 +15,10 @@ from mmcore.venue.signing import ApiKey
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who signs a request, and over what: `payload` is None where a logged-on session stands for the signature."""
+    """Who signs a request, and over what: one of `payloads`, or none where a logged-on session stands for it."""
 
     api_key: str
-    payload: bytes | None
+    payloads: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +44,21 @@ class Outcome:
 
 
 def perform(
-    exchange: Exchange, operation: Operation, params: Params, credentials: Credentials | None, extras: Extras
+    exchange: Exchange,
+    operation: Operation,
+    params: Params,
+    credentials: Credentials | None,
+    extras: Extras,
+    visitor: Visitor,
 ) -> Outcome:
-    """Carry one request out and charge its weight. A signed operation without credentials is -2014."""
+    """Carry one request of a visitor out and charge its weight. A signed operation without credentials is -2014."""
     now_us = exchange.server_us()
-    exchange.raw_requests.add(now_us, 1)
-    try:
-        weight = operation.cost(params, succeeded=False)
-    except VenueError as error:
-        exchange.weight.add(now_us, 1)
-        return Outcome(None, error)
-    refusal = _over_limit(exchange, weight, now_us)
-    if refusal is not None:
-        exchange.weight.add(now_us, weight)
-        return Outcome(None, refusal)
+    visitor.raw_requests.add(now_us, 1)
+    weight, malformed = _cost(operation, params)
+    unheard = refusal(visitor, now_us, weight) or malformed
+    if unheard is not None:
+        visitor.weight.add(now_us, weight)
+        return Outcome(None, unheard)
     order_counts: tuple[WindowCounter, ...] = ()
     try:
         key = _find_key(exchange, credentials) if operation.signed else None
@@ -68,18 +69,55 @@ def perform(
                 order_counts = exchange.accounts[key.account_id].order_counts
         result = operation.handler(Call(exchange, params, key))
     except VenueError as error:
-        exchange.weight.add(now_us, weight)
+        visitor.weight.add(now_us, weight)
+        if error.retry_at_ms is not None:
+            visitor.penalty.refuse(now_us, error.retry_at_ms * 1000)
         return Outcome(None, error, order_counts)
-    exchange.weight.add(now_us, operation.cost(params, succeeded=True))
+    visitor.weight.add(now_us, operation.cost(params, succeeded=True))
     return Outcome(result, None, order_counts)
 
 
-def refuse(exchange: Exchange, error: VenueError) -> Outcome:
+def refuse(exchange: Exchange, error: VenueError, visitor: Visitor) -> Outcome:
     """A request that is no operation at all: counted, weight 1."""
     now_us = exchange.server_us()
-    exchange.raw_requests.add(now_us, 1)
-    exchange.weight.add(now_us, 1)
-    return Outcome(None, error)
+    visitor.raw_requests.add(now_us, 1)
+    over = refusal(visitor, now_us, 1)
+    visitor.weight.add(now_us, 1)
+    return Outcome(None, over or error)
+
+
+def refusal(visitor: Visitor, now_us: int, weight: int) -> VenueError | None:
+    """Why a request of a visitor is not even looked at: 418 while it is banned, 429 if it is over a limit."""
+    banned_until_us = visitor.penalty.banned_until_us(now_us)
+    if banned_until_us is not None:
+        visitor.penalty.refuse(now_us, banned_until_us)
+        return ip_banned((visitor.penalty.banned_until_us(now_us) or banned_until_us) // 1000)
+    for counter, what, more in (
+        (visitor.raw_requests, "raw requests", 0),
+        (visitor.weight, "request weight", weight),
+    ):
+        if counter.exceeded_by(now_us, more):
+            return _too_many(visitor, counter, what, now_us)
+    return None
+
+
+def admit_connection(exchange: Exchange, visitor: Visitor, attempts: WindowCounter, weight: int) -> None:
+    """Count an attempt to open a WebSocket; raises `VenueError` if it may not be opened."""
+    now_us = exchange.server_us()
+    attempts.add(now_us, 1)
+    error = refusal(visitor, now_us, weight)
+    if error is None and attempts.exceeded_by(now_us, 0):
+        error = _too_many(visitor, attempts, "connection attempts", now_us)
+    if error is not None:
+        raise error
+
+
+def _cost(operation: Operation, params: Params) -> tuple[int, VenueError | None]:
+    """The weight of a request that fails; 1 and the error if its parameters cannot tell."""
+    try:
+        return operation.cost(params, succeeded=False), None
+    except VenueError as error:
+        return 1, error
 
 
 def _find_key(exchange: Exchange, credentials: Credentials | None) -> ApiKey:
@@ -89,26 +127,13 @@ def _find_key(exchange: Exchange, credentials: Credentials | None) -> ApiKey:
 
 
 def _authenticate(exchange: Exchange, key: ApiKey, params: Params, credentials: Credentials) -> None:
-    if credentials.payload is None:
-        check_time(exchange, params)
+    if credentials.payloads:
+        authenticate(exchange, key, params, credentials.payloads)
     else:
-        authenticate(exchange, key, params, credentials.payload)
+        check_time(exchange, params)
 
 
-def _over_limit(exchange: Exchange, weight: int, now_us: int) -> VenueError | None:
-    if exchange.raw_requests.exceeded_by(now_us, 0):
-        return _too_many(exchange.raw_requests, "raw requests", now_us)
-    if exchange.weight.exceeded_by(now_us, weight):
-        return _too_many(exchange.weight, "request weight", now_us)
-    return None
-
-
-def _too_many(counter: WindowCounter, what: str, now_us: int) -> VenueError:
-    limit = counter.limit
-    return VenueError(
-        -1003,
-        f"Too much request weight used; current limit is {limit.limit} {what} per {limit.interval_num} "
-        f"{limit.interval}. Please use WebSocket Streams for live updates to avoid polling the API.",
-        status=429,
-        retry_at_ms=counter.resets_at_us(now_us) // 1000,
-    )
+def _too_many(visitor: Visitor, counter: WindowCounter, what: str, now_us: int) -> VenueError:
+    resets_at_us = counter.resets_at_us(now_us)
+    visitor.penalty.refuse(now_us, resets_at_us)
+    return too_many_requests(counter.limit, what, resets_at_us // 1000)

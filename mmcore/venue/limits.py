@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+LOCAL = "127.0.0.1"
+"""Where requests come from unless told otherwise."""
 _INTERVAL_US = {"SECOND": 1_000_000, "MINUTE": 60_000_000, "HOUR": 3_600_000_000, "DAY": 86_400_000_000}
 
 
@@ -37,9 +39,24 @@ class RateLimit:
         }
 
 
-REQUEST_WEIGHT = RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6_000)
-ORDER_LIMITS = (RateLimit("ORDERS", "SECOND", 10, 100), RateLimit("ORDERS", "DAY", 1, 200_000))
-RAW_REQUESTS = RateLimit("RAW_REQUESTS", "MINUTE", 5, 300_000)
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """All limits of a venue: `orders` for each account, the others for each IP address.
+
+    `connections` holds for streams and WebSocket API each. Who gets more than `refusals_max` refusals within one wait
+    is banned for `ban_us`, then twice as long each time, up to `longest_ban_us`.
+    """
+
+    weight: RateLimit = RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6_000)
+    orders: tuple[RateLimit, ...] = (RateLimit("ORDERS", "SECOND", 10, 100), RateLimit("ORDERS", "DAY", 1, 200_000))
+    raw_requests: RateLimit = RateLimit("RAW_REQUESTS", "MINUTE", 5, 300_000)
+    connections: RateLimit = RateLimit("CONNECTIONS", "MINUTE", 5, 300)
+    refusals_max: int = 10
+    ban_us: int = 2 * _INTERVAL_US["MINUTE"]
+    longest_ban_us: int = 3 * _INTERVAL_US["DAY"]
+
+
+DEFAULT_LIMITS = Limits()
 
 
 class WindowCounter:
@@ -74,3 +91,60 @@ class WindowCounter:
     def describe(self, now_us: int) -> dict[str, Any]:
         """Its entry in `rateLimits`, with the count."""
         return {**self.limit.describe(), "count": self.count(now_us)}
+
+
+class Penalty:
+    """From refusals to bans: who keeps sending although told to wait is sent away for longer and longer."""
+
+    __slots__ = ("_banned_until_us", "_bans", "_limits", "_refusals", "_wait_until_us")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._refusals = 0
+        self._wait_until_us = 0
+        self._bans = 0
+        self._banned_until_us = 0
+
+    def banned_until_us(self, now_us: int) -> int | None:
+        """When the ban ends; None if there is none now."""
+        return self._banned_until_us if now_us < self._banned_until_us else None
+
+    def refuse(self, now_us: int, wait_until_us: int) -> None:
+        """Count a refusal that told the client to wait until then; one too many is a ban from now on."""
+        if now_us >= self._wait_until_us:
+            self._refusals = 0
+        self._wait_until_us = max(self._wait_until_us, wait_until_us)
+        self._refusals += 1
+        if self._refusals > self._limits.refusals_max:
+            ban_us = min(self._limits.ban_us << self._bans, self._limits.longest_ban_us)
+            self._bans = min(self._bans + 1, 30)
+            self._refusals = 0
+            self._banned_until_us = self._wait_until_us = now_us + ban_us
+
+
+class Visitor:
+    """What one IP address has used, and how long it is banned."""
+
+    __slots__ = ("api_connections", "penalty", "raw_requests", "stream_connections", "weight")
+
+    def __init__(self, limits: Limits) -> None:
+        self.weight = WindowCounter(limits.weight)
+        self.raw_requests = WindowCounter(limits.raw_requests)
+        self.stream_connections = WindowCounter(limits.connections)
+        self.api_connections = WindowCounter(limits.connections)
+        self.penalty = Penalty(limits)
+
+
+class Visitors:
+    """Every IP address that ever came, on a venue that only this machine reaches."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._known: dict[str, Visitor] = {}
+
+    def of(self, address: str) -> Visitor:
+        """What an address has used."""
+        visitor = self._known.get(address)
+        if visitor is None:
+            visitor = self._known[address] = Visitor(self._limits)
+        return visitor

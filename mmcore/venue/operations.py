@@ -6,7 +6,7 @@ An answer is JSON-able data in the exchange's own field order, every time in it 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from mmcore.venue.decimals import format_e8
 from mmcore.venue.errors import VenueError
 from mmcore.venue.exchange import Exchange, OrderRequest
 from mmcore.venue.jsontext import Stamp
-from mmcore.venue.limits import ORDER_LIMITS, RAW_REQUESTS, REQUEST_WEIGHT
 from mmcore.venue.market import OrderKind, Side, TimeInForce
 from mmcore.venue.params import Params
 from mmcore.venue.signing import ApiKey
@@ -90,10 +89,14 @@ class Operation:
         return self.weight if isinstance(self.weight, int) else self.weight(params)
 
 
-def authenticate(exchange: Exchange, key: ApiKey, params: Params, payload: bytes) -> None:
-    """Judge time (-1021), then signature (-1022), of a signed request whose key has been found."""
+def authenticate(exchange: Exchange, key: ApiKey, params: Params, payloads: Iterable[bytes]) -> None:
+    """Judge time (-1021), then signature (-1022), of a signed request whose key has been found.
+
+    It is valid over any of the payloads.
+    """
     check_time(exchange, params)
-    if not key.verify(payload, params.text("signature") or ""):
+    signature = params.text("signature") or ""
+    if not any(key.verify(payload, signature) for payload in payloads):
         raise errors.invalid_signature()
 
 
@@ -144,13 +147,20 @@ def _exchange_info(call: Call) -> dict[str, Any]:
             symbol_info(exchange.rules, exchange.status, with_permission_sets=params.flag("showPermissionSets", True))
         ]
     )
+    limits = exchange.limits
     return {
         "timezone": "UTC",
         "serverTime": Stamp(exchange.server_us()),
-        "rateLimits": [limit.describe() for limit in (REQUEST_WEIGHT, *ORDER_LIMITS, RAW_REQUESTS)],
+        "rateLimits": [limit.describe() for limit in (limits.weight, *limits.orders, limits.raw_requests)],
         "exchangeFilters": [],
         "symbols": shown,
     }
+
+
+def _exchange_info_ws(call: Call) -> dict[str, Any]:
+    info = _exchange_info(call)
+    info["rateLimits"].append(call.exchange.limits.connections.describe())
+    return info
 
 
 def _check_symbol_list(exchange: Exchange, text: str) -> None:
@@ -517,9 +527,9 @@ def _trade_row(call: Call, fill: Fill) -> dict[str, Any]:
 
 PING = Operation(_ping, 1)
 TIME = Operation(_time, 1)
-EXCHANGE_INFO = Operation(
-    _exchange_info, 20, optional=("symbol", "symbols", "permissions", "showPermissionSets", "symbolStatus")
-)
+_EXCHANGE_INFO_OPTIONAL = ("symbol", "symbols", "permissions", "showPermissionSets", "symbolStatus")
+EXCHANGE_INFO = Operation(_exchange_info, 20, optional=_EXCHANGE_INFO_OPTIONAL)
+EXCHANGE_INFO_WS = Operation(_exchange_info_ws, 20, optional=_EXCHANGE_INFO_OPTIONAL)
 DEPTH = Operation(_depth, _depth_weight, required=("symbol",), optional=("limit",))
 BOOK_TICKER = Operation(_book_ticker, lambda params: 2 if "symbol" in params else 4, optional=("symbol",))
 PLACE = Operation(
@@ -581,7 +591,7 @@ REST_ROUTES: Mapping[tuple[str, str], Operation] = {
 WS_METHODS: Mapping[str, Operation] = {
     "ping": PING,
     "time": TIME,
-    "exchangeInfo": EXCHANGE_INFO,
+    "exchangeInfo": EXCHANGE_INFO_WS,
     "depth": DEPTH,
     "ticker.book": BOOK_TICKER,
     "order.place": PLACE,

@@ -9,6 +9,7 @@ from mmcore.venue.errors import VenueError, invalid_signature, invalid_time_unit
 from mmcore.venue.exchange import Exchange
 from mmcore.venue.gateway import Credentials, Extras, Outcome, perform, refuse
 from mmcore.venue.jsontext import TimeUnit, compact_json
+from mmcore.venue.limits import LOCAL, Visitor
 from mmcore.venue.operations import REST_ROUTES
 from mmcore.venue.params import Params, parse_encoded
 from mmcore.venue.signing import rest_payload
@@ -34,38 +35,50 @@ def handle_rest(
     raw_body: bytes,
     *,
     time_unit: str | None = None,
+    address: str = LOCAL,
 ) -> RestReply:
     """Answer one request under `/api/`.
 
     `raw_target` is path and query as received, `api_key` the X-MBX-APIKEY header, `time_unit` the X-MBX-TIME-UNIT one.
+    `address` is whom the IP limits hold for.
     """
+    visitor = exchange.visitors.of(address)
     path, _, raw_query = raw_target.partition("?")
     operation = REST_ROUTES.get((method, path))
     if operation is None:
-        return _reply(exchange, refuse(exchange, unsupported_operation(404)))
+        return _refused(exchange, visitor, unsupported_operation(404))
     unit = TimeUnit.MILLISECOND if time_unit is None else jsontext.time_unit(time_unit)
     if unit is None:
-        return _reply(exchange, refuse(exchange, invalid_time_unit()))
+        return _refused(exchange, visitor, invalid_time_unit())
     try:
         body = "" if method == "GET" else raw_body.decode()
         params = Params(parse_encoded(raw_query, body))
     except UnicodeDecodeError:
-        return _reply(exchange, refuse(exchange, invalid_signature()))
+        return _refused(exchange, visitor, invalid_signature())
     except VenueError as error:
-        return _reply(exchange, refuse(exchange, error))
-    credentials = Credentials(api_key, rest_payload(raw_query, body)) if api_key is not None else None
-    outcome = perform(exchange, operation, params, credentials, _SIGNED if operation.signed else _PUBLIC)
-    return _reply(exchange, outcome, unit)
+        return _refused(exchange, visitor, error)
+    credentials = Credentials(api_key, (rest_payload(raw_query, body),)) if api_key is not None else None
+    outcome = perform(exchange, operation, params, credentials, _SIGNED if operation.signed else _PUBLIC, visitor)
+    return _reply(exchange, visitor, outcome, unit)
 
 
-def _reply(exchange: Exchange, outcome: Outcome, unit: TimeUnit = TimeUnit.MILLISECOND) -> RestReply:
+def _refused(exchange: Exchange, visitor: Visitor, error: VenueError) -> RestReply:
+    return _reply(exchange, visitor, refuse(exchange, error, visitor), TimeUnit.MILLISECOND)
+
+
+def _reply(exchange: Exchange, visitor: Visitor, outcome: Outcome, unit: TimeUnit) -> RestReply:
     now_us = exchange.server_us()
-    headers = {f"X-MBX-USED-WEIGHT-{exchange.weight.limit.suffix}": str(exchange.weight.count(now_us))}
+    headers = {f"X-MBX-USED-WEIGHT-{visitor.weight.limit.suffix}": str(visitor.weight.count(now_us))}
     error = outcome.error
     if error is None:
         for counter in outcome.order_counts:
             headers[f"X-MBX-ORDER-COUNT-{counter.limit.suffix}"] = str(counter.count(now_us))
         return RestReply(200, headers, compact_json(outcome.result, unit))
+    return error_reply(error, headers, now_us)
+
+
+def error_reply(error: VenueError, headers: dict[str, str], now_us: int) -> RestReply:
+    """A refusal over HTTP; Retry-After tells how many seconds to wait, where there is a wait."""
     if error.retry_at_ms is not None:
         headers["Retry-After"] = str(max(1, -(-(error.retry_at_ms - now_us // 1000) // 1000)))
-    return RestReply(outcome.status, headers, compact_json({"code": error.code, "msg": error.msg}))
+    return RestReply(error.status, headers, compact_json({"code": error.code, "msg": error.msg}))

@@ -17,12 +17,14 @@ from aiohttp import WSMessage, WSMsgType, web
 from mmcore.venue.admin import Admin
 from mmcore.venue.errors import VenueError, bad_key_format, invalid_time_unit, rejected_key
 from mmcore.venue.exchange import Exchange, UserEvent
-from mmcore.venue.jsontext import TimeUnit, compact_json, time_unit
+from mmcore.venue.gateway import admit_connection
+from mmcore.venue.jsontext import TimeUnit, time_unit
+from mmcore.venue.limits import LOCAL
 from mmcore.venue.market import Wire
 from mmcore.venue.operations import DEPTH, REST_ROUTES
-from mmcore.venue.rest import RestReply, handle_rest
+from mmcore.venue.rest import RestReply, error_reply, handle_rest
 from mmcore.venue.streams import InboundLimit, Keepalive, StreamHub, StreamSession, ping_frame, pong_frame, text_frame
-from mmcore.venue.ws_api import ApiSession
+from mmcore.venue.ws_api import CONNECT_WEIGHT, ApiSession
 
 _LOOPBACK = "127.0.0.1"
 _MESSAGE_BYTES_MAX = 1 << 20
@@ -35,6 +37,7 @@ _JSON_WIRES = {TimeUnit.MILLISECOND: Wire.JSON, TimeUnit.MICROSECOND: Wire.JSON_
 class ServerSettings:
     """Bounds and periods of the sockets, in seconds and bytes; the defaults are the exchange's where it states them.
 
+    With `lenient_signatures` the WebSocket API takes signatures over percent-encoded parameters as well.
     `book_wait_s` is how long a request for the order book is held while a recorded market has none yet.
     """
 
@@ -42,6 +45,7 @@ class ServerSettings:
     pong_timeout_s: float = 60.0
     outgoing_bytes_max: int = 8 << 20
     book_wait_s: float = 2.0
+    lenient_signatures: bool = False
 
 
 class _Peer:
@@ -193,18 +197,21 @@ class VenueServer:
             if stream_path is None and path != "/ws-api/v3":
                 return await self._serve_http(request, path)
             if not web.WebSocketResponse().can_prepare(request).ok:
-                return _refusal(VenueError(-1000, "A WebSocket handshake is expected here."))
+                raise VenueError(-1000, "A WebSocket handshake is expected here.")
             unit = time_unit(_query(request).get("timeUnit", ["MILLISECOND"])[0])
             if unit is None:
-                return _refusal(invalid_time_unit())
+                raise invalid_time_unit()
+            visitor = self.exchange.visitors.of(_address(request))
             if stream_path is None:
+                admit_connection(self.exchange, visitor, visitor.api_connections, CONNECT_WEIGHT)
                 return await self._serve_api(request, unit)
+            admit_connection(self.exchange, visitor, visitor.stream_connections, 0)
             wire = Wire.SBE if path.startswith(_SBE_PREFIX) else _JSON_WIRES[unit]
             if wire is Wire.SBE:
                 self._check_sbe_key(request)
             return await self._serve_streams(request, stream_path, wire)
         except VenueError as error:
-            return _refusal(error)
+            return _refusal(error, self.exchange.server_us())
         except ConnectionError:
             return web.Response()  # the client is gone: there is nobody to tell
 
@@ -218,7 +225,15 @@ class VenueServer:
             self._advance()
             api_key = request.headers.get("X-MBX-APIKEY")
             unit = request.headers.get("X-MBX-TIME-UNIT")
-            reply = handle_rest(self.exchange, request.method, request.raw_path, api_key, body, time_unit=unit)
+            reply = handle_rest(
+                self.exchange,
+                request.method,
+                request.raw_path,
+                api_key,
+                body,
+                time_unit=unit,
+                address=_address(request),
+            )
             self._deliver(self.exchange.take_user_events())
             self._arm()
         return _http(reply)
@@ -291,7 +306,13 @@ class VenueServer:
         query = _query(request)
         socket_, peer = await self._open_socket(request)
         return_limits = query.get("returnRateLimits", ["true"])[0].lower() != "false"
-        session = ApiSession(self.exchange, return_rate_limits=return_limits, unit=unit)
+        session = ApiSession(
+            self.exchange,
+            return_rate_limits=return_limits,
+            unit=unit,
+            address=_address(request),
+            lenient_signatures=self._settings.lenient_signatures,
+        )
         self._api_peers[peer] = session
         try:
             async for message in socket_:
@@ -366,9 +387,13 @@ def _query(request: web.BaseRequest) -> dict[str, list[str]]:
     return parse_qs(request.raw_path.partition("?")[2])
 
 
-def _refusal(error: VenueError) -> web.Response:
+def _address(request: web.BaseRequest) -> str:
+    return request.remote or LOCAL
+
+
+def _refusal(error: VenueError, now_us: int) -> web.Response:
     """The answer to a request for a WebSocket that cannot have one."""
-    return _http(RestReply(error.status, {}, compact_json({"code": error.code, "msg": error.msg})))
+    return _http(error_reply(error, {}, now_us))
 
 
 def _http(reply: RestReply) -> web.Response:

@@ -9,6 +9,7 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from mmcore.venue.errors import bad_key_format, rejected_key
 
@@ -97,11 +98,20 @@ def rest_payload(raw_query: str, raw_body: str) -> bytes:
     return (_without_signature(raw_query) + _without_signature(raw_body)).encode()
 
 
-def ws_payload(params: Mapping[str, str]) -> bytes:
+def ws_payloads(params: Mapping[str, str]) -> tuple[bytes, ...]:
     """What a WebSocket API signature covers: `name=value` by name, joined with `&`, without percent-encoding.
 
     A value is a string's text or a number's literal token, so 1 and 1.0 differ.
     """
-    return "&".join(f"{name}={params[name]}" for name in sorted(params) if name != "signature").encode(
-        "utf-8", "surrogatepass"
-    )
+    pairs = (f"{name}={value}" for name, value in _signed(params))
+    return ("&".join(pairs).encode("utf-8", "surrogatepass"),)
+
+
+def lenient_ws_payloads(params: Mapping[str, str]) -> tuple[bytes, ...]:
+    """What a lenient venue lets a WebSocket API signature cover: the same plain, or percent-encoded as in a query."""
+    encoded = urlencode(_signed(params), errors="surrogatepass").encode()
+    return (*ws_payloads(params), encoded)
+
+
+def _signed(params: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(name, params[name]) for name in sorted(params) if name != "signature"]

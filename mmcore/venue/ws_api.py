@@ -12,13 +12,14 @@ from mmcore.venue.errors import VenueError, unsupported_operation
 from mmcore.venue.exchange import Exchange, UserEvent
 from mmcore.venue.gateway import Credentials, Extras, Outcome, perform, refuse
 from mmcore.venue.jsontext import Stamp, TimeUnit, compact_json
+from mmcore.venue.limits import LOCAL
 from mmcore.venue.operations import WS_METHODS, Call, Operation
 from mmcore.venue.params import Params
-from mmcore.venue.signing import ws_payload
+from mmcore.venue.signing import lenient_ws_payloads, ws_payloads
 
 _ID = re.compile(r"[a-zA-Z0-9\-_]{1,36}", re.ASCII)
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
-_CONNECT_WEIGHT = 2
+CONNECT_WEIGHT = 2
 _SUBSCRIPTIONS_EVER = 65_535
 _PUBLIC = Extras(optional=("returnRateLimits",))
 _SIGNED = Extras(required=("apiKey", "timestamp", "signature"), optional=("recvWindow", "returnRateLimits"))
@@ -45,13 +46,25 @@ class _Subscription:
 
 
 class ApiSession:
-    """The state of one connection to `/ws-api/v3`."""
+    """The state of one connection to `/ws-api/v3`.
+
+    `unit` is that of every time in replies and events, `address` whom the IP limits hold for. With
+    `lenient_signatures` a signature over percent-encoded parameters counts as well, as some clients make it.
+    """
 
     def __init__(
-        self, exchange: Exchange, *, return_rate_limits: bool = True, unit: TimeUnit = TimeUnit.MILLISECOND
+        self,
+        exchange: Exchange,
+        *,
+        return_rate_limits: bool = True,
+        unit: TimeUnit = TimeUnit.MILLISECOND,
+        address: str = LOCAL,
+        lenient_signatures: bool = False,
     ) -> None:
         self._exchange = exchange
         self._unit = unit
+        self._visitor = exchange.visitors.of(address)
+        self._payloads = lenient_ws_payloads if lenient_signatures else ws_payloads
         self._return_rate_limits = return_rate_limits
         self._connected_us = exchange.server_us()
         self._key_name: str | None = None
@@ -59,7 +72,7 @@ class ApiSession:
         self._subscriptions: dict[int, _Subscription] = {}
         self._next_subscription = 0
         self._outgoing: list[str] = []
-        exchange.weight.add(self._connected_us, _CONNECT_WEIGHT)
+        self._visitor.weight.add(self._connected_us, CONNECT_WEIGHT)
         self._methods: dict[str, Operation] = {
             **WS_METHODS,
             "session.logon": Operation(self._logon, 2, signed=True),
@@ -76,11 +89,11 @@ class ApiSession:
         try:
             request = _parse(text)
         except VenueError as error:
-            outcome = refuse(self._exchange, error)
+            outcome = refuse(self._exchange, error, self._visitor)
             return [self._render("null", outcome, self._return_rate_limits)]
         operation = self._methods.get(request.method)
         if operation is None:
-            outcome = refuse(self._exchange, unsupported_operation(400))
+            outcome = refuse(self._exchange, unsupported_operation(400), self._visitor)
             return [self._render(request.id_json, outcome, self._return_rate_limits)]
         return [self._answer(request, operation), *self._take_outgoing()]
 
@@ -104,7 +117,7 @@ class ApiSession:
             and request.method not in ("session.logon", "userDataStream.subscribe.signature")
         )
         credentials, extras = self._credentials(request.params, operation, by_session)
-        outcome = perform(self._exchange, operation, params, credentials, extras)
+        outcome = perform(self._exchange, operation, params, credentials, extras, self._visitor)
         id_json = request.id_json
         if by_session and outcome.error is not None and outcome.error.code == -2015:
             self._key_name, id_json = None, "null"
@@ -116,8 +129,8 @@ class ApiSession:
         if not operation.signed:
             return None, _PUBLIC
         if by_session and self._key_name is not None:
-            return Credentials(self._key_name, None), _LOGGED_ON
-        return Credentials(params.get("apiKey", ""), ws_payload(params)), _SIGNED
+            return Credentials(self._key_name, ()), _LOGGED_ON
+        return Credentials(params.get("apiKey", ""), self._payloads(params)), _SIGNED
 
     def _wants_limits(self, params: Params) -> bool:
         try:
@@ -142,7 +155,7 @@ class ApiSession:
 
     def _rate_limits(self, outcome: Outcome) -> list[dict[str, Any]]:
         now_us = self._exchange.server_us()
-        counters = (*outcome.order_counts, self._exchange.weight)
+        counters = (*outcome.order_counts, self._visitor.weight)
         return [counter.describe(now_us) for counter in counters]
 
     # Session and subscriptions

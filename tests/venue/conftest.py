@@ -17,6 +17,7 @@ import pytest
 
 from mmcore.venue.accounts import Account
 from mmcore.venue.exchange import Exchange
+from mmcore.venue.limits import DEFAULT_LIMITS, LOCAL, Limits, Visitor
 from mmcore.venue.market import (
     Execution,
     Feed,
@@ -139,6 +140,11 @@ class Desk:
     market: HandMarket
 
     @property
+    def visitor(self) -> Visitor:
+        """What requests of this machine have used."""
+        return self.exchange.visitors.of(LOCAL)
+
+    @property
     def account(self) -> Account:
         return next(iter(self.exchange.accounts.values()))
 
@@ -183,11 +189,11 @@ class Desk:
         return balance.free_e8, balance.locked_e8
 
 
-def build_exchange(market: Market, clock: Any, **rates: int) -> Exchange:
+def build_exchange(market: Market, clock: Any, limits: Limits = DEFAULT_LIMITS, **rates: int) -> Exchange:
     """An exchange with one HMAC account of 1 BTC and 100,000 USDT."""
     keys = KeyRing()
     keys.add(hmac_key(API_KEY, "account-1", API_SECRET))
-    account = Account("account-1", API_KEY)
+    account = Account("account-1", API_KEY, limits.orders)
     account.fund({"BTC": UNIT, "USDT": 100_000 * UNIT})
     return Exchange(
         market,
@@ -197,6 +203,7 @@ def build_exchange(market: Market, clock: Any, **rates: int) -> Exchange:
         maker_rate_e8=rates.get("maker_rate_e8", 100_000),
         taker_rate_e8=rates.get("taker_rate_e8", 100_000),
         rng=random.Random(5),
+        limits=limits,
     )
 
 
@@ -214,12 +221,12 @@ def desk() -> Desk:
 
 
 @pytest.fixture(scope="session")
-def make_desk() -> Callable[[int], Desk]:
-    """`make_desk(rate_e8)`: a new desk whose fees are `rate_e8` both ways."""
+def make_desk() -> Callable[..., Desk]:
+    """`make_desk(rate_e8, limits)`: a new desk whose fees are `rate_e8` both ways."""
 
-    def make(rate_e8: int) -> Desk:
+    def make(rate_e8: int = 100_000, limits: Limits = DEFAULT_LIMITS) -> Desk:
         clock, market = HandClock(), HandMarket()
-        exchange = build_exchange(market, clock, maker_rate_e8=rate_e8, taker_rate_e8=rate_e8)
+        exchange = build_exchange(market, clock, limits, maker_rate_e8=rate_e8, taker_rate_e8=rate_e8)
         return Desk(exchange, clock, market)
 
     return make
@@ -261,7 +268,7 @@ def serve() -> Callable[..., Any]:
             from mmcore.venue.clock import SystemClock
 
             server = VenueServer(
-                build_exchange(market, SystemClock()),
+                build_exchange(market, options.get("clock") or SystemClock(), options.get("limits", DEFAULT_LIMITS)),
                 start_with_depth=options.get("start_with_depth", False),
                 order_rng=random.Random(1),
                 queue_log=options.get("queue_log"),

@@ -119,6 +119,13 @@ def test_credentials_and_balances_are_as_given(tmp_path: Path) -> None:
         }
 
 
+def test_the_limits_in_force_are_those_of_the_command_line() -> None:
+    given = {"--orders-10s": 50, "--orders-1d": 160_000, "--weight-1m": 1200, "--raw-requests-5m": 61_000}
+    with venue(*(str(part) for pair in given.items() for part in pair), "--connections-5m", "2") as (_, line):
+        rows = fetch(line["url"] + "/api/v3/exchangeInfo")["rateLimits"]
+        assert [row["limit"] for row in rows] == [1200, 50, 160_000, 61_000]
+
+
 def test_a_recording_is_served_under_its_symbol(data_dir: Path) -> None:
     recording = str(data_dir / "hftbacktest/spot/btcusdt_20240808.gz")
     with venue("--market", "recorded", recording, "--speed", "10") as (process, line):
@@ -139,7 +146,11 @@ BAD = [
     (["--market", "real"], "invalid choice: 'real'"),
     (["--port", "x"], "invalid int value: 'x'"),
     (["--port", "70000"], "--port 70000 is not from 0 to 65535"),
-    (["--colour"], "unrecognized arguments: --colour"),
+    (["--colour"], "unrecognized arguments: --colour ('mmcore venue --help' lists the options)"),
+    (["--co\nlour\x1b"], "--co\\nlour\\x1b"),
+    (["--see", "3"], "unrecognized arguments: --see"),
+    (["--orders-10s", "0"], "--orders-10s 0 is not from 1 to 1000000000"),
+    (["--weight-1m", "many"], "invalid int value: 'many'"),
     (["--market", "recorded"], "--market recorded needs at least one FILE"),
     (["file.gz"], "FILE and --speed go with --market recorded only"),
     (["--speed", "2"], "FILE and --speed go with --market recorded only"),
@@ -164,6 +175,8 @@ def test_bad_arguments_end_with_two_and_a_sentence(
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert says in captured.err
+    assert captured.err.startswith("mmcore venue: error: ")
+    assert captured.err.count("\n") == 1
     assert captured.out == ""
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mmcore.venue.errors import VenueError
 from mmcore.venue.rest import handle_rest
-from mmcore.venue.signing import KeyRing, ed25519_key, hmac_key, rest_payload, ws_payload
+from mmcore.venue.signing import KeyRing, ed25519_key, hmac_key, rest_payload, ws_payloads
+from mmcore.venue.ws_api import ApiSession
 
 DOC_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 DOC_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
@@ -79,8 +81,8 @@ def test_rest_vectors_hold_however_query_and_body_share_the_parameters(symbol: s
 def test_websocket_vectors_hold_in_any_order_of_the_parameters(params: dict[str, str], signature: str) -> None:
     key = hmac_key(DOC_KEY, "a", DOC_SECRET)
     backwards = {name: params[name] for name in sorted(params, reverse=True)}
-    assert key.verify(ws_payload({**backwards, "signature": signature}), signature)
-    assert not key.verify(ws_payload({**params, "recvWindow": "100.0"}), signature)
+    assert key.verify(ws_payloads({**backwards, "signature": signature})[0], signature)
+    assert not key.verify(ws_payloads({**params, "recvWindow": "100.0"})[0], signature)
 
 
 def test_the_ed25519_vector_holds_and_case_matters() -> None:
@@ -159,3 +161,19 @@ def test_a_number_is_signed_as_the_token_that_was_sent(session: Any, signer: Cal
         assert expected in reply, (token, reply)
         (reply,) = session.handle(text.replace(f'"recvWindow":{token}', '"recvWindow":5000'))
         assert '"code":-1022' in reply
+
+
+@pytest.mark.parametrize("client_id", ["plain-1", "x y", "\uff11", "a+b"])
+def test_a_lenient_venue_takes_percent_encoded_signatures_as_well(
+    desk: Any, signer: Callable[[str], str], client_id: str
+) -> None:
+    params = {"apiKey": "k" * 64, "origClientOrderId": client_id, "symbol": "BTCUSDT", "timestamp": "1700000000000"}
+    plain = "&".join(f"{name}={value}" for name, value in params.items())
+    for payload, strict_ok in ((plain, True), (urlencode(params), plain == urlencode(params))):
+        text = json.dumps({"id": 1, "method": "order.status", "params": {**params, "signature": signer(payload)}})
+        for lenient in (False, True):
+            (reply,) = ApiSession(desk.exchange, lenient_signatures=lenient).handle(text)
+            assert json.loads(reply)["error"]["code"] == (-2013 if strict_ok or lenient else -1022)
+    forged = json.dumps({"id": 1, "method": "order.status", "params": {**params, "signature": "0" * 64}})
+    (reply,) = ApiSession(desk.exchange, lenient_signatures=True).handle(forged)
+    assert json.loads(reply)["error"]["code"] == -1022
