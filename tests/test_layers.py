@@ -26,7 +26,7 @@ PACKAGE = ROOT / "mmcore"
 C_FLOORS = [
     {"base", "fixed", "grid", "memory"},
     {"spsc", "event", "role", "pool", "tree", "hist"},
-    {"utf8", "ws", "json", "feed", "sbe", "book", "sync"},
+    {"utf8", "ws", "json", "feed", "sbe", "book", "sync", "arbiter"},
     {"signal", "symbol"},
     {"order", "ledger", "risk", "quote", "plan"},
     {"engine", "sim"},

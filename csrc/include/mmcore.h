@@ -13,6 +13,7 @@
  *   L2  ws        WebSocket frames          feed   Binance JSON to records
  *       sbe       Binance SBE to records    book   order book
  *       sync      snapshot + diffs = exact book
+ *       arbiter   several connections with the same streams, each event once
  *   L3  signal    microprice, imbalance, trade flow, volatility, order-flow imbalance
  *   L4  order     own orders' life cycle    ledger balances, fills, P&L
  *       risk      limits and verdicts       quote  strategies
@@ -936,6 +937,53 @@ MM_API int32_t mm_sync_snapshot(mm_sync *sync, mm_book *book, const mm_record *r
 MM_API int32_t mm_sync_state(const mm_sync *sync);
 MM_API int64_t mm_sync_last_id(const mm_sync *sync); /* u of the book, -1 while waiting */
 MM_API mm_sync_stats mm_sync_statistics(const mm_sync *sync);
+/* cffi:end */
+
+/* ============================================================================================
+ * arbiter: several connections with the same streams, each event once
+ * ========================================================================================== */
+
+/* cffi:begin */
+/* Connections at most: two, and the successor of each while it takes over. */
+#define MM_ARBITER_SOCKETS 4
+
+typedef struct mm_arbiter mm_arbiter;
+
+/* What becomes of an event. */
+enum {
+    MM_ARBITER_PASS = 0,   /* it goes on */
+    MM_ARBITER_DROP = 1,   /* another connection brought it, or something newer, before */
+    MM_ARBITER_HOLD = 2,   /* a diff behind a hole: it has been copied, mm_arbiter_next gives it back */
+    MM_ARBITER_RESTART = 3 /* the exchange's ids began anew: the book is invalid, then it goes on */
+};
+
+typedef struct mm_arbiter_stats {
+    uint64_t dropped;  /* duplicates */
+    uint64_t held;
+    uint64_t gaps;     /* holes that no connection filled */
+    uint64_t restarts;
+} mm_arbiter_stats;
+
+/* hold_records >= MM_EVENT_RECORDS_MAX records of diffs may wait behind a hole, for hold_ns >= 0 without progress. */
+MM_API size_t mm_arbiter_bytes(size_t hold_records);
+MM_API mm_status mm_arbiter_init(void *memory, size_t memory_bytes, size_t hold_records, int64_t hold_ns,
+                                 mm_arbiter **arbiter);
+MM_API mm_arbiter *mm_arbiter_new(size_t hold_records, int64_t hold_ns);
+MM_API void mm_arbiter_free(mm_arbiter *arbiter);
+/* A new connection delivers as this socket (0..MM_ARBITER_SOCKETS - 1), or it is over. When none is left, everything is
+ * forgotten. Look at mm_arbiter_next after `down`: what was waited for may not come any more. */
+MM_API void mm_arbiter_up(mm_arbiter *arbiter, uint32_t socket);
+MM_API void mm_arbiter_down(mm_arbiter *arbiter, uint32_t socket);
+/* A whole market event (header and continuations) that this socket brought. Diffs go on so that each begins at or before the u
+ * of the last + 1 and ends behind it, whatever single connections lose or delay; a hole is passed on as a gap when no
+ * connection that is up may still fill it, or after hold_ns. Of best prices and partial books the newer go on, trades once
+ * each (the last 1,024 ids are known; all from one kind of stream), anything else always. Returns MM_ARBITER_*. About 2 ns. */
+MM_API int32_t mm_arbiter_take(mm_arbiter *arbiter, uint32_t socket, const mm_record *event, int64_t now_ns);
+/* After each take, each down and at the deadline, until NULL: the next held diff that goes on, valid until the next take. */
+MM_API const mm_record *mm_arbiter_next(mm_arbiter *arbiter, int64_t now_ns);
+/* When to look at mm_arbiter_next though nothing happened; INT64_MAX = nothing is held. */
+MM_API int64_t mm_arbiter_deadline(const mm_arbiter *arbiter);
+MM_API mm_arbiter_stats mm_arbiter_statistics(const mm_arbiter *arbiter);
 /* cffi:end */
 
 /* ============================================================================================
