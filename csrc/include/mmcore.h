@@ -1731,10 +1731,19 @@ enum {
 };
 /* Decodes every complete frame in the parser into the channel's ring (MM_CHANNEL_MARKET -> market, else exec): text as JSON, and
  * on the market channel binary frames as SBE messages of the symbol `feed` was made for. `reply` takes
- * control frames to send. Holder of FEED (market) or ORDERS. Exec events are never dropped: with too little room it stops
- * and leaves the bytes in the parser. */
-MM_API uint32_t mm_loop_pump(mm_loop *loop, int32_t channel, mm_ws *ws, mm_feed *feed, int64_t recv_ns, uint8_t *reply,
-                             size_t reply_capacity, size_t *reply_bytes);
+ * control frames to send. `socket`: which of the market connections (0..MM_ARBITER_SOCKETS - 1) this is; an event that another
+ * one brought before goes no further (see mm_arbiter); 0 for the order channel. Holder of FEED (market) or ORDERS. Exec events
+ * are never dropped: with too little room it stops and leaves the bytes in the parser. */
+MM_API uint32_t mm_loop_pump(mm_loop *loop, int32_t channel, uint32_t socket, mm_ws *ws, mm_feed *feed, int64_t recv_ns,
+                             uint8_t *reply, size_t reply_capacity, size_t *reply_bytes);
+/* A market connection came up or is over (mm_arbiter_up, _down); what waited for another may go on then: MM_PUMP_RECORDS,
+ * MM_PUMP_DROPPED. The engine is told of the first and the last of them by the host's MARKET_LINK. FEED role. */
+MM_API void mm_loop_socket_up(mm_loop *loop, uint32_t socket);
+MM_API uint32_t mm_loop_socket_down(mm_loop *loop, uint32_t socket, int64_t now_ns);
+/* At the deadline (INT64_MAX = none): diffs that waited long enough behind a hole go on. Bits as above. FEED role. */
+MM_API uint32_t mm_loop_socket_due(mm_loop *loop, int64_t now_ns);
+MM_API int64_t mm_loop_socket_deadline(const mm_loop *loop);
+MM_API mm_arbiter_stats mm_loop_socket_statistics(const mm_loop *loop);
 /* Pushes one event built by the host into an inbound ring and wakes the engine. The ring's one producer. false = full. */
 MM_API bool mm_loop_push(mm_loop *loop, int32_t ring, const mm_record *records);
 

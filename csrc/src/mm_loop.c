@@ -16,6 +16,9 @@
 /* Sent orders whose acknowledgement is timed. */
 #define SENT_SLOTS 256
 #define MARKET_SCRATCH_RECORDS (MM_EVENT_RECORDS_MAX + 8)
+/* Diffs behind a hole that another market connection may still fill wait so long, in so many records. */
+#define HOLD_NS 200000000
+#define HOLD_RECORDS (2 * MM_EVENT_RECORDS_MAX)
 
 typedef struct sent_slot {
     uint64_t seq;
@@ -37,6 +40,7 @@ struct mm_loop {
 
     /* FEED */
     MM_ALIGN_PAIR int32_t market_dropped; /* an event was dropped and the engine does not know yet */
+    mm_arbiter *arbiter;
     mm_hist recv_to_decode;
     mm_record market_scratch[MARKET_SCRATCH_RECORDS];
 
@@ -125,7 +129,8 @@ mm_loop *mm_loop_new(const mm_loop_config *config, mm_engine *engine, mm_clock_f
     for (size_t i = 0; i < MM_ARRAY_COUNT(hists); i++) {
         mm_hist_init(hists[i]);
     }
-    if (!make_parts(loop)) {
+    loop->arbiter = mm_arbiter_new(HOLD_RECORDS, HOLD_NS);
+    if (loop->arbiter == NULL || !make_parts(loop)) {
         mm_loop_free(loop);
         return NULL;
     }
@@ -148,6 +153,7 @@ void mm_loop_free(mm_loop *loop)
         }
         mm__memory_free(loop->roles[i]);
     }
+    mm_arbiter_free(loop->arbiter);
     mm__memory_free(loop);
 }
 
@@ -233,18 +239,68 @@ static bool report_drop(mm_loop *loop, int64_t recv_ns)
     return !loop->market_dropped;
 }
 
-static uint32_t push_market(mm_loop *loop, const mm_record *records, size_t record_count, int64_t recv_ns)
+static uint32_t push_one(mm_loop *loop, const mm_record *event, int64_t recv_ns)
+{
+    if (report_drop(loop, recv_ns) && mm_spsc_push(loop->rings[MM_RING_MARKET], event)) {
+        return MM_PUMP_RECORDS;
+    }
+    loop->market_dropped = 1;
+    return MM_PUMP_DROPPED;
+}
+
+static uint32_t push_held(mm_loop *loop, int64_t now_ns)
+{
+    uint32_t bits = 0;
+    const mm_record *event = mm_arbiter_next(loop->arbiter, now_ns);
+    while (event != NULL) { /* what is held is bounded */
+        bits |= push_one(loop, event, now_ns);
+        event = mm_arbiter_next(loop->arbiter, now_ns);
+    }
+    return bits;
+}
+
+/* What `socket` brought, as far as no other connection has. */
+static uint32_t push_market(mm_loop *loop, uint32_t socket, const mm_record *records, size_t record_count,
+                            int64_t recv_ns)
 {
     uint32_t bits = 0;
     for (size_t at = 0; at < record_count; at += records[at].count) {
-        if (report_drop(loop, recv_ns) && mm_spsc_push(loop->rings[MM_RING_MARKET], &records[at])) {
-            bits |= MM_PUMP_RECORDS;
-        } else {
-            loop->market_dropped = 1;
-            bits |= MM_PUMP_DROPPED;
+        int32_t verdict = mm_arbiter_take(loop->arbiter, socket, &records[at], recv_ns);
+        if (verdict == MM_ARBITER_RESTART) {
+            loop->market_dropped = 1; /* the book belongs to ids that are no more */
         }
+        if (verdict == MM_ARBITER_PASS || verdict == MM_ARBITER_RESTART) {
+            bits |= push_one(loop, &records[at], recv_ns);
+        }
+        bits |= push_held(loop, recv_ns);
     }
     return bits;
+}
+
+void mm_loop_socket_up(mm_loop *loop, uint32_t socket)
+{
+    mm_arbiter_up(loop->arbiter, socket);
+}
+
+uint32_t mm_loop_socket_down(mm_loop *loop, uint32_t socket, int64_t now_ns)
+{
+    mm_arbiter_down(loop->arbiter, socket);
+    return push_held(loop, now_ns);
+}
+
+uint32_t mm_loop_socket_due(mm_loop *loop, int64_t now_ns)
+{
+    return push_held(loop, now_ns);
+}
+
+int64_t mm_loop_socket_deadline(const mm_loop *loop)
+{
+    return mm_arbiter_deadline(loop->arbiter);
+}
+
+mm_arbiter_stats mm_loop_socket_statistics(const mm_loop *loop)
+{
+    return mm_arbiter_statistics(loop->arbiter);
 }
 
 static void time_acks(mm_loop *loop, const mm_record *record, int64_t recv_ns)
@@ -294,23 +350,25 @@ static uint32_t market_fault(mm_loop *loop, mm_status status, size_t error_at, i
 }
 
 /* Decoded market events into the ring. */
-static uint32_t take_market(mm_loop *loop, size_t record_count, int64_t recv_ns)
+static uint32_t take_market(mm_loop *loop, uint32_t socket, size_t record_count, int64_t recv_ns)
 {
     int64_t decoded_ns = loop->clock();
     mm_hist_add(&loop->recv_to_decode, elapsed(recv_ns, decoded_ns));
     mm__store_relaxed(&loop->decode_ns, decoded_ns);
-    return push_market(loop, loop->market_scratch, record_count, recv_ns);
+    return push_market(loop, socket, loop->market_scratch, record_count, recv_ns);
 }
 
-static uint32_t take_market_binary(mm_loop *loop, mm_feed *feed, const mm_ws_message *message, int64_t recv_ns)
+static uint32_t take_market_binary(mm_loop *loop, uint32_t socket, mm_feed *feed, const mm_ws_message *message,
+                                   int64_t recv_ns)
 {
     size_t count = 0, error_at = 0;
     mm_status status = mm_sbe_decode(mm__feed_symbol(feed), message->payload, message->payload_bytes, recv_ns,
                                      loop->market_scratch, MARKET_SCRATCH_RECORDS, &count, &error_at);
-    return status != MM_OK ? market_fault(loop, status, error_at, recv_ns) : take_market(loop, count, recv_ns);
+    return status != MM_OK ? market_fault(loop, status, error_at, recv_ns) : take_market(loop, socket, count, recv_ns);
 }
 
-static uint32_t take_market_text(mm_loop *loop, mm_feed *feed, const mm_ws_message *message, int64_t recv_ns)
+static uint32_t take_market_text(mm_loop *loop, uint32_t socket, mm_feed *feed, const mm_ws_message *message,
+                                 int64_t recv_ns)
 {
     size_t count = 0, error_at = 0;
     mm_status status = mm_feed_decode(feed, (const char *)message->payload, message->payload_bytes, recv_ns,
@@ -318,7 +376,7 @@ static uint32_t take_market_text(mm_loop *loop, mm_feed *feed, const mm_ws_messa
     if (status != MM_OK) {
         return market_fault(loop, status, error_at, recv_ns);
     }
-    return take_market(loop, count, recv_ns) | host_bits(mm_feed_last(feed), count);
+    return take_market(loop, socket, count, recv_ns) | host_bits(mm_feed_last(feed), count);
 }
 
 static uint32_t take_exec_text(mm_loop *loop, mm_feed *feed, const mm_ws_message *message, int64_t recv_ns)
@@ -348,8 +406,26 @@ static bool may_take(mm_loop *loop, int32_t channel)
     return channel == MM_CHANNEL_MARKET || mm_spsc_room(loop->rings[MM_RING_EXEC]) >= EXEC_MESSAGE_RECORDS;
 }
 
-uint32_t mm_loop_pump(mm_loop *loop, int32_t channel, mm_ws *ws, mm_feed *feed, int64_t recv_ns, uint8_t *reply,
-                      size_t reply_capacity, size_t *reply_bytes)
+/* One message of a market connection: data, or a sign of life. */
+static uint32_t take_market_message(mm_loop *loop, uint32_t socket, mm_feed *feed, const mm_ws_message *message,
+                                    int64_t recv_ns)
+{
+    if (message->opcode == MM_WS_TEXT) {
+        return take_market_text(loop, socket, feed, message, recv_ns);
+    }
+    if (message->opcode == MM_WS_BINARY) {
+        return take_market_binary(loop, socket, feed, message, recv_ns);
+    }
+    bool alive = message->opcode == MM_WS_PONG || message->opcode == MM_WS_PING;
+    if (alive && report_drop(loop, recv_ns) &&
+        push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_LINK, MM_LINK_PONG, 0, recv_ns)) {
+        return MM_PUMP_RECORDS;
+    }
+    return 0;
+}
+
+uint32_t mm_loop_pump(mm_loop *loop, int32_t channel, uint32_t socket, mm_ws *ws, mm_feed *feed, int64_t recv_ns,
+                      uint8_t *reply, size_t reply_capacity, size_t *reply_bytes)
 {
     bool market = channel == MM_CHANNEL_MARKET;
     uint32_t bits = 0;
@@ -358,19 +434,15 @@ uint32_t mm_loop_pump(mm_loop *loop, int32_t channel, mm_ws *ws, mm_feed *feed, 
     *reply_bytes = 0;
     progressed(loop, market ? MM_ROLE_FEED : MM_ROLE_ORDERS);
     while (may_take(loop, channel) && (status = mm_ws_next(ws, &message)) == MM_OK) {
-        if (message.opcode == MM_WS_TEXT) {
-            bits |= market ? take_market_text(loop, feed, &message, recv_ns) : take_exec_text(loop, feed, &message, recv_ns);
-        } else if (message.opcode == MM_WS_BINARY && market) {
-            bits |= take_market_binary(loop, feed, &message, recv_ns);
-        } else if (message.opcode == MM_WS_PING) {
+        if (market) {
+            bits |= take_market_message(loop, socket, feed, &message, recv_ns);
+        } else if (message.opcode == MM_WS_TEXT) {
+            bits |= take_exec_text(loop, feed, &message, recv_ns);
+        }
+        if (message.opcode == MM_WS_PING) {
             bits |= answer_ping(&message, reply, reply_capacity, reply_bytes);
         } else if (message.opcode == MM_WS_CLOSE) {
             bits |= MM_PUMP_CLOSED;
-        }
-        bool alive = market && (message.opcode == MM_WS_PONG || message.opcode == MM_WS_PING);
-        if (alive && report_drop(loop, recv_ns) &&
-            push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_LINK, MM_LINK_PONG, 0, recv_ns)) {
-            bits |= MM_PUMP_RECORDS;
         }
         if ((bits & (MM_PUMP_REPLY | MM_PUMP_LIMIT | MM_PUMP_CLOSED)) != 0) {
             return bits;

@@ -30,6 +30,8 @@ RING_MARKET: Final[int] = lib.MM_RING_MARKET
 CHANNEL_MARKET: Final[int] = lib.MM_CHANNEL_MARKET
 CHANNEL_ORDER: Final[int] = lib.MM_CHANNEL_ORDER
 
+MARKET_SOCKETS_MAX: Final[int] = lib.MM_ARBITER_SOCKETS
+
 STAGES: Final = ("recv_to_decode", "decode_to_book", "book_to_quote", "quote_to_send", "tick_to_order", "order_to_ack")
 
 _REPLY_BYTES: Final = 4096
@@ -103,12 +105,35 @@ class Loop:
 
     # ---- bytes and events in
 
-    def pump(self, channel: int, parser: WsParser, feed: Feed, recv_ns: int) -> Pumped:
-        """Decodes all complete frames. Holder of FEED (market channel) or ORDERS."""
+    def pump(self, channel: int, parser: WsParser, feed: Feed, recv_ns: int, socket: int = 0) -> Pumped:
+        """Decodes all complete frames. socket: which of the market connections it is. Holder of FEED (market channel)
+        or ORDERS."""
         reply, count = self._replies[channel]
-        bits = lib.mm_loop_pump(self._raw, channel, parser.raw, feed.raw, recv_ns, reply, _REPLY_BYTES, count)
+        bits = lib.mm_loop_pump(self._raw, channel, socket, parser.raw, feed.raw, recv_ns, reply, _REPLY_BYTES,
+                                count)
         pumped = _pumped(bits)
         return replace(pumped, answer=bytes(ffi.buffer(reply, count[0]))) if count[0] else pumped
+
+    def socket_up(self, socket: int) -> None:
+        """A new market connection delivers as `socket`, 0 to MARKET_SOCKETS_MAX - 1. Holder of FEED, as for the three
+        below."""
+        lib.mm_loop_socket_up(self._raw, socket)
+
+    def socket_down(self, socket: int, now_ns: int) -> bool:
+        """It is over. True: diffs that waited for it go on, run the engine."""
+        return bool(lib.mm_loop_socket_down(self._raw, socket, now_ns))
+
+    def socket_due(self, now_ns: int) -> bool:
+        """Lets diffs go on that waited long enough for another connection; True: run the engine."""
+        return bool(lib.mm_loop_socket_due(self._raw, now_ns))
+
+    def socket_deadline_ns(self) -> int:
+        """When `socket_due` has something to do though nothing arrives."""
+        return int(lib.mm_loop_socket_deadline(self._raw))
+
+    def duplicates(self) -> int:
+        """Market events that another connection had brought before. Any thread; a moment old."""
+        return int(lib.mm_loop_socket_statistics(self._raw).dropped)
 
     def push(self, ring: int, records: Any) -> bool:
         """One event built by `mmcore.core.record` into an inbound ring, by its one producer. False: full."""

@@ -82,7 +82,7 @@ static inline uint32_t bot_market(bot *b, const char *json)
     uint8_t reply[256];
     size_t reply_bytes = 0;
     bot_frame(b->market_ws, MM_WS_TEXT, json, strlen(json));
-    return mm_loop_pump(b->loop, MM_CHANNEL_MARKET, b->market_ws, b->market_feed, b->now_ns, reply, sizeof reply,
+    return mm_loop_pump(b->loop, MM_CHANNEL_MARKET, 0, b->market_ws, b->market_feed, b->now_ns, reply, sizeof reply,
                         &reply_bytes);
 }
 
@@ -91,7 +91,7 @@ static inline uint32_t bot_order(bot *b, const char *json)
     uint8_t reply[256];
     size_t reply_bytes = 0;
     bot_frame(b->order_ws, MM_WS_TEXT, json, strlen(json));
-    return mm_loop_pump(b->loop, MM_CHANNEL_ORDER, b->order_ws, b->order_feed, b->now_ns, reply, sizeof reply,
+    return mm_loop_pump(b->loop, MM_CHANNEL_ORDER, 0, b->order_ws, b->order_feed, b->now_ns, reply, sizeof reply,
                         &reply_bytes);
 }
 

@@ -78,7 +78,7 @@ static void a_ping_is_answered_with_its_payload_and_counts_as_life(void)
     uint8_t reply[256];
     size_t bytes = 0;
     bot_frame(b.market_ws, MM_WS_PING, "1700", 4);
-    uint32_t bits = mm_loop_pump(b.loop, MM_CHANNEL_MARKET, b.market_ws, b.market_feed, b.now_ns, reply, sizeof reply,
+    uint32_t bits = mm_loop_pump(b.loop, MM_CHANNEL_MARKET, 0, b.market_ws, b.market_feed, b.now_ns, reply, sizeof reply,
                                  &bytes);
     MM_CHECK_UINT(bits, ==, MM_PUMP_CONTROL | MM_PUMP_RECORDS);
     MM_CHECK_UINT(bytes, ==, 2 + 4 + 4);
@@ -134,7 +134,7 @@ static uint32_t market_binary(bot *b, size_t bytes)
     uint8_t reply[256];
     size_t reply_bytes = 0;
     bot_frame(b->market_ws, MM_WS_BINARY, BINARY_TICKER, bytes);
-    return mm_loop_pump(b->loop, MM_CHANNEL_MARKET, b->market_ws, b->market_feed, b->now_ns, reply, sizeof reply,
+    return mm_loop_pump(b->loop, MM_CHANNEL_MARKET, 0, b->market_ws, b->market_feed, b->now_ns, reply, sizeof reply,
                         &reply_bytes);
 }
 
@@ -160,18 +160,106 @@ static void binary_frames_of_the_market_channel_are_read_as_sbe(void)
     bot_close(&b);
 }
 
+/* The next trade. */
+static uint32_t market_trade(bot *b)
+{
+    static long long trade_id;
+    char text[160];
+    snprintf(text, sizeof text,
+             "{\"e\":\"trade\",\"E\":1,\"s\":\"BTCUSDT\",\"t\":%lld,\"p\":\"1\",\"q\":\"1\",\"T\":1,\"m\":true,\"M\":true}",
+             ++trade_id);
+    return bot_market(b, text);
+}
+
+static uint32_t market_diff(bot *b, uint32_t socket, int first_id, int last_id)
+{
+    char text[160];
+    uint8_t reply[256];
+    size_t reply_bytes = 0;
+    snprintf(text, sizeof text,
+             "{\"e\":\"depthUpdate\",\"E\":1,\"s\":\"BTCUSDT\",\"U\":%d,\"u\":%d,\"b\":[[\"66990.00\",\"%d\"]],\"a\":[]}",
+             first_id, last_id, last_id);
+    bot_frame(b->market_ws, MM_WS_TEXT, text, strlen(text));
+    return mm_loop_pump(b->loop, MM_CHANNEL_MARKET, socket, b->market_ws, b->market_feed, b->now_ns, reply, sizeof reply,
+                        &reply_bytes);
+}
+
+static void two_connections_give_the_engine_each_diff_once_and_no_gap(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_engine_status status;
+    mm_loop_socket_up(b.loop, 0);
+    mm_loop_socket_up(b.loop, 1);
+    bot_start(&b); /* socket 0: diff 101..102 */
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    uint32_t bits = market_diff(&b, 1, 101, 102);
+    MM_CHECK_UINT(bits, ==, 0); /* a duplicate: the engine need not run */
+    bits = market_diff(&b, 0, 105, 106);
+    MM_CHECK_UINT(bits, ==, 0); /* a hole that socket 1 may fill */
+    MM_CHECK_INT(mm_loop_socket_deadline(b.loop), ==, b.now_ns + 200 * MS);
+    bits = market_diff(&b, 1, 103, 104);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
+    bits = mm_loop_socket_down(b.loop, 0, b.now_ns);
+    MM_CHECK_UINT(bits, ==, 0);
+    bits = market_diff(&b, 1, 105, 106);
+    MM_CHECK_UINT(bits, ==, 0);
+    bits = market_diff(&b, 1, 107, 108);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK_INT(status.last_update_id, ==, 108);
+    MM_CHECK_UINT(status.gaps, ==, 0);
+    MM_CHECK_UINT(status.resyncs, ==, 0);
+    MM_CHECK_UINT(mm_loop_socket_statistics(b.loop).dropped, ==, 2);
+    bot_close(&b);
+}
+
+static void a_hole_nobody_fills_becomes_a_gap_when_its_time_is_over(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_engine_status status;
+    mm_loop_socket_up(b.loop, 0);
+    mm_loop_socket_up(b.loop, 1);
+    bot_start(&b);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    (void)market_diff(&b, 0, 105, 106);
+    uint32_t bits = mm_loop_socket_due(b.loop, b.now_ns + 200 * MS - 1);
+    MM_CHECK_UINT(bits, ==, 0);
+    bits = mm_loop_socket_due(b.loop, b.now_ns + 200 * MS);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK_UINT(status.gaps, ==, 1);
+    bot_close(&b);
+}
+
+static void ids_that_begin_anew_throw_the_book_away(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_engine_status status;
+    mm_loop_socket_up(b.loop, 0);
+    bot_start(&b);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    (void)market_diff(&b, 0, 5, 6);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK_INT(status.sync_state, ==, MM_SYNC_WAITING);
+    MM_CHECK_UINT(status.malformed, ==, 0);
+    bot_close(&b);
+}
+
 static void a_full_market_ring_drops_whole_events_and_says_so(void)
 {
     bot b = bot_open(NULL, 0);
     uint32_t bits = 0;
     for (int i = 0; i < 9000 && (bits & MM_PUMP_DROPPED) == 0; i++) {
-        bits = bot_market(&b, "{\"e\":\"trade\",\"E\":1,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"1\",\"q\":\"1\",\"T\":1,\"m\":true,\"M\":true}");
+        bits = market_trade(&b);
     }
     MM_CHECK((bits & MM_PUMP_DROPPED) != 0);
     while (mm_loop_pending(b.loop, MM_ROLE_ENGINE)) {
         (void)mm_loop_run(b.loop, 1, b.now_ns);
     }
-    bits = bot_market(&b, "{\"e\":\"trade\",\"E\":1,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"1\",\"q\":\"1\",\"T\":1,\"m\":true,\"M\":true}");
+    bits = market_trade(&b);
     MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
     const mm_record *first = mm_spsc_peek(mm_loop_ring(b.loop, MM_RING_MARKET));
     MM_REQUIRE(first != NULL);
@@ -184,7 +272,7 @@ static void a_pong_does_not_keep_a_book_alive_that_has_lost_an_event(void)
     bot b = bot_open(NULL, 0);
     uint32_t bits = 0;
     for (int i = 0; i < 9000 && (bits & MM_PUMP_DROPPED) == 0; i++) {
-        bits = bot_market(&b, "{\"e\":\"trade\",\"E\":1,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"1\",\"q\":\"1\",\"T\":1,\"m\":true,\"M\":true}");
+        bits = market_trade(&b);
     }
     MM_CHECK((bits & MM_PUMP_DROPPED) != 0);
     while (mm_loop_pending(b.loop, MM_ROLE_ENGINE)) {
@@ -193,7 +281,7 @@ static void a_pong_does_not_keep_a_book_alive_that_has_lost_an_event(void)
     uint8_t reply[256];
     size_t reply_bytes = 0;
     bot_frame(b.market_ws, MM_WS_PONG, "1", 1);
-    bits = mm_loop_pump(b.loop, MM_CHANNEL_MARKET, b.market_ws, b.market_feed, b.now_ns, reply, sizeof reply, &reply_bytes);
+    bits = mm_loop_pump(b.loop, MM_CHANNEL_MARKET, 0, b.market_ws, b.market_feed, b.now_ns, reply, sizeof reply, &reply_bytes);
     MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
     const mm_record *first = mm_spsc_peek(mm_loop_ring(b.loop, MM_RING_MARKET));
     MM_REQUIRE(first != NULL);
@@ -206,7 +294,7 @@ static void a_log_that_cannot_keep_up_kills_the_run(void)
     bot b = bot_open(NULL, 256);
     uint32_t bits = 0;
     for (int i = 0; i < 400; i++) {
-        (void)bot_market(&b, "{\"e\":\"trade\",\"E\":1,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"1\",\"q\":\"1\",\"T\":1,\"m\":true,\"M\":true}");
+        (void)market_trade(&b);
         bits |= mm_loop_run(b.loop, 1, b.now_ns);
     }
     MM_CHECK((bits & MM_RUN_LOG_LOST) != 0);
@@ -308,6 +396,9 @@ int main(int argc, char **argv)
         MM_TEST(the_hosts_replies_stop_the_pump_and_orders_do_not),
         MM_TEST(malformed_market_data_reaches_the_engine_with_its_place),
         MM_TEST(binary_frames_of_the_market_channel_are_read_as_sbe),
+        MM_TEST(two_connections_give_the_engine_each_diff_once_and_no_gap),
+        MM_TEST(a_hole_nobody_fills_becomes_a_gap_when_its_time_is_over),
+        MM_TEST(ids_that_begin_anew_throw_the_book_away),
         MM_TEST(a_full_market_ring_drops_whole_events_and_says_so),
         MM_TEST(a_pong_does_not_keep_a_book_alive_that_has_lost_an_event),
         MM_TEST(a_log_that_cannot_keep_up_kills_the_run),
