@@ -1216,7 +1216,8 @@ typedef struct mm_ledger mm_ledger;
 MM_API size_t mm_ledger_bytes(size_t trade_ids); /* power of two; the fills remembered by id */
 MM_API mm_status mm_ledger_init(void *memory, size_t memory_bytes, size_t trade_ids, const mm_symbol *symbol,
                                 mm_ledger **ledger);
-/* A reported balance. The first report of an asset sets its start. MM_E_CAPACITY: more than MM_ASSETS_MAX assets (one of which
+/* A reported balance. The first report of an asset sets its start; one that the exchange dates before the newest known (a read
+ * that lags) changes nothing. MM_E_CAPACITY: more than MM_ASSETS_MAX assets (one of which
  * there is nothing is not kept). */
 MM_API mm_status mm_ledger_balance(mm_ledger *ledger, const mm_balance_body *balance);
 /* A deposit, withdrawal or transfer (free + locked is the change): a known cause, not trading. Base is valued at the last mid
@@ -1501,6 +1502,9 @@ typedef struct mm_engine_config {
     int64_t crossed_max_ns;         /* a crossed book is resynced after this (250 ms) */
     int64_t warm_ns;                /* time after a sync before quoting, >= 0 */
     int64_t stop_confirm_ns;        /* between the two empty openOrders at the end (1 s) */
+    int64_t reconcile_open_ns;      /* between two reads of the open orders while trading (10 s), >= 1 s */
+    int64_t reconcile_trades_ns;    /* of own trades (60 s), >= 1 s */
+    int64_t reconcile_account_ns;   /* of the balances (30 s), >= 1 s */
     int64_t accept_reset;           /* 1 = an account reset is adopted, not halted on */
     int64_t utc_offset_ns;          /* epoch ns minus monotonic ns at start: for the day's limits only */
 } mm_engine_config;
@@ -1534,6 +1538,8 @@ typedef struct mm_engine_status {
     uint64_t fills;
     uint64_t actions;
     uint64_t foreign_orders;   /* reports of orders that are not ours */
+    uint64_t reconciles;       /* reads of open orders, trades and balances that were answered, start and stop not counted */
+    uint64_t reconcile_repairs; /* what they put right: fills nobody had told, orders doubted, own orders nobody knew */
     uint64_t dust_e8;          /* quantity not placed because it was under LOT_SIZE or NOTIONAL, last decision */
     int64_t open_orders;       /* PENDING, LIVE, UNKNOWN */
     int64_t unknown_orders;

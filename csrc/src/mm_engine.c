@@ -27,6 +27,12 @@ static parts parts_of(const mm_engine_config *config)
     return p;
 }
 
+/* A second to a day. */
+static bool is_period(int64_t period_ns)
+{
+    return period_ns >= 1000000000 && period_ns <= 86400000000000;
+}
+
 /* The first field outside its range, or NULL. */
 static const char *bad_config_field(const mm_engine_config *config)
 {
@@ -62,6 +68,15 @@ static const char *bad_config_field(const mm_engine_config *config)
     }
     if (config->stop_confirm_ns < 1) {
         return "stop_confirm_ns";
+    }
+    if (!is_period(config->reconcile_open_ns)) {
+        return "reconcile_open_ns";
+    }
+    if (!is_period(config->reconcile_trades_ns)) {
+        return "reconcile_trades_ns";
+    }
+    if (!is_period(config->reconcile_account_ns)) {
+        return "reconcile_account_ns";
     }
     return NULL;
 }

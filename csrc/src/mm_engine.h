@@ -2,7 +2,8 @@
  *
  *   mm_engine.c          memory, step, actions, deadlines
  *   mm_engine_market.c   market data in: sync, top, signals, staleness
- *   mm_engine_exec.c     reports in: orders, ledger, reconciliation, commands
+ *   mm_engine_exec.c     reports in: orders, ledger, channels, commands
+ *   mm_engine_reconcile.c  reads of open orders, trades and balances, and what they prove
  *   mm_engine_decide.c   BATCH_END: verdict, quotes, plan, actions out
  *   mm_engine_read.c     status out
  */
@@ -27,6 +28,25 @@ typedef struct mm__confirm {
     int32_t rows;         /* own orders seen in the read under way */
     int32_t answered;     /* a read came back since the last decision */
 } mm__confirm;
+
+/* A read that is repeated while trading and comes at once when there is doubt. */
+enum { MM__READ_OPEN = 0, MM__READ_TRADES = 1, MM__READ_ACCOUNT = 2, MM__READ_COUNT = 3 };
+typedef struct mm__read {
+    int64_t token;    /* of the question under way, 0 = none */
+    int64_t asked_ns; /* of the last question */
+    int64_t shown_ns; /* of the last question that was answered */
+    int64_t next_ns;  /* of the next one, where nothing calls for it sooner */
+    int32_t soon;     /* as soon as the spacing between two allows */
+    int32_t urgent;   /* nothing is quoted before it is answered */
+    int32_t failures; /* questions in a row without an answer, as far as they delay the next */
+} mm__read;
+
+/* An order that a read of the open orders did not show though it should have been there. */
+typedef struct mm__missing {
+    uint64_t seq;
+    int64_t since_ns; /* when that read was asked for */
+} mm__missing;
+#define MM__SHOWN_MAX (2 * MM_PLAN_MAX)
 
 struct mm_engine {
     mm_engine_config config;
@@ -78,16 +98,17 @@ struct mm_engine {
     int32_t clock_wanted;       /* ask the worker to measure it */
     int64_t clock_offset_ns;
     int64_t ban_until_ns;
-    int64_t mismatch_since_ns;  /* ledger and account differ since, 0 = equal */
-    int64_t mismatch_asked_ns;
-    int32_t mismatch_reads;     /* account reads since that still differ */
-    int32_t reconcile_trades;   /* reads still under way after a reconnect */
-    int32_t reconcile_account;
+    int64_t mismatch_since_ns;  /* ledger and account differ by the same since, 0 = equal */
+    uint64_t mismatch[MM_ASSETS_MAX]; /* what the account has more, modulo 2^64 */
+    int32_t mismatch_reads;     /* account reads since that still show the same difference */
     int32_t doubt_account;      /* since a reconnect, until account and ledger are equal again */
-    int64_t reconcile_asked_ns; /* when the latest of them was asked for, 0 = none is under way */
-    int64_t complete_id;        /* highest trade id when ledger and account were last equal: none before it is missing */
-    int32_t want_trades;        /* to be asked at the next decision */
-    int32_t want_account;
+    mm__read reads[MM__READ_COUNT];
+    uint64_t shown[MM__SHOWN_MAX]; /* own orders the read of open orders under way has shown */
+    uint32_t shown_count;       /* > MM__SHOWN_MAX: not all were kept */
+    uint32_t missing_count;
+    mm__missing missing[MM__SHOWN_MAX];
+    int64_t complete_id;        /* last trade of the last answered read of trades: none up to it is missing */
+    int64_t shown_id;           /* last trade the read under way has shown */
     int64_t target_e8;          /* inventory target; INT64_MIN until known */
     int64_t exchange_id_high;   /* highest order id seen */
     int64_t exchange_id_ns;     /* when it was seen */
@@ -155,10 +176,28 @@ int64_t mm__engine_market_deadline(const mm_engine *engine);
 void mm__engine_exec(mm_engine *engine, const mm_record *event);
 void mm__engine_command(mm_engine *engine, const mm_record *event);
 void mm__engine_due(mm_engine *engine);
-void mm__engine_confirm(mm_engine *engine, mm__confirm *confirm);
+const mm_order *mm__engine_order(mm_engine *engine, const mm_record *event);
+void mm__engine_doubt(mm_engine *engine, const mm_order *order);
+void mm__engine_halt(mm_engine *engine, int32_t reason);
+void mm__engine_check_balances(mm_engine *engine);
 uint64_t mm__engine_account_verdict(mm_engine *engine);
 int64_t mm__engine_exec_deadline(const mm_engine *engine);
 int64_t mm__engine_inventory(const mm_engine *engine);
+
+/* reconcile */
+void mm__engine_read_now(mm_engine *engine, int32_t kind);
+void mm__engine_read_soon(mm_engine *engine, int32_t kind);
+bool mm__engine_reading(const mm_engine *engine);
+void mm__engine_open_row(mm_engine *engine, const mm_record *event);
+void mm__engine_open_end(mm_engine *engine, int64_t token);
+void mm__engine_trade_row(mm_engine *engine, int64_t trade_id);
+void mm__engine_trades_end(mm_engine *engine, int64_t token);
+void mm__engine_account_end(mm_engine *engine, int64_t token);
+void mm__engine_accept_reset(mm_engine *engine);
+void mm__engine_account_reset(mm_engine *engine);
+void mm__engine_confirm(mm_engine *engine, mm__confirm *confirm);
+void mm__engine_reconcile(mm_engine *engine);
+int64_t mm__engine_reconcile_deadline(const mm_engine *engine);
 
 /* decide */
 void mm__engine_decide(mm_engine *engine);

@@ -7,14 +7,10 @@
 
 #include <string.h>
 
-/* Ledger and account may differ for as long as a fill and its balance are on their way. */
-#define MISMATCH_GRACE_NS 2000000000
-/* So many reads in a row must agree that they differ. */
-#define MISMATCH_READS 2
 /* How long a limit binds when its end cannot be told. */
 #define LIMIT_WAIT_NS 60000000000
-/* A read that is not answered is asked for again. */
-#define READ_REPLY_NS 5000000000
+/* A trade this old that a read shows and no report has told: the report was lost. */
+#define REPORT_LATE_NS 2000000000
 /* An order that once rested and is now found nowhere for this long: the account was reset (queries lag up to 8 s). */
 #define VANISHED_NS 10000000000
 
@@ -23,7 +19,7 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static void halt(mm_engine *engine, int32_t reason)
+void mm__engine_halt(mm_engine *engine, int32_t reason)
 {
     engine->halt_bits |= MM_BIT(reason);
 }
@@ -53,15 +49,38 @@ int64_t mm__engine_inventory(const mm_engine *engine)
     return inventory_e8;
 }
 
-static void check_balances(mm_engine *engine, int64_t now_ns)
+/* Notes what the account has more of than the ledger, asset by asset; true when that has changed. */
+static bool is_another_difference(mm_engine *engine)
+{
+    mm_balance balances[MM_ASSETS_MAX];
+    size_t count = mm_ledger_balances(engine->ledger, balances, MM_ASSETS_MAX);
+    bool another = engine->mismatch_since_ns == 0;
+    for (size_t i = 0; i < count; i++) {
+        /* Either sum fits, their difference need not: it is compared, not counted with. */
+        uint64_t held = (uint64_t)balances[i].free_e8 + (uint64_t)balances[i].locked_e8;
+        uint64_t more = held - (uint64_t)balances[i].ledger_e8;
+        another |= more != engine->mismatch[i];
+        engine->mismatch[i] = more;
+    }
+    return another;
+}
+
+void mm__engine_check_balances(mm_engine *engine)
 {
     if (mm_ledger_equal(engine->ledger)) {
         engine->mismatch_since_ns = 0;
         engine->mismatch_reads = 0;
-        engine->complete_id = mm_ledger_last_trade_id(engine->ledger);
-    } else if (engine->mismatch_since_ns == 0) {
-        engine->mismatch_since_ns = now_ns;
+    } else if (is_another_difference(engine)) {
+        engine->mismatch_since_ns = engine->now_ns > 0 ? engine->now_ns : 1;
+        engine->mismatch_reads = 0;
     }
+}
+
+/* A trade that a read shows may have been told by its report a moment later: then nothing was wrong. */
+static bool is_late(const mm_engine *engine, const mm_fill_body *fill)
+{
+    int64_t server_ns = engine->now_ns + engine->clock_offset_ns;
+    return engine->clock_known && fill->time_us <= (server_ns - REPORT_LATE_NS) / 1000;
 }
 
 static void apply_fill(mm_engine *engine, const mm_record *event, mm_order *order)
@@ -77,9 +96,10 @@ static void apply_fill(mm_engine *engine, const mm_record *event, mm_order *orde
         return;
     }
     engine->counters.fills++;
+    engine->counters.reconcile_repairs += event->kind == MM_KIND_TRADE_ROW && is_late(engine, &event[1].body.fill);
     engine->market_changed = 1;
     if (!mm_orders_filled(engine->orders, order, report->qty_e8, engine->now_ns)) {
-        halt(engine, MM_REASON_LEDGER_MISMATCH); /* more than was ordered */
+        mm__engine_halt(engine, MM_REASON_LEDGER_MISMATCH); /* more than was ordered */
     }
 }
 
@@ -89,13 +109,20 @@ static void on_balance(mm_engine *engine, const mm_record *event)
     mm_status status = event->kind == MM_KIND_BALANCE ? mm_ledger_balance(engine->ledger, body)
                                                       : mm_ledger_deposit(engine->ledger, body);
     if (status != MM_OK) {
-        halt(engine, MM_REASON_LEDGER_MISMATCH);
+        mm__engine_halt(engine, MM_REASON_LEDGER_MISMATCH);
     }
-    check_balances(engine, engine->now_ns);
+    mm__engine_check_balances(engine);
     engine->market_changed = 1;
 }
 
 /* ---- orders ------------------------------------------------------------------------------- */
+
+/* Refusals that the engine's own view of its orders and balances should have foreseen. */
+static bool is_surprise(int32_t reject_class)
+{
+    return reject_class == MM_REJECT_OTHER || reject_class == MM_REJECT_BALANCE ||
+           reject_class == MM_REJECT_FILTER || reject_class == MM_REJECT_DUPLICATE;
+}
 
 static void refused(mm_engine *engine, const mm_order_change *change)
 {
@@ -106,6 +133,9 @@ static void refused(mm_engine *engine, const mm_order_change *change)
         engine->counters.would_match++;
     } else if (change->reject_class == MM_REJECT_MARKET_CLOSED) {
         engine->symbol_trading = 0;
+    } else if (is_surprise(change->reject_class)) {
+        mm__engine_read_soon(engine, MM__READ_OPEN);
+        mm__engine_read_soon(engine, MM__READ_ACCOUNT);
     }
 }
 
@@ -116,7 +146,7 @@ static void watch_codes(mm_engine *engine, const mm_record *event)
         return;
     }
     if (body->detail == MM_REJECT_CREDENTIALS) {
-        halt(engine, MM_REASON_CREDENTIALS);
+        mm__engine_halt(engine, MM_REASON_CREDENTIALS);
     } else if (body->detail == MM_REJECT_CLOCK) {
         engine->clock_known = 0;
         engine->clock_wanted = 1;
@@ -137,7 +167,7 @@ static void watch_exchange_id(mm_engine *engine, const mm_order *order)
         engine->exchange_id_high = order->exchange_id;
         engine->exchange_id_ns = engine->now_ns;
     } else if (later && order->exchange_id > 0 && !engine->config.accept_reset) {
-        halt(engine, MM_REASON_ACCOUNT_RESET);
+        mm__engine_halt(engine, MM_REASON_ACCOUNT_RESET);
     }
 }
 
@@ -158,7 +188,7 @@ static bool is_of_new_order(const mm_record *event)
     return operation == MM_OP_PLACE || operation == MM_OP_REPLACE;
 }
 
-static void on_order(mm_engine *engine, const mm_record *event)
+const mm_order *mm__engine_order(mm_engine *engine, const mm_record *event)
 {
     mm_order_change change;
     watch_codes(engine, event);
@@ -167,7 +197,10 @@ static void on_order(mm_engine *engine, const mm_record *event)
         kill_latch(engine, MM_REASON_UNKNOWN_ORDER);
     }
     if (change.order == NULL) {
-        return;
+        if (event->kind == MM_KIND_REPORT && event->body.report.status == MM_ORDER_LIVE) {
+            mm__engine_read_soon(engine, MM__READ_OPEN); /* an order of this run that nobody knows */
+        }
+        return NULL;
     }
     if (event->kind == MM_KIND_SENT && is_of_new_order(event)) {
         engine->counters.orders_sent++;
@@ -190,194 +223,61 @@ static void on_order(mm_engine *engine, const mm_record *event)
     }
     if (change.fill) {
         apply_fill(engine, event, change.order);
-        check_balances(engine, engine->now_ns);
+        mm__engine_check_balances(engine);
     }
     if (change.overfill) {
-        halt(engine, MM_REASON_LEDGER_MISMATCH);
+        mm__engine_halt(engine, MM_REASON_LEDGER_MISMATCH);
     }
     engine->market_changed = 1;
+    return change.order;
 }
 
 static void on_report(mm_engine *engine, const mm_record *event)
 {
     bool ours = event->body.report.order_seq != 0;
-    if (event->kind == MM_KIND_TRADE_ROW && event[1].body.fill.trade_id == engine->history_id) {
-        engine->history_seen = 1;
+    if (event->kind == MM_KIND_TRADE_ROW) {
+        mm__engine_trade_row(engine, event[1].body.fill.trade_id);
     }
     if (!ours) {
         engine->counters.foreign_orders++;
+        if ((event->flags & MM_FLAG_OLD_RUN) != 0 && event->body.report.status == MM_ORDER_LIVE) {
+            mm__engine_read_soon(engine, MM__READ_OPEN); /* an earlier run's order came to life late */
+        }
         if ((event->flags & MM_FLAG_FILL) != 0) {
             const mm_report_body *report = &event->body.report;
             if (mm_ledger_adopt(engine->ledger, report->side, report->price_e8, report->qty_e8,
                                 &event[1].body.fill) != MM_OK) {
-                halt(engine, MM_REASON_LEDGER_MISMATCH);
+                mm__engine_halt(engine, MM_REASON_LEDGER_MISMATCH);
             }
-            check_balances(engine, engine->now_ns);
+            mm__engine_check_balances(engine);
         }
         return;
     }
-    on_order(engine, event);
-}
-
-/* ---- reads: open orders, trades, account -------------------------------------------------- */
-
-static void on_open_row(mm_engine *engine, const mm_record *event)
-{
-    const mm_report_body *body = &event->body.report;
-    if ((event->flags & MM_FLAG_FOREIGN) != 0) {
-        return; /* somebody else's order: never touched */
-    }
-    engine->start_check.rows++;
-    engine->stop_check.rows++;
-    if (body->order_seq != 0) {
-        on_order(engine, event); /* one that was taken for never placed is open again after this */
-        if (mm_orders_find(engine->orders, body->order_seq) != NULL) {
-            return;
-        }
-    }
-    for (uint32_t i = 0; i < engine->leftover_count; i++) {
-        if (engine->leftovers[i] == body->exchange_id) {
-            return;
-        }
-    }
-    if (engine->leftover_count < MM__LEFTOVERS_MAX) {
-        engine->leftovers[engine->leftover_count++] = body->exchange_id;
-    }
-}
-
-static void close_read(mm_engine *engine, mm__confirm *confirm, int64_t token)
-{
-    if (!confirm->active || confirm->token == 0 || confirm->token != token) {
-        return;
-    }
-    confirm->token = 0;
-    confirm->empty_reads = confirm->rows == 0 ? confirm->empty_reads + 1 : 0;
-    confirm->answered = 1;
-    if (confirm->empty_reads < 2) {
-        return;
-    }
-    confirm->active = 0;
-    if (confirm == &engine->start_check) {
-        engine->start_confirmed = 1;
-    } else {
-        engine->stopped = 1;
-    }
-}
-
-/* Asks for the open orders until two reads in a row, far enough apart, show none of ours. */
-void mm__engine_confirm(mm_engine *engine, mm__confirm *confirm)
-{
-    if (!confirm->active) {
-        return;
-    }
-    if (confirm->answered) {
-        /* Counted from the decision after the answer: the time of the one before it may be long past. */
-        confirm->answered = 0;
-        confirm->next_ns = engine->now_ns + engine->config.stop_confirm_ns;
-    }
-    if (confirm->token != 0 && engine->now_ns - confirm->asked_ns < READ_REPLY_NS) {
-        return;
-    }
-    if (confirm->token == 0 && engine->now_ns < confirm->next_ns) {
-        return;
-    }
-    int64_t token = (int64_t)engine->action_seq + 1;
-    if (mm__engine_emit_want(engine, MM_KIND_WANT_OPEN, token, 0, 0)) {
-        confirm->token = token;
-        confirm->asked_ns = engine->now_ns;
-        confirm->rows = 0;
-    }
-}
-
-static void on_trades_end(mm_engine *engine, const mm_record *event)
-{
-    int64_t token = event->body.balance.token;
-    if (token == 0) {
-        engine->reconcile_trades = 0;
-        engine->history_lost = engine->history_id >= 0 && !engine->history_seen;
-        return;
-    }
-    mm_order *order = mm_orders_find(engine->orders, (uint64_t)token);
-    if (order != NULL) {
-        order->trades_checked = 1;
-    }
-}
-
-/* The account as it is now is taken as the new start; what we thought we had there is gone. */
-static void accept_reset(mm_engine *engine)
-{
-    engine->halt_bits &= ~(MM_BIT(MM_REASON_ACCOUNT_RESET) | MM_BIT(MM_REASON_LEDGER_MISMATCH));
-    engine->mismatch_since_ns = 0;
-    engine->mismatch_reads = 0;
-    engine->exchange_id_high = 0;
-    engine->history_id = -1;
-    engine->history_lost = 0;
-    engine->complete_id = -1;
-    mm_ledger_rebase(engine->ledger);
-    mm_risk_rebase(engine->risk);
-    engine->first_mid_e8 = 0; /* profit begins anew, and with it what it is measured against */
-    engine->start_equity_e8 = 0;
-    engine->rebased = 1;
-    engine->want_account = 1;
-    engine->reconcile_account = 1;
-    engine->doubt_account = 1;
-}
-
-static void account_reset(mm_engine *engine)
-{
-    engine->was_reset = 1;
-    engine->reset_ns = engine->now_ns;
-    if (engine->config.accept_reset) {
-        accept_reset(engine);
-        engine->tell_bits |= MM_BIT(MM_REASON_ACCOUNT_RESET);
-    } else {
-        halt(engine, MM_REASON_ACCOUNT_RESET);
-    }
-}
-
-static void on_account_end(mm_engine *engine)
-{
-    engine->reconcile_account = 0;
-    engine->mismatch_asked_ns = 0;
-    if (engine->rebased) {
-        engine->rebased = 0;
-        engine->start_equity_e8 = 0;
-        if (engine->config.inventory_target_e8 == INT64_MIN) {
-            engine->target_e8 = mm_ledger_base(engine->ledger);
-        }
-    }
-    check_balances(engine, engine->now_ns);
-    if (engine->mismatch_since_ns == 0 ||
-        engine->now_ns - engine->mismatch_since_ns < MISMATCH_GRACE_NS) {
-        return;
-    }
-    engine->mismatch_reads++;
-    if (engine->mismatch_reads < MISMATCH_READS) {
-        return;
-    }
-    if (engine->history_lost) {
-        account_reset(engine);
-    } else {
-        halt(engine, MM_REASON_LEDGER_MISMATCH);
-    }
+    (void)mm__engine_order(engine, event);
 }
 
 /* ---- channels and commands ---------------------------------------------------------------- */
 
-/* Reports may have been lost: every open order's outcome is open now. */
+/* What became of the order is open now. */
+void mm__engine_doubt(mm_engine *engine, const mm_order *order)
+{
+    mm_record lost;
+    mm_order_change change;
+    memset(&lost, 0, sizeof lost);
+    lost.kind = MM_KIND_LOST;
+    lost.count = 1;
+    lost.body.outcome.order_seq = order->seq;
+    lost.body.outcome.operation = MM_OP_PLACE;
+    mm_orders_apply(engine->orders, &lost, engine->now_ns, &change);
+}
+
+/* Reports may have been lost. */
 static void doubt_all(mm_engine *engine)
 {
     mm_order *open[2 * MM_PLAN_MAX];
     size_t count = mm_orders_open(engine->orders, -1, open, MM_ARRAY_COUNT(open));
     for (size_t i = 0; i < count; i++) {
-        mm_record lost;
-        mm_order_change change;
-        memset(&lost, 0, sizeof lost);
-        lost.kind = MM_KIND_LOST;
-        lost.count = 1;
-        lost.body.outcome.order_seq = open[i]->seq;
-        lost.body.outcome.operation = MM_OP_PLACE;
-        mm_orders_apply(engine->orders, &lost, engine->now_ns, &change);
+        mm__engine_doubt(engine, open[i]);
     }
 }
 
@@ -398,11 +298,10 @@ static void on_order_link(mm_engine *engine, const mm_record *event)
     }
     if (engine->user_was_up) {
         doubt_all(engine);
-        engine->want_trades = 1;
-        engine->want_account = 1;
-        engine->reconcile_trades = 1;
-        engine->reconcile_account = 1;
         engine->doubt_account = 1;
+        mm__engine_read_now(engine, MM__READ_TRADES);
+        mm__engine_read_now(engine, MM__READ_ACCOUNT);
+        mm__engine_read_soon(engine, MM__READ_OPEN);
     }
     engine->user_was_up = 1;
 }
@@ -429,20 +328,19 @@ void mm__engine_exec(mm_engine *engine, const mm_record *event)
         }
         break;
     case MM_KIND_OPEN_ROW:
-        on_open_row(engine, event);
+        mm__engine_open_row(engine, event);
         break;
     case MM_KIND_OPEN_END:
-        close_read(engine, &engine->start_check, event->body.balance.token);
-        close_read(engine, &engine->stop_check, event->body.balance.token);
+        mm__engine_open_end(engine, event->body.balance.token);
         break;
     case MM_KIND_TRADES_END:
-        on_trades_end(engine, event);
+        mm__engine_trades_end(engine, event->body.balance.token);
         break;
     case MM_KIND_ACCOUNT_END:
-        on_account_end(engine);
+        mm__engine_account_end(engine, event->body.balance.token);
         break;
     default:
-        on_order(engine, event);
+        (void)mm__engine_order(engine, event);
         break;
     }
 }
@@ -480,7 +378,7 @@ void mm__engine_command(mm_engine *engine, const mm_record *event)
         engine->symbol_trading = body->value != 0;
         break;
     case MM_COMMAND_ACCEPT_RESET:
-        accept_reset(engine);
+        mm__engine_accept_reset(engine);
         break;
     case MM_COMMAND_STRATEGY_FAULT:
         engine->strategy_fault = body->value != 0;
@@ -509,71 +407,12 @@ static void settle_unknown(mm_engine *engine)
         bool nowhere = order->cancel_refused && order->query_missing && order->trades_checked;
         if (order->live_ns > 0 && nowhere && engine->now_ns - order->unknown_ns >= VANISHED_NS) {
             if (order->created_ns > engine->reset_ns) {
-                account_reset(engine);
+                mm__engine_account_reset(engine);
             }
             /* The account that held it is gone, and its balances with it. */
             mm_orders_vanish(engine->orders, order, engine->now_ns);
         } else {
             (void)mm_orders_disprove(engine->orders, order, equal, engine->now_ns);
-        }
-    }
-}
-
-static void cancel_leftovers(mm_engine *engine)
-{
-    while (engine->leftover_count > 0 && engine->cancel_room > 0 && engine->now_ns >= engine->ban_until_ns) {
-        mm_record *record = mm__engine_emit(engine, MM_KIND_CANCEL);
-        if (record == NULL) {
-            return;
-        }
-        engine->cancel_room--;
-        record->body.action.exchange_id = engine->leftovers[--engine->leftover_count];
-        record->body.action.decision_ns = engine->now_ns;
-        record->body.action.cause_ns = engine->now_ns;
-    }
-}
-
-/* Own trades from the newest known on: an account that no longer has that one was reset. */
-static bool ask_trades(mm_engine *engine)
-{
-    int64_t newest_id = mm_ledger_last_trade_id(engine->ledger);
-    /* A lost fill may be older than one that came: nothing after the last agreement of ledger and account is taken for granted. */
-    int64_t from_id = earlier(newest_id, engine->complete_id + 1);
-    if (!mm__engine_emit_want(engine, MM_KIND_WANT_TRADES, 0, from_id >= 0 ? from_id : 0, 0)) {
-        return false;
-    }
-    engine->history_id = newest_id;
-    engine->history_seen = 0;
-    return true;
-}
-
-static void reconcile(mm_engine *engine)
-{
-    if (engine->clock_wanted && mm__engine_emit_want(engine, MM_KIND_WANT_CLOCK, 0, 0, 0)) {
-        engine->clock_wanted = 0;
-    }
-    if (engine->reconcile_asked_ns != 0 && engine->now_ns - engine->reconcile_asked_ns >= READ_REPLY_NS) {
-        engine->want_trades |= engine->reconcile_trades;
-        engine->want_account |= engine->reconcile_account;
-    }
-    if (engine->want_trades && ask_trades(engine)) {
-        engine->want_trades = 0;
-        engine->reconcile_asked_ns = engine->now_ns;
-    }
-    if (engine->want_account && mm__engine_emit_want(engine, MM_KIND_WANT_ACCOUNT, 0, 0, 0)) {
-        engine->want_account = 0;
-        engine->reconcile_asked_ns = engine->now_ns;
-    }
-    if (!engine->reconcile_trades && !engine->reconcile_account) {
-        engine->reconcile_asked_ns = 0;
-    }
-    bool differs = engine->started && engine->mismatch_since_ns != 0 &&
-                   engine->now_ns - engine->mismatch_since_ns >= MISMATCH_GRACE_NS;
-    bool asked = engine->mismatch_asked_ns != 0 && engine->now_ns - engine->mismatch_asked_ns < MISMATCH_GRACE_NS;
-    if (differs && !asked && engine->mismatch_reads < MISMATCH_READS) {
-        /* A fill whose report was lost is the usual cause: the trades first, then the balances. */
-        if (ask_trades(engine) && mm__engine_emit_want(engine, MM_KIND_WANT_ACCOUNT, 0, 0, 0)) {
-            engine->mismatch_asked_ns = engine->now_ns;
         }
     }
 }
@@ -597,9 +436,7 @@ void mm__engine_due(mm_engine *engine)
         }
     }
     settle_unknown(engine);
-    cancel_leftovers(engine);
-    reconcile(engine);
-    mm__engine_confirm(engine, &engine->start_check);
+    mm__engine_reconcile(engine);
 }
 
 uint64_t mm__engine_account_verdict(mm_engine *engine)
@@ -611,8 +448,7 @@ uint64_t mm__engine_account_verdict(mm_engine *engine)
     if (!engine->order_up || !engine->user_up) {
         verdict |= MM_BIT(MM_REASON_DISCONNECTED);
     }
-    bool reading = engine->reconcile_trades || engine->reconcile_account;
-    if (engine->doubt_account && !reading && engine->mismatch_since_ns == 0) {
+    if (engine->doubt_account && !mm__engine_reading(engine) && engine->mismatch_since_ns == 0) {
         engine->doubt_account = 0;
     }
     /* A doubt that has become a certainty, and halts, is told as that. */
@@ -632,26 +468,10 @@ uint64_t mm__engine_account_verdict(mm_engine *engine)
     return verdict;
 }
 
-static int64_t confirm_deadline(const mm__confirm *confirm)
-{
-    if (!confirm->active) {
-        return INT64_MAX;
-    }
-    return confirm->token != 0 ? confirm->asked_ns + READ_REPLY_NS : confirm->next_ns;
-}
-
 int64_t mm__engine_exec_deadline(const mm_engine *engine)
 {
     int64_t at = mm_orders_deadline(engine->orders);
-    at = earlier(at, confirm_deadline(&engine->start_check));
-    at = earlier(at, confirm_deadline(&engine->stop_check));
-    if (engine->reconcile_asked_ns != 0) {
-        at = earlier(at, engine->reconcile_asked_ns + READ_REPLY_NS);
-    }
-    if (engine->started && engine->mismatch_since_ns != 0 && engine->mismatch_reads < MISMATCH_READS) {
-        int64_t from_ns = engine->mismatch_asked_ns != 0 ? engine->mismatch_asked_ns : engine->mismatch_since_ns;
-        at = earlier(at, from_ns + MISMATCH_GRACE_NS);
-    }
+    at = earlier(at, mm__engine_reconcile_deadline(engine));
     if (engine->now_ns < engine->ban_until_ns) {
         at = earlier(at, engine->ban_until_ns);
     }

@@ -41,6 +41,7 @@ MM_STATIC_ASSERT(sizeof(((mm_fill_body *)0)->fee_asset) == ASSET_BYTES, names_of
 typedef struct {
     mm_balance balance;
     int64_t price_e8; /* of a third asset in quote, 0 = not known */
+    int64_t time_us;  /* of the newest report, 0 = not said */
     int32_t reported; /* 1 = `free` and `locked` are of a report since the start */
 } ledger_asset;
 
@@ -400,6 +401,10 @@ mm_status mm_ledger_balance(mm_ledger *ledger, const mm_balance_body *balance)
     if (asset == NULL) {
         return MM_E_CAPACITY;
     }
+    /* A read may lag behind events that came before its answer. They count in ms, events perhaps finer. */
+    if (asset->reported && balance->time_us > 0 && balance->time_us / 1000 < asset->time_us / 1000) {
+        return MM_OK;
+    }
     if (!asset->reported) {
         status = begin_asset(ledger, asset, total_e8);
         if (status != MM_OK) {
@@ -409,6 +414,7 @@ mm_status mm_ledger_balance(mm_ledger *ledger, const mm_balance_body *balance)
     asset->balance.free_e8 = balance->free_e8;
     asset->balance.locked_e8 = balance->locked_e8;
     asset->balance.mark = ++ledger->mark;
+    asset->time_us = balance->time_us > 0 ? balance->time_us : asset->time_us;
     return MM_OK;
 }
 
@@ -529,6 +535,7 @@ void mm_ledger_rebase(mm_ledger *ledger)
         asset->balance.ledger_e8 = asset->balance.free_e8 + asset->balance.locked_e8;
         asset->balance.start_e8 = asset->balance.ledger_e8;
         asset->reported = 0;
+        asset->time_us = 0; /* the account may be another one */
     }
     memset(&ledger->books, 0, sizeof ledger->books);
     ledger->books.base_e8 = ledger->assets[BASE].balance.ledger_e8;

@@ -116,6 +116,9 @@ static mm_engine *open_engine(void)
         .trade_ids = 1024,
         .crossed_max_ns = 250 * MS,
         .stop_confirm_ns = SECOND,
+        .reconcile_open_ns = 10 * SECOND,
+        .reconcile_trades_ns = 60 * SECOND,
+        .reconcile_account_ns = 30 * SECOND,
     };
     const char *bad_field = NULL;
     if (mm_quote_derive(&config.quote, &bad_field) != MM_OK) {

@@ -134,6 +134,8 @@ class EngineStatus:
     would_match: int
     fills: int
     foreign_orders: int
+    reconciles: int
+    reconcile_repairs: int
     dust_e8: int
     open_orders: int
     unknown_orders: int
@@ -171,6 +173,7 @@ class EngineStatus:
 _PLAIN = (
     "now_ns", "synced_ns", "state", "verdict", "bid_verdict", "ask_verdict", "events", "book_updates", "gaps",
     "resyncs", "malformed", "quotes", "orders_sent", "orders_acked", "orders_rejected", "orders_refused",
-    "orders_canceled", "would_match", "fills", "foreign_orders", "dust_e8", "open_orders", "unknown_orders",
+    "orders_canceled", "would_match", "fills", "foreign_orders", "reconciles", "reconcile_repairs", "dust_e8",
+    "open_orders", "unknown_orders",
     "position_e8", "inventory_e8", "mid_e8", "quoted_bid_ns", "quoted_ask_ns", "synced_time_ns",
 )

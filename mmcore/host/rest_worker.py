@@ -250,7 +250,7 @@ class RestWorker(HostThread):
     def read_trades(self, token: int, from_id: int) -> None:
         """Pushes the account's trades from `from_id` on, but none from before this run, then the end mark."""
         first = max(from_id, self._first_trade_id)
-        for trade in self._client.own_trades(self._run_names.symbol, from_id=first):
+        for trade in self._client.own_trades_from(self._run_names.symbol, first):
             self.push(self._trade_row(trade))
         self.push(record.trades_end(token))
 

@@ -129,7 +129,8 @@ def _never_began(settings: Settings, error: MmcoreError) -> summaries.RunSummary
         mode=str(settings.exchange.mode), symbol=settings.exchange.symbol, exit_reason=reason, events=0,
         book_updates=0, gaps=0, resyncs=0, quotes=0, quoted_share=summaries.QuotedShare(0.0, 0.0), orders_sent=0,
         orders_acked=0, orders_rejected=0, orders_refused=0, orders_canceled=0, fills=0, open_orders_at_exit=0,
-        unknown_orders=0, position_e8=0, balances={}, pnl=summaries.Pnl(0, 0, 0), no_quote_reasons={},
+        unknown_orders=0, reconciles=0, reconcile_repairs=0,
+        position_e8=0, balances={}, pnl=summaries.Pnl(0, 0, 0), no_quote_reasons={},
         latency_ns={stage: summaries.Latency(0, 0, 0, 0, 0) for stage in summaries.Stage})
 
 
@@ -219,6 +220,7 @@ class _Show:
             orders_sent=status.orders_sent, orders_acked=status.orders_acked, orders_rejected=status.orders_rejected,
             orders_refused=status.orders_refused, orders_canceled=status.orders_canceled, fills=status.fills,
             open_orders_at_exit=max(status.open_orders, len(left)) if left else 0, unknown_orders=status.unknown_orders,
+            reconciles=status.reconciles, reconcile_repairs=status.reconcile_repairs,
             position_e8=status.position_e8, balances=balances,
             pnl=summaries.Pnl(*status.pnl),
             no_quote_reasons={name: spent_ns // 1_000_000 for name, spent_ns in status.reason_ns.items()},

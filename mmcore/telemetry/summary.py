@@ -96,6 +96,8 @@ class RunSummary:
     events: inputs of the engine. book_updates: depth messages applied. gaps: breaks of the sequence after the first
     sync. quotes: changed quote decisions. orders_rejected: by the exchange; orders_refused: by our own gate.
     position_e8: base bought less base sold less fees taken in base. no_quote_reasons: reason to milliseconds.
+    reconciles: answered reads of open orders, trades and balances while trading. reconcile_repairs: what they put
+    right.
     actions_digest: hex SHA-256, only of a recorded run. venue_audit: the demo exchange's own truth, only in mode demo.
     """
 
@@ -116,6 +118,8 @@ class RunSummary:
     fills: int
     open_orders_at_exit: int
     unknown_orders: int
+    reconciles: int
+    reconcile_repairs: int
     position_e8: int
     balances: Mapping[str, Balance]
     pnl: Pnl

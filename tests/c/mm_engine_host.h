@@ -100,6 +100,9 @@ static inline mm_engine_config host_config(void)
     c.trade_ids = 1024;
     c.crossed_max_ns = 250 * MS;
     c.stop_confirm_ns = SECOND;
+    c.reconcile_open_ns = 3600 * SECOND; /* where they matter a test sets them */
+    c.reconcile_trades_ns = 3600 * SECOND;
+    c.reconcile_account_ns = 3600 * SECOND;
     MM_CHECK(mm_quote_derive(&c.quote, &bad_field) == MM_OK);
     return c;
 }
@@ -263,6 +266,29 @@ static inline void host_clock(host *h)
     mm_record record = host_event(MM_KIND_CLOCK);
     record.body.command.value = INT64_C(1700000000000000000);
     host_feed(h, &record);
+}
+
+/* The last question of a read that is for no one order (its token is below zero); NULL: none was asked yet. */
+static inline const mm_record *host_general(const host *h, uint16_t kind, size_t first)
+{
+    const mm_record *found = NULL;
+    for (size_t i = first; i < h->action_count; i++) {
+        bool general = h->actions[i].kind == kind && h->actions[i].body.command.command < 0;
+        found = general ? &h->actions[i] : found;
+    }
+    return found;
+}
+
+/* Ends the read that `kind` asked for last, whenever that was. */
+static inline void host_answer(host *h, uint16_t kind)
+{
+    const mm_record *asked = host_general(h, kind, 0);
+    uint16_t end = kind == MM_KIND_WANT_OPEN     ? MM_KIND_OPEN_END
+                   : kind == MM_KIND_WANT_TRADES ? MM_KIND_TRADES_END
+                                                 : MM_KIND_ACCOUNT_END;
+    if (MM_CHECK(asked != NULL)) {
+        host_end(h, end, asked->body.command.command);
+    }
 }
 
 /* Answers the open WANT_OPEN of the last batch with no rows. */

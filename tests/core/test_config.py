@@ -269,7 +269,7 @@ def test_an_endpoint_that_is_none_is_refused(url: str, what: str) -> None:
     assert only_fault_of("exchange", f'"endpoint": "{url}"') == f'exchange.endpoint: "{url}" {what} {ENDPOINT}'
 
 
-SECTIONS = "exchange, account, book, inventory, strategy, signal, risk, host, log, demo"
+SECTIONS = "exchange, account, book, inventory, strategy, signal, risk, reconcile, host, log, demo"
 UNKNOWN = [
     ('{"strategy": {"layrs": 3}}', '1:15: strategy.layrs: unknown key: did you mean "strategy.layers"?'),
     ('{"strategy": {"min-spread": 3}}', '1:15: strategy.min-spread: unknown key: did you mean "strategy.min_spread"?'),

@@ -39,8 +39,10 @@ class Ledger:
         body.asset, body.free_e8, body.locked_e8 = asset.encode(), free, locked
         return body
 
-    def report(self, asset: str, free: int, locked: int) -> int:
-        return int(lib.mm_ledger_balance(self.raw, self._body(asset, free, locked)))
+    def report(self, asset: str, free: int, locked: int, time_us: int = 0) -> int:
+        body = self._body(asset, free, locked)
+        body.time_us = time_us
+        return int(lib.mm_ledger_balance(self.raw, body))
 
     def deposit(self, asset: str, free: int, locked: int) -> int:
         return int(lib.mm_ledger_deposit(self.raw, self._body(asset, free, locked)))
@@ -76,13 +78,14 @@ class LedgerAgainstTwin(RuleBasedStateMachine):
             self.report_truth_of(BASE, base, 0)
             self.report_truth_of(QUOTE, quote, 0)
 
-    def report_truth_of(self, asset: str, free: int, locked: int) -> None:
-        assert self.ledger.report(asset, free, locked) == lib.MM_OK
-        self.twin.report(asset, free, locked)
+    def report_truth_of(self, asset: str, free: int, locked: int, time_us: int = 0) -> None:
+        assert self.ledger.report(asset, free, locked, time_us) == lib.MM_OK
+        self.twin.report(asset, free, locked, time_us)
 
-    @rule(asset=st.sampled_from((BASE, QUOTE, THIRD)), free=amounts, locked=amounts)
-    def report_any(self, asset: str, free: int, locked: int) -> None:
-        self.report_truth_of(asset, free, locked)
+    @rule(asset=st.sampled_from((BASE, QUOTE, THIRD)), free=amounts, locked=amounts,
+          time_us=st.one_of(st.just(0), st.integers(1, 20_000)))
+    def report_any(self, asset: str, free: int, locked: int, time_us: int) -> None:
+        self.report_truth_of(asset, free, locked, time_us)
 
     @rule(asset=st.sampled_from((BASE, QUOTE, THIRD)), locked=amounts, wrong=st.sampled_from((0, 0, 0, -1, 1)))
     def report_what_the_ledger_has(self, asset: str, locked: int, wrong: int) -> None:

@@ -108,6 +108,25 @@ def test_a_server_time_is_a_sample_of_the_clock(servers: Servers) -> None:
         assert abs(bench.clock.server_ms(servers.now_ns()) - SERVER_MS) < 3000
 
 
+def test_trades_are_read_page_by_page_to_the_last(servers: Servers) -> None:
+    """2,500 trades with gaps in their numbers, a thousand to a page."""
+    ids = [7 + 3 * i for i in range(2500)]
+    asked: list[int] = []
+
+    def page(line: str, sent: bytes) -> bytes:
+        query = dict(parse_qsl(line.partition("?")[2].split(" ")[0]))
+        asked.append(int(query["fromId"]))
+        found = [one for one in ids if one >= int(query["fromId"])][:int(query["limit"])]
+        rows = [{"id": one, "orderId": one, "isBuyer": True, "price": "1", "qty": "1", "quoteQty": "1",
+                 "commission": "0", "commissionAsset": "BNB", "isMaker": True, "time": SERVER_MS} for one in found]
+        return servers.reply(200, json.dumps(rows).encode())
+
+    with answering(servers, page) as (bench, _):
+        assert [trade.trade_id for trade in bench.rest.own_trades_from("BTCUSDT", 1)] == ids
+        assert asked == [1, ids[999] + 1, ids[1999] + 1]
+        assert list(bench.rest.own_trades_from("BTCUSDT", ids[-1] + 1)) == []
+
+
 @pytest.mark.parametrize("kind", ["hmac", "ed25519"])
 def test_a_signed_call_carries_a_signature_over_exactly_the_bytes_sent(servers: Servers, kind: str) -> None:
     signer: Signer = HmacSigner(SECRET) if kind == "hmac" else Ed25519Signer(PEM)

@@ -46,6 +46,8 @@ SUMMARY = RunSummary(
     fills=1,
     open_orders_at_exit=0,
     unknown_orders=0,
+    reconciles=12,
+    reconcile_repairs=1,
     position_e8=-100_000,
     balances={"BTC": Balance(99_900_000, 0), "USDT": Balance(5_000_000_000_001, 1)},
     pnl=Pnl(150_000_000, -50_000_000, 1),
@@ -57,7 +59,8 @@ SUMMARY = RunSummary(
 ALWAYS = [
     "mode", "symbol", "exit_reason", "events", "book_updates", "gaps", "resyncs", "quotes", "quoted_share",
     "orders_sent", "orders_acked", "orders_rejected", "orders_refused", "orders_canceled", "fills",
-    "open_orders_at_exit", "unknown_orders", "position", "balances", "pnl", "no_quote_reasons", "latency_ns",
+    "open_orders_at_exit", "unknown_orders", "reconciles", "reconcile_repairs",
+    "position", "balances", "pnl", "no_quote_reasons", "latency_ns",
 ]
 
 

@@ -30,6 +30,7 @@ class Asset:
     ledger: int = 0
     price: int = 0
     reported: bool = False
+    time_us: int = 0
 
 
 @dataclass(slots=True)
@@ -59,10 +60,14 @@ class LedgerTwin:
     def held(self, name: str) -> int:
         return self.assets[name].ledger
 
-    def report(self, name: str, free: int, locked: int) -> None:
+    def report(self, name: str, free: int, locked: int, time_us: int = 0) -> None:
+        """time_us: when the exchange says that this was so, 0 = not said."""
         if name not in self.assets and free + locked == 0:
             return
         asset = self.assets.setdefault(name, Asset())
+        if asset.reported and time_us > 0 and time_us // 1000 < asset.time_us // 1000:
+            return
+        asset.time_us = time_us or asset.time_us
         if not asset.reported:
             change = free + locked - asset.ledger
             self._move(name, change, self.start_mid or 0)
@@ -174,6 +179,7 @@ class LedgerTwin:
         for asset in self.assets.values():
             asset.start = asset.ledger = asset.free + asset.locked
             asset.reported = False
+            asset.time_us = 0
         self.ids.clear()
         self.forgotten = -1
         self.applied = self.position = self.last_mid = 0

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -49,6 +49,7 @@ _RECV_WINDOW_MS: Final = 5000
 _RESYNC_SAMPLES: Final = 3
 _INVALID_SYMBOL: Final = -1121
 _LIMIT_CODE: Final = -1003
+_TRADES_PAGE: Final = 1000
 _OPEN_ORDERS_PATH: Final = "/api/v3/openOrders"
 _ORDER_PATH: Final = "/api/v3/order"
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -143,12 +144,21 @@ class RestClient:
     def own_trades(self, symbol: str, *, from_id: int | None = None,
                    exchange_id: int | None = None) -> tuple[OwnTrade, ...]:
         """Own trades, oldest first, at most 1000: from a trade id on, or of one order, or the latest."""
-        params: list[tuple[str, Value]] = [("symbol", symbol), ("limit", 1000)]
+        params: list[tuple[str, Value]] = [("symbol", symbol), ("limit", _TRADES_PAGE)]
         if from_id is not None:
             params.append(("fromId", from_id))
         if exchange_id is not None:
             params.append(("orderId", exchange_id))
         return replies.own_trades(self._get("/api/v3/myTrades", params, signed=True).body)
+
+    def own_trades_from(self, symbol: str, from_id: int) -> Iterator[OwnTrade]:
+        """All own trades from a trade id on, oldest first, page by page; each page is one request."""
+        while True:
+            page = self.own_trades(symbol, from_id=from_id)
+            yield from page
+            if len(page) < _TRADES_PAGE:
+                return
+            from_id = max(trade.trade_id for trade in page) + 1
 
     def client_id_of(self, symbol: str, exchange_id: int) -> str:
         """The client id an order was placed with: trades name their order by the exchange's id only."""

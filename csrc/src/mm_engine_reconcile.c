@@ -1,0 +1,427 @@
+/* What the engine believes, held against what the exchange shows: open orders, own trades, balances.
+ *
+ * Three reads repeat while the engine trades, and come at once when there is reason to doubt. A read may lag behind the
+ * matching engine by seconds, and what was on its way when it was asked for is rightly missing from it. So one read that
+ * disagrees proves nothing: two of them, far enough apart, must agree with each other, and only orders that rested before
+ * the read was asked for are looked for. Two things need no second read: a trade is a fact wherever it comes from, and an
+ * own order that the engine knows nothing of must not rest a moment longer. */
+#include "mm_engine.h"
+
+#include <string.h>
+
+/* Ledger and account may differ for as long as a fill and its balance are on their way. */
+#define MISMATCH_GRACE_NS 2000000000
+/* So many reads in a row must agree that they differ, for as long as the stores behind them may lag. */
+#define MISMATCH_READS 2
+/* A read that is not answered is asked for again, each time after twice as long, at most eight times. */
+#define READ_REPLY_NS 5000000000
+#define READ_BACKOFF_MAX 3
+/* Least time between two questions of one kind, and between two answers that confirm each other. */
+#define READ_SPACING_NS 2000000000
+/* What a store behind a read may lag: an order that ended less than this before the question may still be shown. */
+#define READ_LAG_NS 10000000000
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- the three reads ---------------------------------------------------------------------- */
+
+void mm__engine_read_now(mm_engine *engine, int32_t kind)
+{
+    mm__read *read = &engine->reads[kind];
+    read->token = 0; /* what is under way was asked before the doubt */
+    read->urgent = 1;
+    read->failures = 0;
+    read->next_ns = 0;
+}
+
+void mm__engine_read_soon(mm_engine *engine, int32_t kind)
+{
+    engine->reads[kind].soon = 1;
+}
+
+static int64_t period_of(const mm_engine *engine, int32_t kind)
+{
+    MM_ASSERT(kind >= 0 && kind < MM__READ_COUNT);
+    return kind == MM__READ_OPEN     ? engine->config.reconcile_open_ns
+           : kind == MM__READ_TRADES ? engine->config.reconcile_trades_ns
+                                     : engine->config.reconcile_account_ns;
+}
+
+static bool differs(const mm_engine *engine)
+{
+    uint64_t certain = MM_BIT(MM_REASON_ACCOUNT_RESET) | MM_BIT(MM_REASON_LEDGER_MISMATCH);
+    return engine->started && engine->mismatch_since_ns != 0 && (engine->halt_bits & certain) == 0;
+}
+
+/* Repeats go on while the engine trades; a stop has its own look at the open orders. */
+static bool repeats(const mm_engine *engine, int32_t kind)
+{
+    return engine->started && engine->start_confirmed && !engine->stopped &&
+           (kind != MM__READ_OPEN || !engine->stopping);
+}
+
+/* When a read is due; INT64_MAX = it is not. */
+static int64_t read_due_ns(const mm_engine *engine, int32_t kind)
+{
+    const mm__read *read = &engine->reads[kind];
+    int64_t at_ns = INT64_MAX;
+    if (read->token != 0) {
+        return read->asked_ns + (READ_REPLY_NS << read->failures);
+    }
+    if (read->urgent) {
+        return read->next_ns;
+    }
+    if (repeats(engine, kind)) {
+        at_ns = read->soon ? read->asked_ns + READ_SPACING_NS : read->next_ns;
+    }
+    if (kind != MM__READ_OPEN && differs(engine)) {
+        at_ns = earlier(at_ns, later(engine->mismatch_since_ns, read->asked_ns) + MISMATCH_GRACE_NS);
+    }
+    return at_ns;
+}
+
+/* Own trades from the newest known on: an account that no longer has that one was reset. */
+static bool ask_trades(mm_engine *engine, int64_t token)
+{
+    int64_t newest_id = mm_ledger_last_trade_id(engine->ledger);
+    /* A lost fill may be older than one that came: only what a read has shown is without gaps. */
+    int64_t from_id = earlier(newest_id, engine->complete_id + 1);
+    if (!mm__engine_emit_want(engine, MM_KIND_WANT_TRADES, token, from_id >= 0 ? from_id : 0, 0)) {
+        return false;
+    }
+    engine->history_id = newest_id;
+    engine->history_seen = 0;
+    engine->shown_id = engine->complete_id;
+    return true;
+}
+
+static void ask(mm_engine *engine, int32_t kind)
+{
+    static const uint16_t wants[MM__READ_COUNT] = {MM_KIND_WANT_OPEN, MM_KIND_WANT_TRADES, MM_KIND_WANT_ACCOUNT};
+    mm__read *read = &engine->reads[kind];
+    /* Below zero: the tokens of reads for one order are the numbers of orders. */
+    int64_t token = -(int64_t)engine->action_seq - 1;
+    bool asked = kind == MM__READ_TRADES ? ask_trades(engine, token)
+                                         : mm__engine_emit_want(engine, wants[kind], token, 0, 0);
+    if (!asked) {
+        return;
+    }
+    read->failures += read->token != 0 && read->failures < READ_BACKOFF_MAX;
+    read->token = token;
+    read->asked_ns = engine->now_ns;
+    read->soon = 0;
+    if (kind == MM__READ_OPEN) {
+        engine->shown_count = 0;
+    }
+}
+
+/* True when `token` ends the read under way. */
+static bool answered(mm_engine *engine, int32_t kind, int64_t token)
+{
+    mm__read *read = &engine->reads[kind];
+    if (read->token == 0 || read->token != token) {
+        return false;
+    }
+    read->token = 0;
+    read->urgent = 0;
+    read->failures = 0;
+    read->shown_ns = read->asked_ns;
+    read->next_ns = engine->now_ns + period_of(engine, kind);
+    engine->counters.reconciles++;
+    return true;
+}
+
+bool mm__engine_reading(const mm_engine *engine)
+{
+    return engine->reads[MM__READ_TRADES].urgent || engine->reads[MM__READ_ACCOUNT].urgent;
+}
+
+/* ---- open orders -------------------------------------------------------------------------- */
+
+/* An own order nobody here answers for. True when it was not known to be one already. */
+static bool add_leftover(mm_engine *engine, int64_t exchange_id)
+{
+    for (uint32_t i = 0; i < engine->leftover_count; i++) {
+        if (engine->leftovers[i] == exchange_id) {
+            return false;
+        }
+    }
+    if (engine->leftover_count == MM__LEFTOVERS_MAX) {
+        return false; /* it is shown again by the next read */
+    }
+    engine->leftovers[engine->leftover_count++] = exchange_id;
+    return true;
+}
+
+void mm__engine_open_row(mm_engine *engine, const mm_record *event)
+{
+    const mm_report_body *body = &event->body.report;
+    const mm__read *read = &engine->reads[MM__READ_OPEN];
+    if ((event->flags & MM_FLAG_FOREIGN) != 0) {
+        return; /* somebody else's order: never touched */
+    }
+    engine->start_check.rows++;
+    engine->stop_check.rows++;
+    if (body->order_seq != 0) {
+        if (engine->shown_count < MM__SHOWN_MAX) {
+            engine->shown[engine->shown_count] = body->order_seq;
+        }
+        engine->shown_count++;
+        /* One that was taken for never placed is open again after this. */
+        const mm_order *order = mm__engine_order(engine, event);
+        if (mm_orders_find(engine->orders, body->order_seq) != NULL) {
+            return;
+        }
+        if (order != NULL && read->token != 0 && order->ended_ns >= read->asked_ns - READ_LAG_NS) {
+            return; /* it ended a moment ago: the store behind the read has not heard of it */
+        }
+    }
+    if (add_leftover(engine, body->exchange_id) && read->token != 0) {
+        engine->counters.reconcile_repairs++;
+        mm__engine_read_soon(engine, MM__READ_OPEN);
+    }
+}
+
+static bool was_shown(const mm_engine *engine, uint64_t seq)
+{
+    for (uint32_t i = 0; i < engine->shown_count; i++) {
+        if (engine->shown[i] == seq) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int64_t missing_since(const mm_engine *engine, uint64_t seq)
+{
+    for (uint32_t i = 0; i < engine->missing_count; i++) {
+        if (engine->missing[i].seq == seq) {
+            return engine->missing[i].since_ns;
+        }
+    }
+    return 0;
+}
+
+/* Orders that rested before the read was asked for and that it does not show: in doubt the second time. */
+static void judge_open(mm_engine *engine)
+{
+    mm_order *open[2 * MM_PLAN_MAX];
+    mm__missing missing[MM__SHOWN_MAX];
+    uint32_t missing_count = 0;
+    int64_t asked_ns = engine->reads[MM__READ_OPEN].asked_ns;
+    size_t count = mm_orders_open(engine->orders, -1, open, MM_ARRAY_COUNT(open));
+    if (engine->shown_count > MM__SHOWN_MAX) {
+        return; /* more rows than orders can be ours: not all were kept */
+    }
+    for (size_t i = 0; i < count && missing_count < MM_ARRAY_COUNT(missing); i++) {
+        mm_order *order = open[i];
+        bool rested = order->state == MM_ORDER_LIVE && !order->cancel_pending && order->live_ns < asked_ns;
+        if (!rested || was_shown(engine, order->seq)) {
+            continue;
+        }
+        int64_t since_ns = missing_since(engine, order->seq);
+        if (since_ns != 0 && asked_ns - since_ns >= READ_SPACING_NS) {
+            engine->counters.reconcile_repairs++;
+            mm__engine_doubt(engine, order);
+            continue;
+        }
+        missing[missing_count].seq = order->seq;
+        missing[missing_count++].since_ns = since_ns != 0 ? since_ns : asked_ns;
+    }
+    memcpy(engine->missing, missing, missing_count * sizeof missing[0]);
+    engine->missing_count = missing_count;
+    if (missing_count > 0) {
+        mm__engine_read_soon(engine, MM__READ_OPEN);
+    }
+}
+
+static void close_confirm(mm_engine *engine, mm__confirm *confirm, int64_t token)
+{
+    if (!confirm->active || confirm->token == 0 || confirm->token != token) {
+        return;
+    }
+    confirm->token = 0;
+    confirm->empty_reads = confirm->rows == 0 ? confirm->empty_reads + 1 : 0;
+    confirm->answered = 1;
+    if (confirm->empty_reads < 2) {
+        return;
+    }
+    confirm->active = 0;
+    if (confirm == &engine->stop_check) {
+        engine->stopped = 1;
+        return;
+    }
+    engine->start_confirmed = 1;
+    for (int32_t kind = 0; kind < MM__READ_COUNT; kind++) {
+        engine->reads[kind].next_ns = engine->now_ns + period_of(engine, kind);
+    }
+}
+
+void mm__engine_open_end(mm_engine *engine, int64_t token)
+{
+    close_confirm(engine, &engine->start_check, token);
+    close_confirm(engine, &engine->stop_check, token);
+    if (answered(engine, MM__READ_OPEN, token)) {
+        judge_open(engine);
+    }
+}
+
+/* Asks for the open orders until two reads in a row, far enough apart, show none of ours. */
+void mm__engine_confirm(mm_engine *engine, mm__confirm *confirm)
+{
+    if (!confirm->active) {
+        return;
+    }
+    if (confirm->answered) {
+        /* Counted from the decision after the answer: the time of the one before it may be long past. */
+        confirm->answered = 0;
+        confirm->next_ns = engine->now_ns + engine->config.stop_confirm_ns;
+    }
+    if (confirm->token != 0 && engine->now_ns - confirm->asked_ns < READ_REPLY_NS) {
+        return;
+    }
+    if (confirm->token == 0 && engine->now_ns < confirm->next_ns) {
+        return;
+    }
+    int64_t token = (int64_t)engine->action_seq + 1;
+    if (mm__engine_emit_want(engine, MM_KIND_WANT_OPEN, token, 0, 0)) {
+        confirm->token = token;
+        confirm->asked_ns = engine->now_ns;
+        confirm->rows = 0;
+    }
+}
+
+static void cancel_leftovers(mm_engine *engine)
+{
+    while (engine->leftover_count > 0 && engine->cancel_room > 0 && engine->now_ns >= engine->ban_until_ns) {
+        mm_record *record = mm__engine_emit(engine, MM_KIND_CANCEL);
+        if (record == NULL) {
+            return;
+        }
+        engine->cancel_room--;
+        record->body.action.exchange_id = engine->leftovers[--engine->leftover_count];
+        record->body.action.decision_ns = engine->now_ns;
+        record->body.action.cause_ns = engine->now_ns;
+    }
+}
+
+/* ---- trades and account ------------------------------------------------------------------- */
+
+void mm__engine_trade_row(mm_engine *engine, int64_t trade_id)
+{
+    engine->history_seen |= trade_id == engine->history_id;
+    engine->shown_id = later(engine->shown_id, trade_id);
+}
+
+void mm__engine_trades_end(mm_engine *engine, int64_t token)
+{
+    if (answered(engine, MM__READ_TRADES, token)) {
+        engine->complete_id = engine->shown_id; /* a store that lags knows all before the last it shows */
+        engine->history_lost = engine->history_id >= 0 && !engine->history_seen;
+    }
+    mm_order *order = token > 0 ? mm_orders_find(engine->orders, (uint64_t)token) : NULL;
+    if (order != NULL) {
+        order->trades_checked = 1;
+    }
+}
+
+/* The account as it is now is taken as the new start; what we thought we had there is gone. */
+void mm__engine_accept_reset(mm_engine *engine)
+{
+    engine->halt_bits &= ~(MM_BIT(MM_REASON_ACCOUNT_RESET) | MM_BIT(MM_REASON_LEDGER_MISMATCH));
+    engine->mismatch_since_ns = 0;
+    engine->mismatch_reads = 0;
+    engine->exchange_id_high = 0;
+    engine->history_id = -1;
+    engine->history_lost = 0;
+    engine->complete_id = -1;
+    mm_ledger_rebase(engine->ledger);
+    mm_risk_rebase(engine->risk);
+    engine->first_mid_e8 = 0; /* profit begins anew, and with it what it is measured against */
+    engine->start_equity_e8 = 0;
+    engine->rebased = 1;
+    engine->doubt_account = 1;
+    mm__engine_read_now(engine, MM__READ_ACCOUNT);
+}
+
+void mm__engine_account_reset(mm_engine *engine)
+{
+    engine->was_reset = 1;
+    engine->reset_ns = engine->now_ns;
+    if (engine->config.accept_reset) {
+        mm__engine_accept_reset(engine);
+        engine->tell_bits |= MM_BIT(MM_REASON_ACCOUNT_RESET);
+    } else {
+        mm__engine_halt(engine, MM_REASON_ACCOUNT_RESET);
+    }
+}
+
+void mm__engine_account_end(mm_engine *engine, int64_t token)
+{
+    bool ours = answered(engine, MM__READ_ACCOUNT, token);
+    if (ours && engine->rebased) {
+        engine->rebased = 0;
+        engine->start_equity_e8 = 0;
+        if (engine->config.inventory_target_e8 == INT64_MIN) {
+            engine->target_e8 = mm_ledger_base(engine->ledger);
+        }
+    }
+    mm__engine_check_balances(engine);
+    int64_t account_ns = engine->reads[MM__READ_ACCOUNT].shown_ns - engine->mismatch_since_ns;
+    int64_t trades_ns = engine->reads[MM__READ_TRADES].shown_ns - engine->mismatch_since_ns;
+    if (!ours || !differs(engine) || account_ns < MISMATCH_GRACE_NS) {
+        return;
+    }
+    engine->doubt_account = 1; /* nothing is quoted until it is known who is right */
+    engine->mismatch_reads++;
+    if (engine->mismatch_reads < MISMATCH_READS || account_ns < READ_LAG_NS || trades_ns < READ_LAG_NS) {
+        return; /* what is missing may still come */
+    }
+    if (engine->history_lost) {
+        mm__engine_account_reset(engine);
+    } else {
+        mm__engine_halt(engine, MM_REASON_LEDGER_MISMATCH);
+    }
+}
+
+/* ---- at each decision --------------------------------------------------------------------- */
+
+void mm__engine_reconcile(mm_engine *engine)
+{
+    cancel_leftovers(engine);
+    if (engine->clock_wanted && mm__engine_emit_want(engine, MM_KIND_WANT_CLOCK, 0, 0, 0)) {
+        engine->clock_wanted = 0;
+    }
+    /* In this order: a fill whose report was lost is the usual cause of a difference, so trades come before balances. */
+    for (int32_t kind = 0; kind < MM__READ_COUNT; kind++) {
+        if (engine->now_ns >= read_due_ns(engine, kind)) {
+            ask(engine, kind);
+        }
+    }
+    mm__engine_confirm(engine, &engine->start_check);
+}
+
+static int64_t confirm_deadline(const mm__confirm *confirm)
+{
+    if (!confirm->active) {
+        return INT64_MAX;
+    }
+    return confirm->token != 0 ? confirm->asked_ns + READ_REPLY_NS : confirm->next_ns;
+}
+
+int64_t mm__engine_reconcile_deadline(const mm_engine *engine)
+{
+    int64_t at_ns = earlier(confirm_deadline(&engine->start_check), confirm_deadline(&engine->stop_check));
+    for (int32_t kind = 0; kind < MM__READ_COUNT; kind++) {
+        at_ns = earlier(at_ns, read_due_ns(engine, kind));
+    }
+    return at_ns;
+}
