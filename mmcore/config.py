@@ -59,6 +59,15 @@ class OrderEntry(enum.StrEnum):
     REST = "rest"
 
 
+class StpMode(enum.StrEnum):
+    EXPIRE_TAKER = "EXPIRE_TAKER"
+    EXPIRE_MAKER = "EXPIRE_MAKER"
+    EXPIRE_BOTH = "EXPIRE_BOTH"
+    DECREMENT = "DECREMENT"
+    TRANSFER = "TRANSFER"
+    NONE = "NONE"
+
+
 class Wait(enum.StrEnum):
     BLOCK = "block"
     YIELD = "yield"
@@ -132,6 +141,11 @@ class ExchangeSettings:
         OrderEntry.WS_API, Choice(OrderEntry), "",
         "the channel of orders, never switched within a run: the WebSocket API is one round trip without a new "
         "request, REST is the simpler one",
+    )
+    stp_mode: StpMode = _setting(
+        StpMode.EXPIRE_TAKER, Choice(StpMode, str.upper), "",
+        "what the exchange does when a new order of ours would trade with another order of the same account; the "
+        "symbol must allow it",
     )
     endpoint: str | None = _setting(
         None, Endpoint(), "", "another exchange that speaks the protocol; with mode testnet only; null: the "

@@ -376,7 +376,7 @@ enum {
     MM_ORDER_STATUS_OTHER = 10 /* a state of the exchange this library does not know */
 };
 
-/* REPORT, ACK, CANCELED, STATUS, TRADE_ROW, OPEN_ROW: what is known of one order. order_seq 0 = not of this run. */
+/* REPORT, ACK, CANCELED, STATUS, AMENDED, TRADE_ROW, OPEN_ROW: what is known of one order. order_seq 0 = not of this run. */
 typedef struct mm_report_body {
     uint64_t order_seq;
     int64_t exchange_id;
@@ -397,7 +397,7 @@ typedef struct mm_fill_body {
     int64_t time_us;   /* exchange's time of the event */
 } mm_fill_body;
 
-/* REJECT, CANCEL_REJECT, LOST, SENT, NOT_SENT, LIMIT. */
+/* REJECT, CANCEL_REJECT, AMEND_REJECT, LOST, SENT, NOT_SENT, LIMIT. */
 typedef struct mm_outcome_body {
     uint64_t order_seq;
     int64_t recv_ns;
@@ -406,7 +406,7 @@ typedef struct mm_outcome_body {
     int32_t code;       /* exchange error code, 0 when none (LOST by time-out) */
     int32_t operation;  /* MM_OP_* */
     int32_t http_status; /* 0 when none */
-    int32_t detail;     /* REJECT: MM_REJECT_* */
+    int32_t detail;     /* of a refusal: MM_REJECT_* */
 } mm_outcome_body;
 
 enum { MM_OP_NONE = 0, MM_OP_PLACE = 1, MM_OP_CANCEL = 2, MM_OP_QUERY = 3, MM_OP_SUBSCRIBE = 4, MM_OP_PING = 5, MM_OP_OTHER = 6,
@@ -482,7 +482,7 @@ typedef struct mm_action_body {
 typedef struct mm_record {
     uint64_t seq;
     uint16_t kind;
-    uint16_t flags;  /* MM_FLAG_*; of PLACE, CANCEL, QUERY: side << 8 | layer */
+    uint16_t flags;  /* MM_FLAG_*; of PLACE, CANCEL, QUERY, AMEND, REPLACE: side << 8 | layer */
     uint32_t count;  /* records of this event, this one included; 0 in continuations */
     union {
         mm_depth_body depth;
@@ -720,8 +720,7 @@ typedef struct mm_feed_info {
     int64_t retry_after_ms; /* epoch ms of error.data.retryAfter, 0 = none */
     int64_t subscription_id; /* of a wrapped user event or a subscribe reply, -1 = none */
     int64_t used_weight;  /* rateLimits REQUEST_WEIGHT minute count, -1 = not given */
-    int64_t order_count_10s; /* rateLimits ORDERS 10 s count, -1 = not given */
-    int64_t order_count_1d;
+    int32_t operation;   /* MM_OP_* of a reply to an order operation of ours, else MM_OP_NONE */
     int32_t shutdown;    /* 1 = serverShutdown */
     int32_t terminated;  /* 1 = eventStreamTerminated */
     char error_text[128]; /* msg of an error, cut to fit, control characters replaced */
@@ -731,8 +730,8 @@ MM_API size_t mm_feed_bytes(void);
 MM_API mm_status mm_feed_init(void *memory, size_t memory_bytes, const mm_feed_config *config, mm_feed **feed);
 MM_API mm_feed *mm_feed_new(const mm_feed_config *config);
 MM_API void mm_feed_free(mm_feed *feed);
-/* Decodes one JSON message of any shape Binance Spot sends (market streams bare or combined, depth snapshots, WebSocket
- * API replies, wrapped and bare user events, REST bodies: order, orders, own trades, account, error) into whole events at `out`.
+/* Decodes one JSON message of any shape Binance Spot sends on its streams and its WebSocket API (market data bare or combined,
+ * replies, wrapped and bare user events, errors), and the depth snapshot of REST, into whole events at `out`.
  * Keys in any order, any spacing, unknown fields skipped, unknown message types give no records and MM_OK. A key that is
  * read may stand in its object once; containers nest 64 deep at most. Reads nothing outside text[0..bytes).
  * MM_E_SYNTAX, MM_E_PRECISION, MM_E_OVERFLOW: *error_at is the byte where it went wrong (of a value: its first, of a missing
@@ -740,15 +739,19 @@ MM_API void mm_feed_free(mm_feed *feed);
  * records hold. What was written to `out` behind *out_count is undefined. About 100 ns and 10 ns a level.
  * Market prices and quantities are strings by the rules of mm_fixed_parse, without a sign. Times of 15 digits or more are
  * microseconds, others milliseconds.
- * A reply to a request carries its id: "<op><seq>" with op p, c, q (place, cancel, query) and order_seq in decimal is an order
- * operation of ours and becomes ACK, REJECT, CANCELED, CANCEL_REJECT, STATUS or LOST by the rules of the exchange (5xx, -1000,
- * -1001, -1006, -1007, -1008 leave the outcome open; so does a query that is refused by anything but -2013, which is STATUS
- * without MM_FLAG_FOUND). An ACK that says no status is MM_ORDER_LIVE; fills of a reply come by executionReport alone.
- * Bare REST bodies carry MM_FLAG_BY_REST: an order is CANCELED when it has origClientOrderId, STATUS when it has updateTime, else
- * ACK; in an array OPEN_ROW; own trades are TRADE_ROW, an account BALANCE. A REST reply to an order operation is decoded as
- * such when it is given as {"id":"<op><seq>","status":<http>,"result":<body>}, or "error" in place of "result".
- * externalLockUpdate is a BALANCE_DELTA of -d free and +d locked. Assets with more than 15 bytes are no assets of ours:
- * their balances are left out. */
+ * A reply to a request carries its id: "<op><seq>" with op p, c, q, a, r (place, cancel, query, amend, replace) and order_seq in
+ * decimal is an order operation of ours and becomes ACK, REJECT, CANCELED, CANCEL_REJECT, STATUS, AMENDED, AMEND_REJECT or LOST by
+ * the rules of the exchange (5xx, -1000, -1001, -1006, -1007, -1008 leave the outcome open; so does a query that is refused by
+ * anything but -2013, which is STATUS without MM_FLAG_FOUND). An ACK that says no status is MM_ORDER_LIVE; fills of a reply come
+ * by executionReport alone.
+ * A replace has two halves and becomes two events: of the old order CANCELED (its order_seq from the client id in the reply), or
+ * CANCEL_REJECT with the NEW order's order_seq; then of the new one ACK or REJECT. The outcomes' operation is MM_OP_REPLACE, their
+ * code that of their half (-2022 when it was not tried, or the whole request's when neither was). LOST: what the other event does
+ * not tell is open.
+ * A reply that states counts (rateLimits) ends with a BUDGET record.
+ * Reports and balances of numbers that do not fit are refused, but for what cannot be ours: reports of other symbols, and balances
+ * of such assets, are left out. externalLockUpdate is a BALANCE_DELTA of -d free and +d locked. Assets with more than 15 bytes are
+ * no assets of ours: their balances are left out. */
 MM_API mm_status mm_feed_decode(mm_feed *feed, const char *text, size_t text_bytes, int64_t recv_ns, mm_record *out,
                                 size_t out_capacity, size_t *out_count, size_t *error_at);
 /* Texts are cut to fit at a whole character. After an error: what had been read until then. Of an array of rows, the last. */
@@ -1596,10 +1599,12 @@ typedef struct mm_gate mm_gate;
 enum { MM_WIRE_WS_API = 0, MM_WIRE_REST = 1 };
 enum { MM_SIGN_HMAC = 0, MM_SIGN_ED25519 = 1 };
 #define MM_GATE_PAYLOAD_MAX 1024
+#define MM_GATE_BURST_MAX 32
 
 typedef struct mm_gate_config {
     char symbol[24];
     char order_prefix[24];     /* client id = prefix + seq base36 + "-" + b|a + layer */
+    char stp_mode[24];         /* self-trade prevention of new orders, as the exchange spells it */
     char api_key[128];
     int32_t wire;              /* MM_WIRE_* */
     int32_t signature;         /* MM_SIGN_* */
@@ -1626,17 +1631,21 @@ MM_API bool mm_gate_killed(const mm_gate *gate);
 MM_API void mm_gate_clock(mm_gate *gate, int64_t offset_ns);
 /* Nothing at all leaves before until_ns (429, 418). ORDERS role. */
 MM_API void mm_gate_ban(mm_gate *gate, int64_t until_ns);
-/* Checks PLACE, CANCEL or QUERY and writes its signing payload. 0 = it may go: sign payload[0..*payload_bytes) and seal; else
- * reason bits (KILLED, STALE_DECISION, RATE_LIMIT, BANNED, CLOCK, COUNT_MISMATCH): report NOT_SENT. Cancels and queries are refused by
- * a ban and a missing clock only. PLACE actions must come in the engine's order, none missing: else COUNT_MISMATCH, and the gate
- * kills itself. The payload is valid until the next call. ORDERS role. */
+/* Whether the connection has logged on (session.logon): its requests carry neither key nor signature. WebSocket API only. ORDERS role. */
+MM_API void mm_gate_session(mm_gate *gate, bool logged_on);
+/* Checks PLACE, CANCEL, QUERY, AMEND or REPLACE and writes its request. 0 = it may go. Then *payload_bytes is 0 and it is complete,
+ * as after a log-on; or payload[0..*payload_bytes), valid until the next call, has to be signed and sealed. Else reason bits (KILLED,
+ * STALE_DECISION, RATE_LIMIT, BANNED, CLOCK, COUNT_MISMATCH): report NOT_SENT. Cancels and queries are refused by a ban and a missing
+ * clock only, AMEND by no limit of rate. PLACE and REPLACE must come in the engine's order, none missing: else COUNT_MISMATCH, and the
+ * gate kills itself. At most MM_GATE_BURST_MAX requests without a take between them. ORDERS role. */
 MM_API uint64_t mm_gate_encode(mm_gate *gate, const mm_record *action, int64_t now_ns, const char **payload,
                                size_t *payload_bytes);
-/* Completes what encode began: the WebSocket frame, or for REST the query string with its signature. The signature is 64 hex digits
- * or base64 as configured (MM_E_ARGUMENT otherwise). *bytes valid until the next call. */
-MM_API mm_status mm_gate_seal(mm_gate *gate, const char *signature, size_t signature_bytes, const uint8_t **bytes,
-                              size_t *byte_count);
-MM_API uint64_t mm_gate_orders_out(const mm_gate *gate); /* PLACE actions passed */
+/* Completes what encode began with a signature, which is 64 hex digits or base64 as configured (MM_E_ARGUMENT otherwise). */
+MM_API mm_status mm_gate_seal(mm_gate *gate, const char *signature, size_t signature_bytes);
+/* The requests completed since the last take, one behind the other: WebSocket frames to be handed over in one piece, or the query
+ * string of a REST request, which has to be taken by itself. *bytes valid until the next call; 0 bytes: there are none. */
+MM_API size_t mm_gate_take(mm_gate *gate, const uint8_t **bytes);
+MM_API uint64_t mm_gate_orders_out(const mm_gate *gate); /* PLACE and REPLACE actions passed */
 /* Client id of an order; `out` holds 37. Returns its bytes. */
 MM_API size_t mm_gate_client_id(const mm_gate *gate, uint64_t order_seq, int32_t side, int32_t layer, char *out);
 /* cffi:end */
@@ -1774,6 +1783,18 @@ MM_API bool mm_loop_quote_input(mm_loop *loop, uint32_t holder, mm_quote_input *
 MM_API void mm_loop_read(mm_loop *loop, uint32_t holder, mm_engine_status *status);
 /* ORDERS role: next cancel, else next action; false = none. */
 MM_API bool mm_loop_next_action(mm_loop *loop, mm_record *action);
+enum {
+    MM_ENCODE_SIGN = 1, /* *payload has to be signed: call again with the signature */
+    MM_ENCODE_MORE = 2  /* the burst or the exec ring is full: hand the burst over, run the engine, call again */
+};
+/* ORDERS role: seals the request that was to be signed (signature_bytes > 0), then takes waiting actions, cancels first, and has
+ * the gate write their requests until one has to be signed or nothing waits. What the gate refuses is reported at once. What it lets
+ * out is then taken from it (mm_gate_take), handed over in one piece, and reported by mm_loop_burst_sent. MM_ENCODE_* bits, or
+ * mm_status < 0 for a signature that is none. */
+MM_API int32_t mm_loop_burst_encode(mm_loop *loop, mm_gate *gate, int64_t now_ns, const char *signature, size_t signature_bytes,
+                                    const char **payload, size_t *payload_bytes);
+/* ORDERS role: the burst was handed over at at_ns and its requests are SENT, or nothing of it was and they are NOT_SENT (DISCONNECTED). */
+MM_API void mm_loop_burst_sent(mm_loop *loop, bool handed_over, int64_t at_ns);
 /* ORDERS role: reports that an action's bytes went out at sent_ns, and counts its latencies. */
 MM_API bool mm_loop_sent(mm_loop *loop, const mm_record *action, int64_t sent_ns);
 /* ORDERS role: it did not go; verdict says why. Wakes the engine. */

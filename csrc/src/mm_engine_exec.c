@@ -320,12 +320,12 @@ void mm__engine_exec(mm_engine *engine, const mm_record *event)
     case MM_KIND_ORDER_LINK:
         on_order_link(engine, event);
         break;
-    case MM_KIND_BUDGET:
-        break;
     case MM_KIND_LIMIT:
         if (event->body.outcome.until_ns > engine->ban_until_ns) {
             engine->ban_until_ns = event->body.outcome.until_ns;
         }
+        break;
+    case MM_KIND_BUDGET:
         break;
     case MM_KIND_OPEN_ROW:
         mm__engine_open_row(engine, event);

@@ -35,22 +35,19 @@ static uint32_t slot_of_short_name(const char *name, size_t bytes)
         NAME("data", SLOT_DATA)
         NAME("side", SLOT_SIDE)
         NAME("code", SLOT_CODE)
-        NAME("time", SLOT_TIME)
-        NAME("free", SLOT_FREE)
         break;
     case 5:
         NAME("event", SLOT_EVENT)
         NAME("price", SLOT_PRICE)
         NAME("error", SLOT_ERROR)
-        NAME("asset", SLOT_ASSET)
         NAME("count", SLOT_COUNT)
+        NAME("limit", SLOT_LIMIT)
         break;
     case 6:
         NAME("stream", SLOT_STREAM)
         NAME("status", SLOT_STATUS)
         NAME("result", SLOT_RESULT)
         NAME("symbol", SLOT_SYMBOL)
-        NAME("locked", SLOT_LOCKED)
         break;
     default:
         break;
@@ -64,18 +61,12 @@ static uint32_t slot_of_long_name(const char *name, size_t bytes)
     case 7:
         NAME("orderId", SLOT_ORDER_ID)
         NAME("origQty", SLOT_ORIG_QTY)
-        NAME("isBuyer", SLOT_IS_BUYER)
-        NAME("isMaker", SLOT_IS_MAKER)
         break;
     case 8:
-        NAME("quoteQty", SLOT_QUOTE_QTY)
         NAME("interval", SLOT_INTERVAL)
-        NAME("balances", SLOT_BALANCES)
         break;
     case 10:
         NAME("rateLimits", SLOT_RATE_LIMITS)
-        NAME("commission", SLOT_COMMISSION)
-        NAME("updateTime", SLOT_UPDATE_TIME)
         NAME("retryAfter", SLOT_RETRY_AFTER)
         break;
     case 11:
@@ -84,6 +75,8 @@ static uint32_t slot_of_long_name(const char *name, size_t bytes)
         break;
     case 12:
         NAME("lastUpdateId", SLOT_LAST_UPDATE_ID)
+        NAME("cancelResult", SLOT_CANCEL_RESULT)
+        NAME("amendedOrder", SLOT_AMENDED_ORDER)
         break;
     case 13:
         NAME("clientOrderId", SLOT_CLIENT_ORDER_ID)
@@ -91,9 +84,11 @@ static uint32_t slot_of_long_name(const char *name, size_t bytes)
         break;
     case 14:
         NAME("subscriptionId", SLOT_SUBSCRIPTION_ID)
+        NAME("cancelResponse", SLOT_CANCEL_RESPONSE)
+        NAME("newOrderResult", SLOT_NEW_ORDER_RESULT)
         break;
-    case 15:
-        NAME("commissionAsset", SLOT_COMMISSION_ASSET)
+    case 16:
+        NAME("newOrderResponse", SLOT_NEW_ORDER_RESPONSE)
         break;
     case 17:
         NAME("origClientOrderId", SLOT_ORIG_CLIENT_ORDER_ID)
@@ -736,7 +731,7 @@ static bool decode_text(feed_call *call)
     if (c == '{') {
         p = mm__feed_scan_object(call, p, &feed->top);
     } else if (c == '[') {
-        p = mm__feed_scan_array(call, p, &feed->inner, mm__feed_on_row, NULL);
+        p = json_skip_container(reader, p, JSON_DEPTH_MAX);
     } else {
         return feed_fault(call, MM_E_SYNTAX, p);
     }
@@ -761,8 +756,7 @@ static void clear_info(mm_feed_info *info)
     info->retry_after_ms = 0;
     info->subscription_id = -1;
     info->used_weight = -1;
-    info->order_count_10s = -1;
-    info->order_count_1d = -1;
+    info->operation = MM_OP_NONE;
     info->shutdown = 0;
     info->terminated = 0;
     info->error_text[0] = '\0';

@@ -18,35 +18,32 @@
 enum {
     SLOT_UNKNOWN = 0,
     SLOT_NAMES = 64,
-    SLOT_ASKS = SLOT_NAMES,
-    SLOT_ASSET,
-    SLOT_BALANCES,
+    SLOT_AMENDED_ORDER = SLOT_NAMES,
+    SLOT_ASKS,
     SLOT_BIDS,
+    SLOT_CANCEL_RESPONSE,
+    SLOT_CANCEL_RESULT,
     SLOT_CLIENT_ORDER_ID,
     SLOT_CODE,
-    SLOT_COMMISSION,
-    SLOT_COMMISSION_ASSET,
     SLOT_COUNT,
     SLOT_DATA,
     SLOT_ERROR,
     SLOT_EVENT,
     SLOT_EXECUTED_QTY,
-    SLOT_FREE,
     SLOT_ID,
     SLOT_INTERVAL,
     SLOT_INTERVAL_NUM,
-    SLOT_IS_BUYER,
-    SLOT_IS_MAKER,
     SLOT_LAST_UPDATE_ID,
-    SLOT_LOCKED,
+    SLOT_LIMIT,
     SLOT_MSG,
+    SLOT_NEW_ORDER_RESPONSE,
+    SLOT_NEW_ORDER_RESULT,
     SLOT_ORDER_ID,
     SLOT_ORIG_CLIENT_ORDER_ID,
     SLOT_ORIG_QTY,
     SLOT_PREV_ID,
     SLOT_PRICE,
     SLOT_QTY,
-    SLOT_QUOTE_QTY,
     SLOT_RATE_LIMIT_TYPE,
     SLOT_RATE_LIMITS,
     SLOT_RESULT,
@@ -56,8 +53,6 @@ enum {
     SLOT_STREAM,
     SLOT_SUBSCRIPTION_ID,
     SLOT_SYMBOL,
-    SLOT_TIME,
-    SLOT_UPDATE_TIME,
     SLOT_END
 };
 
@@ -99,6 +94,9 @@ typedef struct {
     int64_t recv_ns;
     feed_side sides[2];
     bool payload_taken;
+    bool budget_given;
+    mm_budget_body budget;
+    json_token legs[4]; /* cancelReplace: cancelResult, cancelResponse, newOrderResult, newOrderResponse */
 } feed_call;
 
 static inline bool feed_fault(feed_call *call, mm_status status, const char *at)
@@ -392,8 +390,7 @@ bool mm__feed_on_balance_update(feed_call *call, const feed_table *table);
 bool mm__feed_on_external_lock(feed_call *call, const feed_table *table);
 /* A reply of the WebSocket API. */
 bool mm__feed_on_reply(feed_call *call, const feed_table *table);
-/* A body of REST: an object that is neither event nor book, and an element of an array. */
+/* An object that is neither event nor book nor reply. */
 bool mm__feed_on_body(feed_call *call, const feed_table *table);
-bool mm__feed_on_row(feed_call *call, const feed_table *table, const void *context);
 
 #endif /* MM_FEED_H */

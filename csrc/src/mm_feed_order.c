@@ -1,5 +1,4 @@
-/* Orders, balances, replies of the WebSocket API, bodies of REST, and errors: from the table to
- * records. */
+/* Orders, balances, replies of the WebSocket API, and errors: from the table to records. */
 #include "mm_feed.h"
 
 #include <string.h>
@@ -81,11 +80,11 @@ static bool read_status(feed_call *call, const json_token *token, int16_t *statu
     return true;
 }
 
+/* A side that is neither BUY nor SELL counts as one that was not said. */
 static bool read_side(feed_call *call, const json_token *token, int16_t *side)
 {
-    bool buy = feed_text_is(token, "BUY");
-    *side = buy ? MM_BID : MM_ASK;
-    return buy || feed_text_is(token, "SELL") || feed_fault(call, MM_E_SYNTAX, token->at);
+    *side = feed_text_is(token, "BUY") ? MM_BID : feed_text_is(token, "SELL") ? MM_ASK : -1;
+    return feed_is_string(token) || feed_fault(call, MM_E_SYNTAX, token->at);
 }
 
 /* The client id under the slot into info, whose order it is into `report` and `flags`. */
@@ -102,19 +101,21 @@ static bool take_client_id(feed_call *call, const feed_table *table, uint32_t sl
     return true;
 }
 
-/* What a reply or a REST body says of one order. */
+/* What a reply says of one order. */
 static bool take_order(feed_call *call, const feed_table *table, mm_report_body *report,
                        uint16_t *flags)
 {
     bool canceled = feed_has(table, SLOT_ORIG_CLIENT_ORDER_ID);
     uint32_t id_slot = canceled ? SLOT_ORIG_CLIENT_ORDER_ID : SLOT_CLIENT_ORDER_ID;
+    /* An amended order's quantity is named otherwise. */
+    uint32_t qty_slot = feed_has(table, SLOT_ORIG_QTY) ? SLOT_ORIG_QTY : SLOT_QTY;
     report->executed_e8 = -1;
     report->side = -1;
     report->status = MM_ORDER_LIVE; /* of a reply that says no more than that the order was taken */
     return feed_want_natural(call, table, SLOT_ORDER_ID, &report->exchange_id) &&
            take_client_id(call, table, id_slot, report, flags) &&
            feed_may_decimal(call, table, SLOT_PRICE, &report->price_e8) &&
-           feed_may_decimal(call, table, SLOT_ORIG_QTY, &report->qty_e8) &&
+           feed_may_decimal(call, table, qty_slot, &report->qty_e8) &&
            feed_may_decimal(call, table, SLOT_EXECUTED_QTY, &report->executed_e8) &&
            (!feed_has(table, SLOT_STATUS) ||
             read_status(call, &table->slots[SLOT_STATUS], &report->status)) &&
@@ -122,84 +123,23 @@ static bool take_order(feed_call *call, const feed_table *table, mm_report_body 
             read_side(call, &table->slots[SLOT_SIDE], &report->side));
 }
 
-/* An order as REST gives it, without a request to tell what it answers: the fields do. */
-static bool on_order_body(feed_call *call, const feed_table *table, uint16_t query_kind)
-{
-    bool wanted = false;
-    uint16_t flags = MM_FLAG_BY_REST;
-    mm_report_body report;
-    memset(&report, 0, sizeof report);
-    if (!feed_take_symbol(call, table, SLOT_SYMBOL, &wanted) ||
-        !take_order(call, table, &report, &flags)) {
-        return false;
-    }
-    uint16_t kind = MM_KIND_ACK;
-    if (feed_has(table, SLOT_ORIG_CLIENT_ORDER_ID)) {
-        kind = MM_KIND_CANCELED;
-    } else if (feed_has(table, SLOT_UPDATE_TIME)) {
-        kind = query_kind;
-        flags |= kind == MM_KIND_STATUS ? MM_FLAG_FOUND : 0;
-    }
-    mm_record *record = wanted ? feed_emit(call, kind, flags, 1) : NULL;
-    if (record != NULL) {
-        record->body.report = report;
-    }
-    return call->reader.status == MM_OK;
-}
-
-/* The fields of a fill that executionReport and myTrades name differently. */
-typedef struct {
-    uint32_t trade_id, price, qty, quote, fee, fee_asset, time, maker;
-} fill_slots;
-
-static bool take_fill(feed_call *call, const feed_table *table, const fill_slots *slots,
-                      mm_record *records)
+static bool take_fill(feed_call *call, const feed_table *table, mm_record *records)
 {
     mm_report_body *report = &records[0].body.report;
     mm_fill_body *fill = &records[1].body.fill;
     bool maker = false;
     MM_ASSERT(records[0].count == 2 && records[1].kind == MM_KIND_MORE);
-    if (!feed_want_natural(call, table, slots->trade_id, &fill->trade_id) ||
-        !feed_want_decimal(call, table, slots->price, &report->price_e8) ||
-        !feed_want_decimal(call, table, slots->qty, &report->qty_e8) ||
-        !feed_may_decimal(call, table, slots->quote, &fill->quote_e8) ||
-        !feed_want_signed(call, table, slots->fee, &fill->fee_e8) ||
-        !feed_want_bool(call, table, slots->maker, &maker)) {
+    if (!feed_want_natural(call, table, SLOT_OF('t'), &fill->trade_id) ||
+        !feed_want_decimal(call, table, SLOT_OF('L'), &report->price_e8) ||
+        !feed_want_decimal(call, table, SLOT_OF('l'), &report->qty_e8) ||
+        !feed_may_decimal(call, table, SLOT_OF('Y'), &fill->quote_e8) ||
+        !feed_want_signed(call, table, SLOT_OF('n'), &fill->fee_e8) ||
+        !feed_want_bool(call, table, SLOT_OF('m'), &maker)) {
         return false;
     }
     records[0].flags |= (uint16_t)(MM_FLAG_FILL | (maker ? MM_FLAG_MAKER : 0));
-    return feed_has_kind(table, slots->fee_asset, JSON_NULL) ||
-           feed_want_text(call, table, slots->fee_asset, fill->fee_asset, sizeof fill->fee_asset);
-}
-
-/* A row of myTrades. */
-static bool on_trade_row(feed_call *call, const feed_table *table)
-{
-    static const fill_slots slots = {SLOT_ID,        SLOT_PRICE,      SLOT_QTY,
-                                     SLOT_QUOTE_QTY, SLOT_COMMISSION, SLOT_COMMISSION_ASSET,
-                                     SLOT_TIME,      SLOT_IS_MAKER};
-    bool wanted = false;
-    bool buyer = false;
-    if (!feed_take_symbol(call, table, SLOT_SYMBOL, &wanted)) {
-        return false;
-    }
-    mm_record *records = feed_emit(call, MM_KIND_TRADE_ROW, MM_FLAG_BY_REST, 2);
-    if (records == NULL) {
-        return false;
-    }
-    mm_report_body *report = &records[0].body.report;
-    report->executed_e8 = -1;
-    report->status = MM_ORDER_STATUS_OTHER; /* the row does not say it */
-    records[1].body.fill.quote_e8 = -1;
-    if (!feed_want_natural(call, table, SLOT_ORDER_ID, &report->exchange_id) ||
-        !feed_want_bool(call, table, SLOT_IS_BUYER, &buyer) ||
-        !take_fill(call, table, &slots, records) ||
-        !feed_want_time(call, table, slots.time, &records[1].body.fill.time_us)) {
-        return false;
-    }
-    report->side = buyer ? MM_BID : MM_ASK;
-    call->used -= wanted ? 0 : 2;
-    return true;
+    return feed_has_kind(table, SLOT_OF('N'), JSON_NULL) ||
+           feed_want_text(call, table, SLOT_OF('N'), fill->fee_asset, sizeof fill->fee_asset);
 }
 
 /* Why an order was rejected, as far as it matters what to do about it. */
@@ -215,10 +155,20 @@ static int32_t reject_reason(const feed_table *table)
     return feed_text_is(reason, "INSUFFICIENT_BALANCES") ? MM_REJECT_BALANCE : MM_REJECT_OTHER;
 }
 
+/* Whose order a report is about. On a cancel `c` is the cancel's own id and `C` the order's; an
+ * amended order has its new id in `c` and the one it was placed with in `C`. */
+static uint32_t reported_id_slot(const feed_table *table, const json_token *execution)
+{
+    const json_token *original = &table->slots[SLOT_OF('C')];
+    bool renamed = feed_text_is(execution, "CANCELED") || feed_text_is(execution, "REPLACED");
+    return renamed && feed_has(table, SLOT_OF('C')) && feed_is_string(original) &&
+                   original->value.bytes > 0
+               ? SLOT_OF('C')
+               : SLOT_OF('c');
+}
+
 bool mm__feed_on_execution_report(feed_call *call, const feed_table *table)
 {
-    static const fill_slots slots = {SLOT_OF('t'), SLOT_OF('L'), SLOT_OF('l'), SLOT_OF('Y'),
-                                     SLOT_OF('n'), SLOT_OF('N'), SLOT_OF('T'), SLOT_OF('m')};
     bool wanted = false;
     const json_token *execution = feed_want(call, table, SLOT_OF('x'));
     const json_token *status = feed_want(call, table, SLOT_OF('X'));
@@ -226,6 +176,12 @@ bool mm__feed_on_execution_report(feed_call *call, const feed_table *table)
     if (execution == NULL || status == NULL || side == NULL ||
         !feed_take_symbol(call, table, SLOT_OF('s'), &wanted)) {
         return false;
+    }
+    if (!wanted) {
+        return true; /* its numbers need not fit here */
+    }
+    if (!feed_is_string(execution)) {
+        return feed_fault(call, MM_E_SYNTAX, execution->at);
     }
     mm_record *records = feed_emit(call, MM_KIND_REPORT, 0, 2);
     if (records == NULL) {
@@ -235,84 +191,68 @@ bool mm__feed_on_execution_report(feed_call *call, const feed_table *table)
     mm_fill_body *fill = &records[1].body.fill;
     fill->trade_id = -1;
     fill->quote_e8 = -1;
-    /* On a cancel `c` is the cancel's own id and `C` the order's. */
-    const json_token *original = &table->slots[SLOT_OF('C')];
-    bool canceled = feed_text_is(execution, "CANCELED") && feed_has(table, SLOT_OF('C')) &&
-                    feed_is_string(original) && original->value.bytes > 0;
-    if (!take_client_id(call, table, canceled ? SLOT_OF('C') : SLOT_OF('c'), report,
+    if (!take_client_id(call, table, reported_id_slot(table, execution), report,
                         &records[0].flags) ||
         !feed_want_natural(call, table, SLOT_OF('i'), &report->exchange_id) ||
         !feed_want_decimal(call, table, SLOT_OF('p'), &report->price_e8) ||
         !feed_want_decimal(call, table, SLOT_OF('q'), &report->qty_e8) ||
         !feed_want_decimal(call, table, SLOT_OF('z'), &report->executed_e8) ||
-        !feed_want_time(call, table, slots.time, &fill->time_us) ||
+        !feed_want_time(call, table, SLOT_OF('T'), &fill->time_us) ||
         !read_status(call, status, &report->status) || !read_side(call, side, &report->side)) {
         return false;
     }
     if (report->status == MM_ORDER_REJECTED) {
         report->code = reject_reason(table);
     }
-    if (feed_text_is(execution, "TRADE") && !take_fill(call, table, &slots, records)) {
-        return false;
-    }
-    call->used -= wanted ? 0 : 2;
-    return feed_is_string(execution) || feed_fault(call, MM_E_SYNTAX, execution->at);
+    return !feed_text_is(execution, "TRADE") || take_fill(call, table, records);
 }
 
 /* ---- Balances ---- */
 
-typedef struct {
-    uint32_t asset, free, locked;
-    int64_t time_us;
-    uint16_t flags;
-} balance_slots;
+/* False: the quantity is more than can be counted here. */
+static bool fits(feed_call *call, const feed_table *table, uint32_t slot, int64_t *value_e8)
+{
+    if (feed_want_decimal(call, table, slot, value_e8)) {
+        return true;
+    }
+    if (call->reader.status == MM_E_OVERFLOW) {
+        call->reader.status = MM_OK;
+    }
+    return false;
+}
 
 static bool on_balance(feed_call *call, const feed_table *table, const void *context)
 {
-    const balance_slots *slots = context;
+    const int64_t *time_us = context;
     mm_balance_body body;
     memset(&body, 0, sizeof body);
-    if (!feed_want_text(call, table, slots->asset, body.asset, sizeof body.asset) ||
-        !feed_want_decimal(call, table, slots->free, &body.free_e8) ||
-        !feed_want_decimal(call, table, slots->locked, &body.locked_e8)) {
-        return false;
+    if (!feed_want_text(call, table, SLOT_OF('a'), body.asset, sizeof body.asset) ||
+        !fits(call, table, SLOT_OF('f'), &body.free_e8) ||
+        !fits(call, table, SLOT_OF('l'), &body.locked_e8)) {
+        return call->reader.status == MM_OK;
     }
-    if (table->slots[slots->asset].value.bytes >= sizeof body.asset) {
+    if (table->slots[SLOT_OF('a')].value.bytes >= sizeof body.asset) {
         return true; /* no asset of ours has a name that long, and cut it could be taken for one */
     }
-    body.time_us = slots->time_us;
-    mm_record *record = feed_emit(call, MM_KIND_BALANCE, slots->flags, 1);
+    body.time_us = *time_us;
+    mm_record *record = feed_emit(call, MM_KIND_BALANCE, 0, 1);
     if (record != NULL) {
         record->body.balance = body;
     }
     return record != NULL;
 }
 
-static bool take_balances(feed_call *call, const feed_table *table, uint32_t slot,
-                          const balance_slots *slots)
+bool mm__feed_on_account_position(feed_call *call, const feed_table *table)
 {
-    const json_token *token = feed_want(call, table, slot);
-    if (token == NULL) {
+    int64_t time_us = 0;
+    const json_token *token = feed_want(call, table, SLOT_OF('B'));
+    if (token == NULL || !feed_want_time(call, table, SLOT_OF('u'), &time_us)) {
         return false;
     }
     if (token->kind != JSON_ARRAY) {
         return feed_fault(call, MM_E_SYNTAX, token->at);
     }
-    return mm__feed_scan_array(call, token->at, &call->feed->inner, on_balance, slots) != NULL;
-}
-
-bool mm__feed_on_account_position(feed_call *call, const feed_table *table)
-{
-    balance_slots slots = {SLOT_OF('a'), SLOT_OF('f'), SLOT_OF('l'), 0, 0};
-    return feed_want_time(call, table, SLOT_OF('u'), &slots.time_us) &&
-           take_balances(call, table, SLOT_OF('B'), &slots);
-}
-
-static bool on_account(feed_call *call, const feed_table *table)
-{
-    balance_slots slots = {SLOT_ASSET, SLOT_FREE, SLOT_LOCKED, 0, MM_FLAG_BY_REST};
-    return feed_want_time(call, table, SLOT_UPDATE_TIME, &slots.time_us) &&
-           take_balances(call, table, SLOT_BALANCES, &slots);
+    return mm__feed_scan_array(call, token->at, &call->feed->inner, on_balance, &time_us) != NULL;
 }
 
 /* A deposit, withdrawal or transfer (free changes), or an external lock (free becomes locked). */
@@ -436,7 +376,21 @@ static bool take_error(feed_call *call, const feed_table *table)
     return true;
 }
 
-/* The object under `error`: code, msg, and perhaps data with retryAfter. */
+/* The halves of a cancelReplace: where a reply or an error's data has them. */
+static void take_legs(feed_call *call, const feed_table *table)
+{
+    static const uint32_t slots[4] = {SLOT_CANCEL_RESULT, SLOT_CANCEL_RESPONSE,
+                                      SLOT_NEW_ORDER_RESULT, SLOT_NEW_ORDER_RESPONSE};
+    for (size_t i = 0; i < MM_ARRAY_COUNT(slots); i++) {
+        call->legs[i] = table->slots[slots[i]];
+        if (!feed_has(table, slots[i])) {
+            call->legs[i].kind = JSON_NULL;
+        }
+    }
+}
+
+/* The object under `error`: code, msg, and perhaps data with retryAfter or the halves of a
+ * cancelReplace. */
 static bool take_reply_error(feed_call *call, const char *at)
 {
     feed_table *table = &call->feed->inner;
@@ -449,11 +403,17 @@ static bool take_reply_error(feed_call *call, const char *at)
     if (mm__feed_scan_object(call, table->slots[SLOT_DATA].at, table) == NULL) {
         return false;
     }
+    take_legs(call, table);
     return !feed_has_kind(table, SLOT_RETRY_AFTER, JSON_INTEGER) ||
            feed_want_natural(call, table, SLOT_RETRY_AFTER, &call->info->retry_after_ms);
 }
 
-/* ---- Replies of the WebSocket API ---- */
+/* ---- Counts and limits ---- */
+
+static int32_t clipped(int64_t value)
+{
+    return value < 0 ? -1 : value > INT32_MAX ? INT32_MAX : (int32_t)value;
+}
 
 static bool on_rate_limit(feed_call *call, const feed_table *table, const void *context)
 {
@@ -466,17 +426,54 @@ static bool on_rate_limit(feed_call *call, const feed_table *table, const void *
     const json_token *type = &table->slots[SLOT_RATE_LIMIT_TYPE];
     const json_token *interval = &table->slots[SLOT_INTERVAL];
     int64_t number = table->slots[SLOT_INTERVAL_NUM].value.integer;
-    int64_t count = table->slots[SLOT_COUNT].value.integer;
-    mm_feed_info *info = call->info;
+    int32_t count = clipped(table->slots[SLOT_COUNT].value.integer);
+    int32_t limit = feed_has_kind(table, SLOT_LIMIT, JSON_INTEGER)
+                        ? clipped(table->slots[SLOT_LIMIT].value.integer)
+                        : -1;
+    mm_budget_body *budget = &call->budget;
     if (feed_text_is(type, "REQUEST_WEIGHT") && feed_text_is(interval, "MINUTE") && number == 1) {
-        info->used_weight = count;
+        budget->weight_1m = count;
+        budget->weight_1m_limit = limit;
     } else if (feed_text_is(type, "ORDERS") && feed_text_is(interval, "SECOND") && number == 10) {
-        info->order_count_10s = count;
+        budget->orders_10s = count;
+        budget->orders_10s_limit = limit;
     } else if (feed_text_is(type, "ORDERS") && feed_text_is(interval, "DAY") && number == 1) {
-        info->order_count_1d = count;
+        budget->orders_day = count;
+        budget->orders_day_limit = limit;
+    } else if (feed_text_is(type, "RAW_REQUESTS") && feed_text_is(interval, "MINUTE") &&
+               number == 5) {
+        budget->raw_5m = count;
+        budget->raw_5m_limit = limit;
+    } else {
+        return true;
     }
+    call->budget_given = true;
     return true;
 }
+
+/* A BUDGET record behind those of the reply, when it tells any count. */
+static bool take_rate_limits(feed_call *call, const feed_table *table)
+{
+    static const mm_budget_body unsaid = {0, -1, -1, -1, -1, -1, -1, -1, -1};
+    call->budget = unsaid;
+    call->budget.recv_ns = call->recv_ns;
+    call->budget_given = false;
+    if (!feed_has_kind(table, SLOT_RATE_LIMITS, JSON_ARRAY)) {
+        return true;
+    }
+    if (mm__feed_scan_array(call, table->slots[SLOT_RATE_LIMITS].at, &call->feed->inner,
+                            on_rate_limit, NULL) == NULL) {
+        return false;
+    }
+    call->info->used_weight = call->budget.weight_1m;
+    mm_record *record = call->budget_given ? feed_emit(call, MM_KIND_BUDGET, 0, 1) : NULL;
+    if (record != NULL) {
+        record->body.budget = call->budget;
+    }
+    return call->reader.status == MM_OK;
+}
+
+/* ---- Replies of the WebSocket API ---- */
 
 /* The id of a reply as text: a number's digits, a string, nothing for null. */
 static bool take_request_id(feed_call *call, const feed_table *table)
@@ -504,23 +501,23 @@ static int32_t parse_request_id(const char *id, uint64_t *order_seq)
     int32_t operation = id[0] == 'p'   ? MM_OP_PLACE
                         : id[0] == 'c' ? MM_OP_CANCEL
                         : id[0] == 'q' ? MM_OP_QUERY
+                        : id[0] == 'a' ? MM_OP_AMEND
+                        : id[0] == 'r' ? MM_OP_REPLACE
                                        : MM_OP_NONE;
     if (operation == MM_OP_NONE || !parse_sequence(id + 1, strlen(id + 1), 10, order_seq)) {
         return MM_OP_NONE;
     }
-    return operation == MM_OP_PLACE && *order_seq == 0 ? MM_OP_NONE : operation;
+    bool of_this_run = operation == MM_OP_CANCEL || operation == MM_OP_QUERY || *order_seq > 0;
+    return of_this_run ? operation : MM_OP_NONE;
 }
 
-/* A request that was carried out. */
-static bool on_success(feed_call *call, int32_t operation, uint64_t order_seq)
+/* The order in `table`, which a request about order_seq was answered with; 0 = an order of another
+ * run, or of nobody's that is known: its client id tells. */
+static bool emit_order(feed_call *call, const feed_table *table, uint16_t kind, uint64_t order_seq)
 {
-    const feed_table *table = &call->feed->payload;
     uint16_t flags = 0;
     mm_report_body report;
     memset(&report, 0, sizeof report);
-    if (!feed_has_kind(&call->feed->top, SLOT_RESULT, JSON_OBJECT)) {
-        return feed_fault(call, MM_E_SYNTAX, call->feed->top.end);
-    }
     if (!take_order(call, table, &report, &flags)) {
         return false;
     }
@@ -529,15 +526,54 @@ static bool on_success(feed_call *call, int32_t operation, uint64_t order_seq)
         report.order_seq = order_seq;
         flags = 0;
     }
-    flags |= operation == MM_OP_QUERY ? MM_FLAG_FOUND : 0;
-    uint16_t kind = operation == MM_OP_PLACE    ? MM_KIND_ACK
-                    : operation == MM_OP_CANCEL ? MM_KIND_CANCELED
-                                                : MM_KIND_STATUS;
+    flags |= kind == MM_KIND_STATUS ? MM_FLAG_FOUND : 0;
     mm_record *record = feed_emit(call, kind, flags, 1);
     if (record != NULL) {
         record->body.report = report;
     }
     return record != NULL;
+}
+
+static bool emit_outcome(feed_call *call, uint16_t kind, uint64_t order_seq, int32_t operation,
+                         int32_t code, const char *message)
+{
+    mm_record *record = feed_emit(call, kind, 0, 1);
+    if (record == NULL) {
+        return false;
+    }
+    mm_outcome_body *outcome = &record->body.outcome;
+    outcome->order_seq = order_seq;
+    outcome->recv_ns = call->recv_ns;
+    outcome->code = code;
+    outcome->operation = operation;
+    outcome->http_status = call->info->http_status;
+    outcome->detail = mm_feed_reject_class(code, call->info->http_status, message);
+    return true;
+}
+
+/* A request that was carried out. */
+static bool on_success(feed_call *call, int32_t operation, uint64_t order_seq)
+{
+    const feed_table *table = &call->feed->payload;
+    if (!feed_has_kind(&call->feed->top, SLOT_RESULT, JSON_OBJECT)) {
+        return feed_fault(call, MM_E_SYNTAX, call->feed->top.end);
+    }
+    if (operation == MM_OP_AMEND) {
+        const json_token *amended = feed_want(call, table, SLOT_AMENDED_ORDER);
+        if (amended == NULL) {
+            return false;
+        }
+        if (amended->kind != JSON_OBJECT) {
+            return feed_fault(call, MM_E_SYNTAX, amended->at);
+        }
+        table = &call->feed->inner;
+        return mm__feed_scan_object(call, amended->at, &call->feed->inner) != NULL &&
+               emit_order(call, table, MM_KIND_AMENDED, order_seq);
+    }
+    uint16_t kind = operation == MM_OP_PLACE    ? MM_KIND_ACK
+                    : operation == MM_OP_CANCEL ? MM_KIND_CANCELED
+                                                : MM_KIND_STATUS;
+    return emit_order(call, table, kind, order_seq);
 }
 
 /* A request that was refused, or whose outcome the error leaves open. */
@@ -559,19 +595,103 @@ static bool on_failure(feed_call *call, int32_t operation, uint64_t order_seq)
     bool open = operation == MM_OP_QUERY || outcome_is_open(info->error_code, info->http_status);
     uint16_t kind = open                        ? MM_KIND_LOST
                     : operation == MM_OP_CANCEL ? MM_KIND_CANCEL_REJECT
+                    : operation == MM_OP_AMEND  ? MM_KIND_AMEND_REJECT
                                                 : MM_KIND_REJECT;
-    mm_record *record = feed_emit(call, kind, 0, 1);
-    if (record == NULL) {
-        return false;
+    return emit_outcome(call, kind, order_seq, operation, info->error_code, info->error_text);
+}
+
+/* ---- cancelReplace ---- */
+
+enum { LEG_CANCEL = 0, LEG_NEW = 2 };
+
+/* One half that failed. `refused`: what a refusal of it is called. `otherwise`: the code of a half
+ * that was not tried. */
+static bool emit_failed_leg(feed_call *call, size_t leg, uint16_t refused, uint64_t order_seq,
+                            int32_t otherwise, bool *lost)
+{
+    const json_token *response = &call->legs[leg + 1];
+    feed_table *table = &call->feed->inner;
+    char message[sizeof call->info->error_text];
+    int64_t code = otherwise;
+    memcpy(message, call->info->error_text, sizeof message);
+    if (response->kind == JSON_OBJECT) {
+        if (mm__feed_scan_object(call, response->at, table) == NULL ||
+            !feed_want_integer(call, table, SLOT_CODE, &code) ||
+            !feed_want_text(call, table, SLOT_MSG, message, sizeof message)) {
+            return false;
+        }
+        if (code < INT32_MIN || code > INT32_MAX) {
+            return feed_fault(call, MM_E_OVERFLOW, table->slots[SLOT_CODE].at);
+        }
     }
-    mm_outcome_body *outcome = &record->body.outcome;
-    outcome->order_seq = order_seq;
-    outcome->recv_ns = call->recv_ns;
-    outcome->code = info->error_code;
-    outcome->operation = operation;
-    outcome->http_status = info->http_status;
-    outcome->detail = mm_feed_reject_class(info->error_code, info->http_status, info->error_text);
-    return true;
+    bool open = outcome_is_open((int32_t)code, 400);
+    if (open && *lost) {
+        return true; /* said once, of both halves */
+    }
+    *lost |= open;
+    return emit_outcome(call, open ? MM_KIND_LOST : refused, order_seq, MM_OP_REPLACE,
+                        (int32_t)code, message);
+}
+
+static bool emit_leg(feed_call *call, size_t leg, uint64_t order_seq, bool *lost)
+{
+    const json_token *result = &call->legs[leg];
+    const json_token *response = &call->legs[leg + 1];
+    bool cancel = leg == LEG_CANCEL;
+    if (feed_text_is(result, "SUCCESS") && response->kind == JSON_OBJECT) {
+        return mm__feed_scan_object(call, response->at, &call->feed->inner) != NULL &&
+               emit_order(call, &call->feed->inner, cancel ? MM_KIND_CANCELED : MM_KIND_ACK,
+                          cancel ? 0 : order_seq);
+    }
+    uint16_t refused = cancel ? MM_KIND_CANCEL_REJECT : MM_KIND_REJECT;
+    if (feed_text_is(result, "FAILURE") || feed_text_is(result, "NOT_ATTEMPTED")) {
+        return emit_failed_leg(call, leg, refused, order_seq, call->info->error_code, lost);
+    }
+    /* A word that is not known, or a success without its order: this half's outcome is open. */
+    bool said = *lost;
+    *lost = true;
+    return said || emit_outcome(call, MM_KIND_LOST, order_seq, MM_OP_REPLACE,
+                                call->info->error_code, call->info->error_text);
+}
+
+/* Two events of one request: what became of the old order, then of the new one. */
+static bool on_replace(feed_call *call, uint64_t order_seq)
+{
+    const mm_feed_info *info = call->info;
+    bool success = info->http_status >= 200 && info->http_status < 300;
+    bool lost = false;
+    if (success) {
+        if (!feed_has_kind(&call->feed->top, SLOT_RESULT, JSON_OBJECT)) {
+            return feed_fault(call, MM_E_SYNTAX, call->feed->top.end);
+        }
+        take_legs(call, &call->feed->payload);
+    } else if (outcome_is_open(info->error_code, info->http_status)) {
+        return emit_outcome(call, MM_KIND_LOST, order_seq, MM_OP_REPLACE, info->error_code,
+                            info->error_text);
+    }
+    if (success || call->legs[LEG_CANCEL].kind != JSON_NULL) {
+        return emit_leg(call, LEG_CANCEL, order_seq, &lost) &&
+               emit_leg(call, LEG_NEW, order_seq, &lost);
+    }
+    /* Refused before either half was tried. */
+    return emit_outcome(call, MM_KIND_CANCEL_REJECT, order_seq, MM_OP_REPLACE, info->error_code,
+                        info->error_text) &&
+           emit_outcome(call, MM_KIND_REJECT, order_seq, MM_OP_REPLACE, info->error_code,
+                        info->error_text);
+}
+
+/* What a reply to an order operation says. */
+static bool on_operation(feed_call *call, int32_t operation, uint64_t order_seq)
+{
+    int32_t http_status = call->info->http_status;
+    if (http_status == 0) {
+        return feed_fault(call, MM_E_SYNTAX, call->feed->top.end);
+    }
+    if (operation == MM_OP_REPLACE) {
+        return on_replace(call, order_seq);
+    }
+    return http_status >= 200 && http_status < 300 ? on_success(call, operation, order_seq)
+                                                   : on_failure(call, operation, order_seq);
 }
 
 bool mm__feed_on_reply(feed_call *call, const feed_table *table)
@@ -581,6 +701,7 @@ bool mm__feed_on_reply(feed_call *call, const feed_table *table)
     int64_t http_status = 0;
     uint64_t order_seq = 0;
     MM_ASSERT(table == &feed->top && call->used == 0);
+    call->legs[LEG_CANCEL].kind = JSON_NULL;
     if (!take_request_id(call, table) ||
         (feed_has(table, SLOT_STATUS) &&
          !feed_want_natural(call, table, SLOT_STATUS, &http_status))) {
@@ -595,53 +716,20 @@ bool mm__feed_on_reply(feed_call *call, const feed_table *table)
         (feed_has(table, SLOT_CODE) && !take_error(call, table))) {
         return false;
     }
-    if (feed_has_kind(table, SLOT_RATE_LIMITS, JSON_ARRAY) &&
-        mm__feed_scan_array(call, table->slots[SLOT_RATE_LIMITS].at, &call->feed->inner,
-                            on_rate_limit, NULL) == NULL) {
-        return false;
-    }
     bool result = feed_has_kind(table, SLOT_RESULT, JSON_OBJECT);
     if (result && feed_has(&feed->payload, SLOT_SUBSCRIPTION_ID) &&
         !feed_want_natural(call, &feed->payload, SLOT_SUBSCRIPTION_ID, &info->subscription_id)) {
         return false;
     }
-    int32_t operation = parse_request_id(info->request_id, &order_seq);
-    if (operation == MM_OP_NONE) {
-        return true;
-    }
-    if (http_status == 0) {
-        return feed_fault(call, MM_E_SYNTAX, table->end);
-    }
-    return http_status >= 200 && http_status < 300 ? on_success(call, operation, order_seq)
-                                                   : on_failure(call, operation, order_seq);
+    info->operation = parse_request_id(info->request_id, &order_seq);
+    return (info->operation == MM_OP_NONE || on_operation(call, info->operation, order_seq)) &&
+           take_rate_limits(call, table);
 }
 
-/* ---- Bodies of REST ---- */
+/* ---- Errors by themselves ---- */
 
-/* An object of REST that is no book. */
+/* An object that is neither event nor book nor reply. */
 bool mm__feed_on_body(feed_call *call, const feed_table *table)
 {
-    if (feed_has(table, SLOT_CODE) && feed_has(table, SLOT_MSG)) {
-        return take_error(call, table);
-    }
-    if (feed_has(table, SLOT_ORDER_ID) && feed_has(table, SLOT_CLIENT_ORDER_ID)) {
-        return on_order_body(call, table, MM_KIND_STATUS);
-    }
-    if (feed_has(table, SLOT_BALANCES)) {
-        return on_account(call, table);
-    }
-    return true;
-}
-
-/* An element of a REST body that is an array. */
-bool mm__feed_on_row(feed_call *call, const feed_table *table, const void *context)
-{
-    (void)context;
-    if (feed_has(table, SLOT_ORDER_ID) && feed_has(table, SLOT_COMMISSION)) {
-        return on_trade_row(call, table);
-    }
-    if (feed_has(table, SLOT_ORDER_ID) && feed_has(table, SLOT_CLIENT_ORDER_ID)) {
-        return on_order_body(call, table, MM_KIND_OPEN_ROW);
-    }
-    return true;
+    return !feed_has(table, SLOT_CODE) || !feed_has(table, SLOT_MSG) || take_error(call, table);
 }

@@ -1,8 +1,9 @@
 /* The last hop: every order's bytes come from here, and only when nothing forbids them.
  *
- * encode checks the action and writes its signing payload; the host signs it with a well-kept library (the secret never enters
- * C); seal puts the signature in and finishes the frame. An order cannot be made by hand: seal has nothing to finish unless encode
- * let an action through just before. */
+ * encode checks the action and writes its request. On a connection that has logged on it is complete then. Else the host signs its
+ * parameters with a well-kept library (the secret never enters C) and seal puts the signature in. Complete requests wait, one behind
+ * the other, until take gives them out: those of one decision leave in one piece. An order cannot be made by hand: seal has nothing to
+ * finish unless encode let an action through just before. */
 #include "mm_internal.h"
 
 #include <string.h>
@@ -12,6 +13,7 @@
 #define HMAC_HEX_BYTES 64
 #define ED25519_BASE64_BYTES 88
 #define MESSAGE_MAX 2048
+#define REQUEST_MAX (MESSAGE_MAX + MM_WS_HEADER_MAX)
 #define DAY_NS 86400000000000
 
 /* Orders of the last 10 s, for the sliding windows: slots hold send times. */
@@ -34,6 +36,7 @@ struct mm_gate {
     int64_t clock_offset_ns;
     int32_t clock_known;
     int32_t ready;          /* encode passed, seal not yet */
+    int32_t logged_on;
     int64_t ban_until_ns;
     uint64_t last_place_seq;
     uint64_t orders_out;
@@ -49,7 +52,9 @@ struct mm_gate {
     char payload[MM_GATE_PAYLOAD_MAX];
     size_t payload_bytes;
     char message[MESSAGE_MAX];
-    uint8_t frame[MESSAGE_MAX + MM_WS_HEADER_MAX];
+    uint8_t burst[MM_GATE_BURST_MAX * REQUEST_MAX]; /* complete requests */
+    size_t burst_bytes;
+    size_t burst_count;
 };
 
 /* ---- memory ------------------------------------------------------------------------------- */
@@ -81,11 +86,11 @@ static bool is_plain(const char *text)
 static bool config_ok(const mm_gate_config *c)
 {
     if (!is_terminated(c->symbol, sizeof c->symbol) || !is_terminated(c->order_prefix, sizeof c->order_prefix) ||
-        !is_terminated(c->api_key, sizeof c->api_key)) {
+        !is_terminated(c->api_key, sizeof c->api_key) || !is_terminated(c->stp_mode, sizeof c->stp_mode)) {
         return false;
     }
     /* The symbol may be Unicode on the exchange; this gate sends plain ones only. */
-    if (!is_plain(c->symbol) || !is_plain(c->order_prefix) || !is_plain(c->api_key)) {
+    if (!is_plain(c->symbol) || !is_plain(c->order_prefix) || !is_plain(c->api_key) || !is_plain(c->stp_mode)) {
         return false;
     }
     bool limits = c->stale_decision_ns > 0 && c->orders_per_1s_max > 0 && c->orders_per_1s_max < WINDOW_SLOTS &&
@@ -153,6 +158,12 @@ void mm_gate_ban(mm_gate *gate, int64_t until_ns)
     if (until_ns > gate->ban_until_ns) {
         gate->ban_until_ns = until_ns;
     }
+}
+
+void mm_gate_session(mm_gate *gate, bool logged_on)
+{
+    MM_ASSERT(!logged_on || (gate->config.wire == MM_WIRE_WS_API && gate->config.signature == MM_SIGN_ED25519));
+    gate->logged_on = logged_on;
 }
 
 uint64_t mm_gate_orders_out(const mm_gate *gate)
@@ -229,6 +240,40 @@ static uint64_t place_verdict(mm_gate *gate, const mm_action_body *action, int64
         verdict |= MM_BIT(MM_REASON_KILLED);
     }
     return verdict;
+}
+
+/* An amend only ever makes an order smaller and counts in no limit of orders, but it is no cancel: it keeps an order alive. */
+static uint64_t amend_verdict(mm_gate *gate, const mm_action_body *action, int64_t now_ns)
+{
+    uint64_t verdict = common_verdict(gate, now_ns);
+    if (action->order_seq == 0 || action->qty_e8 <= 0) {
+        mm_gate_kill(gate);
+    }
+    if (mm_gate_killed(gate)) {
+        verdict |= MM_BIT(MM_REASON_KILLED);
+    }
+    if (now_ns - action->decision_ns > gate->config.stale_decision_ns) {
+        verdict |= MM_BIT(MM_REASON_STALE_DECISION);
+    }
+    return verdict;
+}
+
+static uint64_t verdict_of(mm_gate *gate, const mm_record *action, int64_t now_ns)
+{
+    const mm_action_body *body = &action->body.action;
+    switch (action->kind) {
+    case MM_KIND_REPLACE:
+        if (body->exchange_id <= 0) {
+            mm_gate_kill(gate); /* it would not say which order goes */
+        }
+        return place_verdict(gate, body, now_ns);
+    case MM_KIND_PLACE:
+        return place_verdict(gate, body, now_ns);
+    case MM_KIND_AMEND:
+        return amend_verdict(gate, body, now_ns);
+    default:
+        return common_verdict(gate, now_ns);
+    }
 }
 
 /* ---- parameters --------------------------------------------------------------------------- */
@@ -308,25 +353,39 @@ static void add_client_id(mm_gate *gate, const char *key, const mm_record *actio
     add_text(gate, key, text);
 }
 
-/* Parameters in the order of their names: the WebSocket API signs them sorted, REST as sent. */
+/* Parameters in the order of their names: the WebSocket API signs them sorted, REST as sent. A replacement is a new order that
+ * comes only if the old one could be cancelled; with no order left to spend it does neither. */
 static void fill_place(mm_gate *gate, const mm_record *action, int64_t now_ns)
 {
     const mm_action_body *body = &action->body.action;
+    bool replace = action->kind == MM_KIND_REPLACE;
+    if (replace) {
+        add_integer(gate, "cancelOrderId", body->exchange_id);
+        add_text(gate, "cancelReplaceMode", "STOP_ON_FAILURE");
+    }
     add_client_id(gate, "newClientOrderId", action);
     add_text(gate, "newOrderRespType", "RESULT");
+    if (replace) {
+        add_text(gate, "orderRateLimitExceededMode", "DO_NOTHING");
+    }
     add_decimal(gate, "price", body->price_e8, gate->config.price_decimals);
     add_decimal(gate, "quantity", body->qty_e8, gate->config.qty_decimals);
     add_timing(gate, gate->config.place_window_ms);
-    add_text(gate, "selfTradePreventionMode", "EXPIRE_TAKER");
+    add_text(gate, "selfTradePreventionMode", gate->config.stp_mode);
     add_text(gate, "side", (action->flags >> 8) == MM_BID ? "BUY" : "SELL");
     add_text(gate, "symbol", gate->config.symbol);
     add_timestamp(gate, now_ns);
     add_text(gate, "type", "LIMIT_MAKER");
 }
 
-/* By the exchange's id where it is known (its fastest look-up), else by ours. */
+/* By the exchange's id where it is known (its fastest look-up), else by ours. An amended order keeps its client id: without one the
+ * exchange would give it a new one. */
 static void fill_reference(mm_gate *gate, const mm_record *action, int64_t now_ns)
 {
+    if (action->kind == MM_KIND_AMEND) {
+        add_client_id(gate, "newClientOrderId", action);
+        add_decimal(gate, "newQty", action->body.action.qty_e8, gate->config.qty_decimals);
+    }
     if (action->body.action.exchange_id > 0) {
         add_integer(gate, "orderId", action->body.action.exchange_id);
     } else {
@@ -359,37 +418,6 @@ static void write_payload(mm_gate *gate)
     gate->payload_bytes = at;
 }
 
-uint64_t mm_gate_encode(mm_gate *gate, const mm_record *action, int64_t now_ns, const char **payload,
-                        size_t *payload_bytes)
-{
-    uint16_t kind = action->kind;
-    MM_ASSERT(kind == MM_KIND_PLACE || kind == MM_KIND_CANCEL || kind == MM_KIND_QUERY);
-    gate->ready = 0;
-    uint64_t verdict = kind == MM_KIND_PLACE ? place_verdict(gate, &action->body.action, now_ns)
-                                             : common_verdict(gate, now_ns);
-    if (verdict != 0) {
-        return verdict;
-    }
-    gate->kind = kind;
-    /* 0 for a leftover of an earlier run: what became of it, the next read of the open orders tells. */
-    gate->seq = action->body.action.order_seq;
-    gate->parameter_count = 0;
-    if (gate->config.wire == MM_WIRE_WS_API) {
-        add_text(gate, "apiKey", gate->config.api_key);
-    }
-    if (kind == MM_KIND_PLACE) {
-        fill_place(gate, action, now_ns);
-        count_order(gate, action->body.action.decision_ns);
-    } else {
-        fill_reference(gate, action, now_ns);
-    }
-    write_payload(gate);
-    gate->ready = 1;
-    *payload = gate->payload;
-    *payload_bytes = gate->payload_bytes;
-    return 0;
-}
-
 /* ---- bytes -------------------------------------------------------------------------------- */
 
 static bool is_hex(char c)
@@ -419,24 +447,54 @@ static bool signature_ok(const mm_gate *gate, const char *signature, size_t byte
 
 static const char *method_of(uint16_t kind)
 {
-    return kind == MM_KIND_PLACE ? "order.place" : kind == MM_KIND_CANCEL ? "order.cancel" : "order.status";
+    switch (kind) {
+    case MM_KIND_PLACE:
+        return "order.place";
+    case MM_KIND_REPLACE:
+        return "order.cancelReplace";
+    case MM_KIND_AMEND:
+        return "order.amend.keepPriority";
+    case MM_KIND_CANCEL:
+        return "order.cancel";
+    default:
+        return "order.status";
+    }
+}
+
+/* What a request's id begins with: its reply is known by it. */
+static char letter_of(uint16_t kind)
+{
+    switch (kind) {
+    case MM_KIND_PLACE:
+        return 'p';
+    case MM_KIND_REPLACE:
+        return 'r';
+    case MM_KIND_AMEND:
+        return 'a';
+    case MM_KIND_CANCEL:
+        return 'c';
+    default:
+        return 'q';
+    }
 }
 
 static void append_id(mm_gate *gate, size_t *at)
 {
-    char text[2] = {gate->kind == MM_KIND_PLACE ? 'p' : gate->kind == MM_KIND_CANCEL ? 'c' : 'q', 0};
+    char text[2] = {letter_of(gate->kind), 0};
     append(gate->message, sizeof gate->message, at, text);
     gate->parameter_count = 0;
     add_integer(gate, "id", (int64_t)gate->seq);
     append(gate->message, sizeof gate->message, at, gate->parameters[0].value);
 }
 
+/* Without a signature (0 bytes) for a connection that has logged on. */
 static size_t write_json(mm_gate *gate, const char *signature, size_t signature_bytes)
 {
     char *m = gate->message;
     const size_t capacity = sizeof gate->message;
     size_t at = 0;
     char signature_text[ED25519_BASE64_BYTES + 1];
+    MM_ASSERT(signature_bytes <= ED25519_BASE64_BYTES && gate->parameter_count > 0);
     memcpy(signature_text, signature, signature_bytes);
     signature_text[signature_bytes] = 0;
     append(m, capacity, &at, "{\"method\":\"");
@@ -444,15 +502,18 @@ static size_t write_json(mm_gate *gate, const char *signature, size_t signature_
     append(m, capacity, &at, "\",\"params\":{");
     for (size_t i = 0; i < gate->parameter_count; i++) {
         const parameter *p = &gate->parameters[i];
-        append(m, capacity, &at, "\"");
+        append(m, capacity, &at, i > 0 ? ",\"" : "\"");
         append(m, capacity, &at, p->key);
         append(m, capacity, &at, p->number ? "\":" : "\":\"");
         append(m, capacity, &at, p->value);
-        append(m, capacity, &at, p->number ? "," : "\",");
+        append(m, capacity, &at, p->number ? "" : "\"");
     }
-    append(m, capacity, &at, "\"signature\":\"");
-    append(m, capacity, &at, signature_text);
-    append(m, capacity, &at, "\"},\"id\":\"");
+    if (signature_bytes > 0) {
+        append(m, capacity, &at, ",\"signature\":\"");
+        append(m, capacity, &at, signature_text);
+        append(m, capacity, &at, "\"");
+    }
+    append(m, capacity, &at, "},\"id\":\"");
     append_id(gate, &at);
     append(m, capacity, &at, "\"}");
     return at;
@@ -485,8 +546,60 @@ static uint32_t next_mask(mm_gate *gate)
     return (uint32_t)((x * 0x2545F4914F6CDD1Du) >> 32);
 }
 
-mm_status mm_gate_seal(mm_gate *gate, const char *signature, size_t signature_bytes, const uint8_t **bytes,
-                       size_t *byte_count)
+/* `bytes` more have been written behind the requests that wait. */
+static void add_request(mm_gate *gate, size_t bytes)
+{
+    MM_ASSERT(bytes <= REQUEST_MAX && gate->burst_count < MM_GATE_BURST_MAX);
+    gate->burst_bytes += bytes;
+    gate->burst_count++;
+}
+
+static void add_frame(mm_gate *gate, size_t message_bytes)
+{
+    add_request(gate, mm_ws_encode(MM_WS_TEXT, (const uint8_t *)gate->message, message_bytes, next_mask(gate),
+                                   gate->burst + gate->burst_bytes));
+}
+
+/* ---- requests ----------------------------------------------------------------------------- */
+
+uint64_t mm_gate_encode(mm_gate *gate, const mm_record *action, int64_t now_ns, const char **payload,
+                        size_t *payload_bytes)
+{
+    uint16_t kind = action->kind;
+    bool places = kind == MM_KIND_PLACE || kind == MM_KIND_REPLACE;
+    MM_ASSERT(places || kind == MM_KIND_CANCEL || kind == MM_KIND_QUERY || kind == MM_KIND_AMEND);
+    MM_ASSERT(gate->burst_count < MM_GATE_BURST_MAX);
+    gate->ready = 0;
+    uint64_t verdict = verdict_of(gate, action, now_ns);
+    if (verdict != 0) {
+        return verdict;
+    }
+    gate->kind = kind;
+    /* 0 for a leftover of an earlier run: what became of it, the next read of the open orders tells. */
+    gate->seq = action->body.action.order_seq;
+    gate->parameter_count = 0;
+    if (gate->config.wire == MM_WIRE_WS_API && !gate->logged_on) {
+        add_text(gate, "apiKey", gate->config.api_key);
+    }
+    if (places) {
+        fill_place(gate, action, now_ns);
+        count_order(gate, action->body.action.decision_ns);
+    } else {
+        fill_reference(gate, action, now_ns);
+    }
+    if (gate->logged_on) {
+        add_frame(gate, write_json(gate, "", 0));
+        *payload_bytes = 0;
+        return 0;
+    }
+    write_payload(gate);
+    gate->ready = 1;
+    *payload = gate->payload;
+    *payload_bytes = gate->payload_bytes;
+    return 0;
+}
+
+mm_status mm_gate_seal(mm_gate *gate, const char *signature, size_t signature_bytes)
 {
     if (!gate->ready) {
         return MM_E_STATE;
@@ -496,13 +609,21 @@ mm_status mm_gate_seal(mm_gate *gate, const char *signature, size_t signature_by
         return MM_E_ARGUMENT;
     }
     if (gate->config.wire == MM_WIRE_REST) {
-        *byte_count = write_query(gate, signature, signature_bytes);
-        *bytes = (const uint8_t *)gate->message;
-        return MM_OK;
+        size_t query_bytes = write_query(gate, signature, signature_bytes);
+        MM_ASSERT(gate->burst_count == 0);
+        memcpy(gate->burst, gate->message, query_bytes);
+        add_request(gate, query_bytes);
+    } else {
+        add_frame(gate, write_json(gate, signature, signature_bytes));
     }
-    size_t message_bytes = write_json(gate, signature, signature_bytes);
-    *byte_count =
-        mm_ws_encode(MM_WS_TEXT, (const uint8_t *)gate->message, message_bytes, next_mask(gate), gate->frame);
-    *bytes = gate->frame;
     return MM_OK;
+}
+
+size_t mm_gate_take(mm_gate *gate, const uint8_t **bytes)
+{
+    size_t taken = gate->burst_bytes;
+    *bytes = gate->burst;
+    gate->burst_bytes = 0;
+    gate->burst_count = 0;
+    return taken;
 }

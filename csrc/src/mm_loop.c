@@ -55,6 +55,8 @@ struct mm_loop {
     mm_hist order_to_ack;
     sent_slot sent[SENT_SLOTS];
     mm_record exec_scratch[EXEC_MESSAGE_RECORDS];
+    mm_record burst[MM_GATE_BURST_MAX]; /* actions whose requests are on their way to the kernel */
+    size_t burst_count;
 };
 
 /* ---- memory ------------------------------------------------------------------------------- */
@@ -325,7 +327,7 @@ static uint32_t push_exec(mm_loop *loop, const mm_record *records, size_t record
 }
 
 /* What the host itself has to see of a decoded message. */
-static uint32_t host_bits(const mm_feed_info *info, size_t record_count)
+static uint32_t host_bits(const mm_feed_info *info)
 {
     uint32_t bits = 0;
     if (info->shutdown) {
@@ -334,8 +336,8 @@ static uint32_t host_bits(const mm_feed_info *info, size_t record_count)
     if (info->http_status == 429 || info->http_status == 418) {
         bits |= MM_PUMP_LIMIT;
     }
-    if (info->terminated || (info->http_status != 0 && record_count == 0) ||
-        (info->request_id[0] != 0 && record_count == 0)) {
+    bool answers = info->http_status != 0 || info->request_id[0] != 0;
+    if (info->terminated || (answers && info->operation == MM_OP_NONE)) {
         bits |= MM_PUMP_REPLY;
     }
     return bits;
@@ -376,7 +378,7 @@ static uint32_t take_market_text(mm_loop *loop, uint32_t socket, mm_feed *feed, 
     if (status != MM_OK) {
         return market_fault(loop, status, error_at, recv_ns);
     }
-    return take_market(loop, socket, count, recv_ns) | host_bits(mm_feed_last(feed), count);
+    return take_market(loop, socket, count, recv_ns) | host_bits(mm_feed_last(feed));
 }
 
 static uint32_t take_exec_text(mm_loop *loop, mm_feed *feed, const mm_ws_message *message, int64_t recv_ns)
@@ -387,7 +389,7 @@ static uint32_t take_exec_text(mm_loop *loop, mm_feed *feed, const mm_ws_message
     if (status != MM_OK) {
         return MM_PUMP_CLOSED; /* an order message that cannot be read: reconnect and reconcile */
     }
-    return push_exec(loop, loop->exec_scratch, count, recv_ns) | host_bits(mm_feed_last(feed), count);
+    return push_exec(loop, loop->exec_scratch, count, recv_ns) | host_bits(mm_feed_last(feed));
 }
 
 /* Pong with the ping's payload. The mask hides nothing here: the payload is the server's own. */
@@ -742,4 +744,46 @@ bool mm_loop_not_sent(mm_loop *loop, const mm_record *action, uint64_t verdict, 
         mm_event_signal(loop->events[MM_ROLE_ENGINE]); /* what did not go is decided again at once */
     }
     return pushed;
+}
+
+int32_t mm_loop_burst_encode(mm_loop *loop, mm_gate *gate, int64_t now_ns, const char *signature, size_t signature_bytes,
+                             const char **payload, size_t *payload_bytes)
+{
+    *payload_bytes = 0;
+    if (signature_bytes > 0) {
+        mm_status sealed = mm_gate_seal(gate, signature, signature_bytes);
+        if (sealed < 0) {
+            return sealed;
+        }
+    }
+    for (;;) { /* an action a turn, and they are bounded by the rings */
+        if (loop->burst_count == MM_GATE_BURST_MAX || mm_spsc_room(loop->rings[MM_RING_EXEC]) <= loop->burst_count) {
+            return mm_loop_pending(loop, MM_ROLE_ORDERS) ? MM_ENCODE_MORE : 0;
+        }
+        mm_record *action = &loop->burst[loop->burst_count];
+        if (!mm_loop_next_action(loop, action)) {
+            return 0;
+        }
+        uint64_t verdict = mm_gate_encode(gate, action, now_ns, payload, payload_bytes);
+        if (verdict != 0) {
+            bool told = mm_loop_not_sent(loop, action, verdict, now_ns);
+            MM_ASSERT(told); /* the room was there */
+            continue;
+        }
+        loop->burst_count++;
+        if (*payload_bytes > 0) {
+            return MM_ENCODE_SIGN;
+        }
+    }
+}
+
+void mm_loop_burst_sent(mm_loop *loop, bool handed_over, int64_t at_ns)
+{
+    for (size_t i = 0; i < loop->burst_count; i++) {
+        const mm_record *action = &loop->burst[i];
+        bool told = handed_over ? mm_loop_sent(loop, action, at_ns)
+                                : mm_loop_not_sent(loop, action, MM_BIT(MM_REASON_DISCONNECTED), at_ns);
+        MM_ASSERT(told); /* the room was kept for it */
+    }
+    loop->burst_count = 0;
 }

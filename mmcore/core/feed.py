@@ -30,6 +30,9 @@ _BODIES: Final[dict[str, Any]] = {
     "fill": [("trade_id", _I8), ("quote_e8", _I8), ("fee_e8", _I8), ("fee_asset", "S16"), ("time_us", _I8)],
     "outcome": [("order_seq", "<u8"), ("recv_ns", _I8), ("until_ns", _I8), ("verdict", "<u8"), ("code", "<i4"),
                 ("operation", "<i4"), ("http_status", "<i4"), ("detail", "<i4")],
+    "budget": [("recv_ns", _I8), *((name, "<i4") for name in (
+        "orders_10s", "orders_10s_limit", "orders_day", "orders_day_limit", "weight_1m", "weight_1m_limit", "raw_5m",
+        "raw_5m_limit"))],
     "balance": [("asset", "S16"), ("free_e8", _I8), ("locked_e8", _I8), ("time_us", _I8), ("token", _I8)],
 }  # fmt: skip
 _HEAD: Final = {"seq": ("<u8", 0), "kind": ("<u2", 8), "flags": ("<u2", 10), "count": ("<u4", 12)}
@@ -73,8 +76,8 @@ class FeedInfo:
     """Milliseconds since the epoch."""
     subscription_id: int
     used_weight: int
-    order_count_10s: int
-    order_count_1d: int
+    operation: int
+    """MM_OP_* of a reply to an order operation of ours, else MM_OP_NONE."""
     shutdown: bool
     terminated: bool
 
@@ -142,8 +145,7 @@ class Feed:
             retry_after_ms=info.retry_after_ms,
             subscription_id=info.subscription_id,
             used_weight=info.used_weight,
-            order_count_10s=info.order_count_10s,
-            order_count_1d=info.order_count_1d,
+            operation=info.operation,
             shutdown=bool(info.shutdown),
             terminated=bool(info.terminated),
         )

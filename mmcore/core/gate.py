@@ -35,18 +35,31 @@ class Gate:
         """Nothing leaves before then."""
         lib.mm_gate_ban(self._raw, until_ns)
 
+    @property
+    def raw(self) -> Any:
+        """The `mm_gate *`, for other handles of `mmcore.core`."""
+        return self._raw
+
+    def session(self, logged_on: bool) -> None:
+        """Whether the connection has logged on: its requests then carry neither key nor signature."""
+        lib.mm_gate_session(self._raw, logged_on)
+
     def encode(self, action: Any, now_ns: int) -> tuple[int, bytes]:
-        """(0, what must be signed), or (reason bits, b"") when it may not go."""
+        """(0, what must be signed; empty when the request is complete), or (reason bits, b"") when it may not go."""
         verdict = int(lib.mm_gate_encode(self._raw, action, now_ns, self._text, self._count))
         return (verdict, b"") if verdict else (0, bytes(ffi.buffer(self._text[0], self._count[0])))
 
-    def seal(self, signature: str) -> bytes:
-        """The bytes for the wire. Raises CoreError for a signature of another form than configured."""
+    def seal(self, signature: str) -> None:
+        """Completes the request. Raises CoreError for a signature of another form than configured."""
         raw = signature.encode("ascii")
-        status = lib.mm_gate_seal(self._raw, raw, len(raw), self._bytes, self._count)
+        status = lib.mm_gate_seal(self._raw, raw, len(raw))
         if status < 0:
             raise CoreError(status, "signature")
-        return bytes(ffi.buffer(self._bytes[0], self._count[0]))
+
+    def take(self) -> bytes:
+        """The bytes of the requests completed since the last call; empty when there are none."""
+        count = lib.mm_gate_take(self._raw, self._bytes)
+        return bytes(ffi.buffer(self._bytes[0], count))
 
     def client_id(self, order_seq: int, side: int, layer: int) -> str:
         """The id an order of this run has at the exchange. Any thread may call it through a gate of its own."""

@@ -6,13 +6,14 @@ Every call releases the GIL. Who may call what is said at each method; docs/conc
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mmcore._native import ffi, lib
 from mmcore.core.engine import Engine, EngineStatus
 from mmcore.core.feed import Feed
+from mmcore.core.gate import Gate
 from mmcore.core.log import RECORD, Records
 from mmcore.core.ws import WsParser
 from mmcore.errors import CoreError
@@ -35,6 +36,8 @@ MARKET_SOCKETS_MAX: Final[int] = lib.MM_ARBITER_SOCKETS
 STAGES: Final = ("recv_to_decode", "decode_to_book", "book_to_quote", "quote_to_send", "tick_to_order", "order_to_ack")
 
 _REPLY_BYTES: Final = 4096
+_SIGN: Final[int] = lib.MM_ENCODE_SIGN
+_MORE: Final[int] = lib.MM_ENCODE_MORE
 _LOG_CHUNK: Final = 4096
 _NEVER: Final = 2**63 - 1
 
@@ -102,6 +105,8 @@ class Loop:
         # One each: a channel has one holder at a time, and frames are too frequent for new ones.
         self._replies = {channel: (ffi.new("uint8_t[]", _REPLY_BYTES), ffi.new("size_t *"))
                          for channel in (CHANNEL_MARKET, CHANNEL_ORDER)}
+        self._payload = ffi.new("const char **")
+        self._payload_bytes = ffi.new("size_t *")
 
     # ---- bytes and events in
 
@@ -194,6 +199,26 @@ class Loop:
     def next_action(self, action: Any) -> bool:
         """Next cancel, else next other action, into an `mm_record *`."""
         return bool(lib.mm_loop_next_action(self._raw, action))
+
+    def burst_encode(self, gate: Gate, now_ns: int, sign: Callable[[bytes], str]) -> bool:
+        """Takes what waits and has the gate write its requests one behind the other (`Gate.take`); what the gate
+        refuses is reported. True: there is more, but no room for it: hand these over, run the engine, and call again.
+        Raises CoreError for a signature that is none."""
+        signature, signature_bytes = ffi.NULL, 0
+        while True:
+            asked = lib.mm_loop_burst_encode(self._raw, gate.raw, now_ns, signature, signature_bytes, self._payload,
+                                             self._payload_bytes)
+            if asked != _SIGN:
+                break
+            signature = sign(bytes(ffi.buffer(self._payload[0], self._payload_bytes[0]))).encode("ascii")
+            signature_bytes = len(signature)
+        if asked < 0:
+            raise CoreError(asked, "signature")
+        return bool(asked & _MORE)
+
+    def burst_sent(self, handed_over: bool, at_ns: int) -> None:
+        """All of the burst went to the kernel at at_ns, or nothing of it did."""
+        lib.mm_loop_burst_sent(self._raw, handed_over, at_ns)
 
     def sent(self, action: Any, sent_ns: int) -> bool:
         """Its bytes went to the kernel. False: the exec ring is full, run the engine and say it again."""

@@ -81,7 +81,8 @@ class Wire(Protocol):
         """Reads what is there. None: nothing now; 0: the connection is over."""
 
     def send(self, frame: bytes | memoryview) -> bool:
-        """Hands one whole frame over. False: it cannot arrive."""
+        """Hands whole frames over in one piece. False: nothing of them leaves. True: they arrive, in order, unless the
+        connection ends, which reading tells."""
 
     def flush(self) -> bool:
         """Sends what waits; True when nothing waits any more."""
@@ -175,17 +176,19 @@ class Channel:
         return count
 
     def send(self, frame: bytes | memoryview) -> bool:
-        """Hands one whole frame over. False: the other side cannot get it whole, because the connection is over or
-        `outgoing_max_bytes` would be exceeded. True says only that the kernel has it or will get it in order."""
+        """Hands whole frames over in one piece. False: nothing of them leaves, because the connection is over or
+        `outgoing_max_bytes` would be exceeded. True: the kernel has them or will get them in order, unless the
+        connection ends, which reading tells."""
         if self._close_reason or len(self._out) + len(frame) > self._out_max:
             return False
         if self._out:
             self._out += frame
             self.flush()
-        else:
-            taken = self._write_once(memoryview(frame))
-            self._out += frame[taken:]
-        return not self._close_reason
+            # Of a connection that ended meanwhile: whether the kernel took any of these bytes before.
+            return not self.closed or len(self._out) < len(frame)
+        taken = self._write_once(memoryview(frame))
+        self._out += frame[taken:]
+        return not self.closed
 
     def flush(self) -> bool:
         """Gives the kernel what waits; True when nothing waits any more."""

@@ -145,12 +145,13 @@ def _risk(settings: Settings, limits: tuple[RateLimit, ...]) -> dict[str, Any]:
     }
 
 
-def gate_config(config: EngineConfig, *, order_prefix: str, api_key: str, rest: bool, ed25519: bool,
+def gate_config(config: EngineConfig, *, order_prefix: str, api_key: str, rest: bool, ed25519: bool, stp_mode: str,
                 mask_seed: int) -> dict[str, Any]:
     """The gate repeats the engine's last limits: it trusts nobody."""
     symbol, risk = config.raw.symbol, config.raw.risk
     return {
         "symbol": symbol.name, "order_prefix": order_prefix.encode(), "api_key": api_key.encode(),
+        "stp_mode": stp_mode.encode(),
         "wire": int(rest), "signature": int(ed25519),
         "price_decimals": decimals_of(int(symbol.tick_e8)), "qty_decimals": decimals_of(int(symbol.step_e8)),
         "place_window_ms": 1000, "other_window_ms": 5000,

@@ -107,6 +107,7 @@ class Reach:
         self._rest = rest
         self._symbol = settings.exchange.symbol
         self._tag = settings.account.tag
+        self._stp_mode = settings.exchange.stp_mode.value
         self._clock = clock
         self._stop = stop
         self._until_ns = clock.mono_ns() + int(REACH_S * _NS_PER_S)
@@ -131,6 +132,8 @@ class Reach:
         refusal = rules.refusal(account.permissions)
         if refusal is None and not account.can_trade:
             refusal = "this account may not trade"
+        if refusal is None:
+            refusal = rules.stp_refusal(self._stp_mode)
         if refusal is not None:
             raise SymbolError(refusal)
         rates = self._rest.commission(self._symbol)
@@ -168,6 +171,7 @@ class Bot:
         by_rest = settings.exchange.order_entry is OrderEntry.REST
         gate_values = assemble.gate_config(config, order_prefix=self.order_prefix, api_key=access.keys.api_key,
                                            rest=by_rest, ed25519=access.keys.ed25519,
+                                           stp_mode=settings.exchange.stp_mode.value,
                                            mask_seed=world.rng.getrandbits(32))
         self.gate = Gate(gate_values)
         self.names = Gate(gate_values)  # for reading ids only: gates belong to one thread

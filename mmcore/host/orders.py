@@ -39,7 +39,8 @@ _PARK_MAX_NS: Final = 50_000_000
 _READS_MAX: Final = 64
 # News of an order that nobody asked for reads like the answer to a query.
 _ASKED: Final = {Asked.PLACE: Operation.PLACE, Asked.CANCEL: Operation.CANCEL, Asked.QUERY: Operation.QUERY}
-_OPERATION: Final = {Kind.PLACE: Operation.PLACE, Kind.CANCEL: Operation.CANCEL, Kind.QUERY: Operation.QUERY}
+_OPERATION: Final = {Kind.PLACE: Operation.PLACE, Kind.CANCEL: Operation.CANCEL, Kind.QUERY: Operation.QUERY,
+                     Kind.AMEND: Operation.AMEND, Kind.REPLACE: Operation.REPLACE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class OrdersThread(HostThread):
         self._connector = connectors("orders-connect", self.wake)
         self._action = core_loop.new_record()
         self._was_ready = False
+        self._gate_logged_on = False
         self._holder = HOLDER
         self.connects = 0
 
@@ -311,16 +313,39 @@ class OrdersThread(HostThread):
     # ---- actions
 
     def _send_actions(self, holder: int) -> None:
-        sent = False
         try:
-            while self._loop.next_action(self._action):
-                self._send(holder, self._action)
-                sent = True
+            if self._orders_by_rest is None and self._channel is not None and self._session.api.ready:
+                self._send_bursts(holder, self._channel)
+            else:
+                self._send_one_by_one(holder)
         except BaseException:
             self._gate.kill()  # an action is lost and the engine does not know: nothing new may follow it
             raise
-        if sent and self._channel is not None and self._channel.wants_write:
+
+    def _send_bursts(self, holder: int, channel: Wire) -> None:
+        """What was decided at once leaves at once: one hand-over to the kernel for all requests that wait."""
+        self._log_gate_on(self._session.api.logged_on)
+        more = True
+        while more:
+            more = self._loop.burst_encode(self._gate, self._clock.mono_ns(), self._session.signer.sign)
+            requests = self._gate.take()
+            if requests:
+                self._loop.burst_sent(channel.send(requests), self._clock.mono_ns())
+            if more:
+                self._run_engine(holder)
+        if channel.wants_write:
             self.wake()  # the kernel did not take it all: the order thread waits for it to be writable
+
+    def _log_gate_on(self, logged_on: bool) -> None:
+        if logged_on != self._gate_logged_on:
+            self._gate_logged_on = logged_on
+            self._gate.session(logged_on)
+
+    def _send_one_by_one(self, holder: int) -> None:
+        """Over REST, or while there is no session."""
+        self._log_gate_on(False)
+        while self._loop.next_action(self._action):
+            self._send(holder, self._action)
 
     def _send(self, holder: int, action: Any) -> None:
         operation = _OPERATION[Kind(action.kind)]
@@ -330,16 +355,10 @@ class OrdersThread(HostThread):
             self._not_sent(holder, action, refusal)
         elif self._orders_by_rest is not None:
             self._send_by_rest(self._orders_by_rest, holder, action, operation, payload)
-        elif self._channel is not None and self._session.api.ready:
-            frame = self._gate.seal(self._session.signer.sign(payload))
-            if self._channel.send(frame):
-                self._sent(holder, action)
-            else:
-                self._not_sent(holder, action, record.verdict("DISCONNECTED"))
-        elif operation is Operation.PLACE:
-            self._not_sent(holder, action, record.verdict("DISCONNECTED"))
-        else:
+        elif operation in (Operation.CANCEL, Operation.QUERY):
             self._cancel_elsewhere(holder, action, operation)
+        else:
+            self._not_sent(holder, action, record.verdict("DISCONNECTED"))
 
     def _cancel_elsewhere(self, holder: int, action: Any, operation: Operation) -> None:
         request = self._request(action)
@@ -355,8 +374,9 @@ class OrdersThread(HostThread):
             self._not_sent(holder, action, record.verdict("DISCONNECTED"))
             return
         if operation is Operation.PLACE:
+            self._gate.seal(self._session.signer.sign(payload))
             request = OrderRequest(request.client_id, request.symbol, request.side, request.price_e8, request.qty_e8,
-                                   wire=self._gate.seal(self._session.signer.sign(payload)))
+                                   wire=self._gate.take())
         hand_over = {Operation.PLACE: client.send_order, Operation.CANCEL: client.cancel_order,
                      Operation.QUERY: client.query_order}[operation]
         if hand_over(request):

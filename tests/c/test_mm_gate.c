@@ -13,6 +13,7 @@ static mm_gate_config config_of(int32_t wire)
     strcpy(config.symbol, "BTCUSDT");
     strcpy(config.order_prefix, "mA1-0k3f9zq-");
     strcpy(config.api_key, "key");
+    strcpy(config.stp_mode, "EXPIRE_TAKER");
     config.wire = wire;
     config.signature = MM_SIGN_HMAC;
     config.price_decimals = 2;
@@ -103,9 +104,9 @@ static void a_sealed_order_is_a_masked_frame_of_json_with_numbers_as_signed(void
     mm_gate *gate = open_gate(MM_WIRE_WS_API);
     char text[2048];
     const uint8_t *frame = NULL;
-    size_t frame_bytes = 0;
     MM_CHECK(try_place(gate, 1, 5 * SECOND_NS) == 0);
-    MM_CHECK(mm_gate_seal(gate, SIGNATURE, strlen(SIGNATURE), &frame, &frame_bytes) == MM_OK);
+    MM_CHECK(mm_gate_seal(gate, SIGNATURE, strlen(SIGNATURE)) == MM_OK);
+    size_t frame_bytes = mm_gate_take(gate, &frame);
     size_t bytes = unmask(frame, frame_bytes, text);
     MM_CHECK(is_text(text, bytes,
                      "{\"method\":\"order.place\",\"params\":{\"apiKey\":\"key\","
@@ -143,9 +144,9 @@ static void rest_percent_encodes_a_base64_signature(void)
     const char signature[] =
         "4MHXelVVcpkdwuLbl6n73HQUXUf1dse2PCgT1DYqW9w8AVZ1RACFGM+5UdlGPrQHrgtS3CvsRURC1oj73j8gC/==";
     const uint8_t *query = NULL;
-    size_t bytes = 0;
     MM_CHECK(try_place(gate, 1, 0) == 0);
-    MM_CHECK(mm_gate_seal(gate, signature, strlen(signature), &query, &bytes) == MM_OK);
+    MM_CHECK(mm_gate_seal(gate, signature, strlen(signature)) == MM_OK);
+    size_t bytes = mm_gate_take(gate, &query);
     const char tail[] = "FGM%2B5UdlGPrQHrgtS3CvsRURC1oj73j8gC%2F%3D%3D";
     MM_CHECK(bytes > sizeof tail && memcmp(query + bytes - strlen(tail), tail, strlen(tail)) == 0);
     mm_gate_free(gate);
@@ -155,13 +156,154 @@ static void nothing_can_be_sealed_that_was_not_let_through_just_before(void)
 {
     mm_gate *gate = open_gate(MM_WIRE_WS_API);
     const uint8_t *frame = NULL;
-    size_t bytes = 0;
-    MM_CHECK(mm_gate_seal(gate, SIGNATURE, strlen(SIGNATURE), &frame, &bytes) == MM_E_STATE);
+    MM_CHECK(mm_gate_seal(gate, SIGNATURE, strlen(SIGNATURE)) == MM_E_STATE);
     MM_CHECK(try_place(gate, 1, 0) == 0);
-    MM_CHECK(mm_gate_seal(gate, SIGNATURE, strlen(SIGNATURE), &frame, &bytes) == MM_OK);
-    MM_CHECK(mm_gate_seal(gate, SIGNATURE, strlen(SIGNATURE), &frame, &bytes) == MM_E_STATE);
+    MM_CHECK(mm_gate_seal(gate, SIGNATURE, strlen(SIGNATURE)) == MM_OK);
+    MM_CHECK(mm_gate_seal(gate, SIGNATURE, strlen(SIGNATURE)) == MM_E_STATE);
+    MM_CHECK(mm_gate_take(gate, &frame) > 0);
     MM_CHECK(try_place(gate, 2, 0) == 0);
-    MM_CHECK(mm_gate_seal(gate, "no hex", 6, &frame, &bytes) == MM_E_ARGUMENT);
+    MM_CHECK(mm_gate_seal(gate, "no hex", 6) == MM_E_ARGUMENT);
+    MM_CHECK(mm_gate_take(gate, &frame) == 0);
+    mm_gate_free(gate);
+}
+
+static mm_gate *open_logged_on(void)
+{
+    mm_gate_config config = config_of(MM_WIRE_WS_API);
+    config.signature = MM_SIGN_ED25519;
+    mm_gate *gate = mm_gate_new(&config);
+    mm_gate_clock(gate, OFFSET_NS);
+    mm_gate_session(gate, true);
+    return gate;
+}
+
+static bool is_complete(mm_gate *gate, const mm_record *action, int64_t now_ns)
+{
+    const char *payload = NULL;
+    size_t bytes = 99;
+    return mm_gate_encode(gate, action, now_ns, &payload, &bytes) == 0 && bytes == 0;
+}
+
+static void after_a_log_on_a_request_is_complete_at_once_with_neither_key_nor_signature(void)
+{
+    mm_gate *gate = open_logged_on();
+    char text[2048];
+    const uint8_t *frame = NULL;
+    mm_record action = place_action(1, 0);
+    MM_CHECK(is_complete(gate, &action, 0));
+    MM_CHECK(mm_gate_seal(gate, SIGNATURE, strlen(SIGNATURE)) == MM_E_STATE);
+    size_t frame_bytes = mm_gate_take(gate, &frame);
+    size_t bytes = unmask(frame, frame_bytes, text);
+    MM_CHECK(is_text(text, bytes,
+                     "{\"method\":\"order.place\",\"params\":{"
+                     "\"newClientOrderId\":\"mA1-0k3f9zq-0000001-b1\",\"newOrderRespType\":\"RESULT\","
+                     "\"price\":\"67000.12\",\"quantity\":\"0.00100\",\"recvWindow\":1000,"
+                     "\"selfTradePreventionMode\":\"EXPIRE_TAKER\",\"side\":\"BUY\",\"symbol\":\"BTCUSDT\","
+                     "\"timestamp\":1700000000000,\"type\":\"LIMIT_MAKER\"},\"id\":\"p1\"}"));
+    mm_gate_session(gate, false); /* another connection: the next request is signed again */
+    MM_CHECK(try_place(gate, 2, 0) == 0);
+    MM_CHECK(mm_gate_take(gate, &frame) == 0);
+    mm_gate_free(gate);
+}
+
+static void an_amend_names_the_order_its_new_quantity_and_the_id_it_keeps(void)
+{
+    mm_gate *gate = open_gate(MM_WIRE_WS_API);
+    const char *payload = NULL;
+    size_t bytes = 0;
+    mm_record action = place_action(7, 0);
+    action.kind = MM_KIND_AMEND;
+    action.body.action.exchange_id = 991;
+    MM_CHECK(mm_gate_encode(gate, &action, 0, &payload, &bytes) == 0);
+    MM_CHECK(is_text(payload, bytes,
+                     "apiKey=key&newClientOrderId=mA1-0k3f9zq-0000007-b1&newQty=0.00100&orderId=991&recvWindow=5000&"
+                     "symbol=BTCUSDT&timestamp=1700000000000"));
+    action.body.action.exchange_id = 0;
+    MM_CHECK(mm_gate_encode(gate, &action, 0, &payload, &bytes) == 0);
+    MM_CHECK(is_text(payload, bytes,
+                     "apiKey=key&newClientOrderId=mA1-0k3f9zq-0000007-b1&newQty=0.00100&"
+                     "origClientOrderId=mA1-0k3f9zq-0000007-b1&recvWindow=5000&symbol=BTCUSDT&timestamp=1700000000000"));
+    MM_CHECK_INT((int64_t)mm_gate_orders_out(gate), ==, 0);
+    mm_gate_free(gate);
+}
+
+static void a_replacement_is_a_new_order_that_names_the_one_it_takes_the_place_of(void)
+{
+    mm_gate *gate = open_gate(MM_WIRE_WS_API);
+    const char *payload = NULL;
+    size_t bytes = 0;
+    mm_record action = place_action(1, 0);
+    action.kind = MM_KIND_REPLACE;
+    action.body.action.exchange_id = 991;
+    MM_CHECK(mm_gate_encode(gate, &action, 0, &payload, &bytes) == 0);
+    MM_CHECK(is_text(payload, bytes,
+                     "apiKey=key&cancelOrderId=991&cancelReplaceMode=STOP_ON_FAILURE&"
+                     "newClientOrderId=mA1-0k3f9zq-0000001-b1&newOrderRespType=RESULT&"
+                     "orderRateLimitExceededMode=DO_NOTHING&price=67000.12&quantity=0.00100&recvWindow=1000&"
+                     "selfTradePreventionMode=EXPIRE_TAKER&side=BUY&symbol=BTCUSDT&timestamp=1700000000000&"
+                     "type=LIMIT_MAKER"));
+    MM_CHECK_INT((int64_t)mm_gate_orders_out(gate), ==, 1);
+    MM_CHECK(try_place(gate, 2, 0) == 0); /* one sequence for both */
+    action.body.action.order_seq = 3;
+    action.body.action.exchange_id = 0; /* it does not say which order goes */
+    MM_CHECK((mm_gate_encode(gate, &action, 0, &payload, &bytes) & MM_BIT(MM_REASON_KILLED)) != 0);
+    mm_gate_free(gate);
+}
+
+static void an_amend_is_refused_when_killed_or_late_and_never_for_the_rate_of_orders(void)
+{
+    mm_gate *gate = open_logged_on();
+    const char *payload = NULL;
+    size_t bytes = 0;
+    mm_record action = place_action(1, 0);
+    action.kind = MM_KIND_AMEND;
+    for (int i = 0; i < 20; i++) {
+        MM_CHECK(is_complete(gate, &action, 50 * 1000000));
+    }
+    MM_CHECK(mm_gate_encode(gate, &action, 50 * 1000000 + 1, &payload, &bytes) == MM_BIT(MM_REASON_STALE_DECISION));
+    mm_gate_kill(gate);
+    MM_CHECK(mm_gate_encode(gate, &action, 0, &payload, &bytes) == MM_BIT(MM_REASON_KILLED));
+    mm_gate_free(gate);
+}
+
+static void an_amend_of_no_order_or_to_nothing_kills_the_gate(void)
+{
+    for (int which = 0; which < 2; which++) {
+        mm_gate *gate = open_logged_on();
+        const char *payload = NULL;
+        size_t bytes = 0;
+        mm_record action = place_action(which == 0 ? 0 : 1, 0);
+        action.kind = MM_KIND_AMEND;
+        action.body.action.qty_e8 = which == 0 ? 100000 : 0;
+        MM_CHECK(mm_gate_encode(gate, &action, 0, &payload, &bytes) == MM_BIT(MM_REASON_KILLED));
+        MM_CHECK(mm_gate_killed(gate));
+        mm_gate_free(gate);
+    }
+}
+
+static void requests_wait_one_behind_the_other_until_they_are_taken(void)
+{
+    mm_gate *gate = open_logged_on();
+    const uint8_t *frames = NULL;
+    mm_record action = place_action(1, 0);
+    size_t at = 0;
+    for (uint64_t i = 0; i < 3; i++) {
+        action.kind = i == 1 ? MM_KIND_CANCEL : MM_KIND_PLACE;
+        action.body.action.order_seq = i == 2 ? 2 : 1;
+        MM_CHECK(is_complete(gate, &action, 0));
+    }
+    size_t all = mm_gate_take(gate, &frames);
+    static const char *const ids[] = {"\"id\":\"p1\"}", "\"id\":\"c1\"}", "\"id\":\"p2\"}"};
+    for (size_t i = 0; i < 3; i++) { /* each a whole frame: type, mask bit and 16-bit length, mask, payload */
+        char text[2048];
+        size_t frame_bytes = 8 + ((size_t)frames[at + 2] << 8 | frames[at + 3]);
+        size_t bytes = unmask(frames + at, frame_bytes, text);
+        size_t tail = strlen(ids[i]);
+        MM_CHECK(bytes > tail && is_text(text + bytes - tail, tail, ids[i]));
+        at += frame_bytes;
+    }
+    MM_CHECK_INT((int64_t)at, ==, (int64_t)all);
+    MM_CHECK(mm_gate_take(gate, &frames) == 0);
     mm_gate_free(gate);
 }
 
@@ -272,6 +414,12 @@ int main(int argc, char **argv)
         MM_TEST(a_cancel_names_the_exchange_id_when_known_and_the_client_id_otherwise),
         MM_TEST(rest_percent_encodes_a_base64_signature),
         MM_TEST(nothing_can_be_sealed_that_was_not_let_through_just_before),
+        MM_TEST(after_a_log_on_a_request_is_complete_at_once_with_neither_key_nor_signature),
+        MM_TEST(an_amend_names_the_order_its_new_quantity_and_the_id_it_keeps),
+        MM_TEST(a_replacement_is_a_new_order_that_names_the_one_it_takes_the_place_of),
+        MM_TEST(an_amend_is_refused_when_killed_or_late_and_never_for_the_rate_of_orders),
+        MM_TEST(an_amend_of_no_order_or_to_nothing_kills_the_gate),
+        MM_TEST(requests_wait_one_behind_the_other_until_they_are_taken),
         MM_TEST(a_killed_gate_lets_cancels_pass_and_orders_not),
         MM_TEST(an_old_decision_is_refused_and_an_old_cancel_is_not),
         MM_TEST(a_missing_or_doubled_order_kills_the_gate),

@@ -62,6 +62,188 @@ static void cancels_come_before_orders(void)
     bot_close(&b);
 }
 
+static mm_gate *open_gate(int64_t orders_per_1s_max, bool logged_on)
+{
+    mm_gate_config config;
+    memset(&config, 0, sizeof config);
+    strcpy(config.symbol, "BTCUSDT");
+    strcpy(config.order_prefix, "mA1-0k3f9zq-");
+    strcpy(config.stp_mode, "EXPIRE_TAKER");
+    strcpy(config.api_key, "key");
+    config.signature = logged_on ? MM_SIGN_ED25519 : MM_SIGN_HMAC;
+    config.place_window_ms = 1000;
+    config.other_window_ms = 5000;
+    config.stale_decision_ns = SECOND;
+    config.orders_per_1s_max = orders_per_1s_max;
+    config.orders_per_10s_max = 1000;
+    config.orders_per_day_max = 1000;
+    mm_gate *gate = mm_gate_new(&config);
+    mm_gate_clock(gate, 0);
+    mm_gate_session(gate, logged_on);
+    return gate;
+}
+
+static void push_place(bot *b, uint64_t seq)
+{
+    mm_record place = host_event(MM_KIND_PLACE);
+    place.body.action.order_seq = seq;
+    place.body.action.price_e8 = place.body.action.qty_e8 = 1;
+    place.body.action.decision_ns = b->now_ns;
+    MM_CHECK(mm_spsc_push(mm_loop_ring(b->loop, MM_RING_ACTION), &place));
+}
+
+/* The next outcome an action had. */
+static mm_record pop_outcome(bot *b)
+{
+    mm_record record;
+    memset(&record, 0, sizeof record);
+    MM_CHECK(mm_spsc_pop(mm_loop_ring(b->loop, MM_RING_EXEC), &record, 1) == 1);
+    return record;
+}
+
+static void actions_of_a_decision_become_one_burst_and_what_the_gate_refuses_is_told(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_gate *gate = open_gate(2, true);
+    const char *payload = NULL;
+    size_t payload_bytes = 0;
+    int32_t asked = 0;
+    const uint8_t *bytes = NULL;
+    mm_record cancel = host_event(MM_KIND_CANCEL);
+    cancel.body.action.exchange_id = 7;
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        push_place(&b, seq);
+    }
+    MM_CHECK(mm_spsc_push(mm_loop_ring(b.loop, MM_RING_CANCEL), &cancel));
+    asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, NULL, 0, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, 0);
+    mm_record outcome = pop_outcome(&b); /* the third order is one too many for a second */
+    MM_CHECK_UINT(outcome.kind, ==, MM_KIND_NOT_SENT);
+    MM_CHECK_UINT(outcome.body.outcome.order_seq, ==, 3);
+    MM_CHECK_UINT(outcome.body.outcome.verdict, ==, MM_BIT(MM_REASON_RATE_LIMIT));
+    MM_CHECK(mm_gate_take(gate, &bytes) > 0);
+    MM_CHECK(mm_spsc_empty(mm_loop_ring(b.loop, MM_RING_EXEC))); /* nothing is SENT before it is */
+    mm_loop_burst_sent(b.loop, true, b.now_ns + 5);
+    static const int32_t operations[] = {MM_OP_CANCEL, MM_OP_PLACE, MM_OP_PLACE};
+    for (size_t i = 0; i < 3; i++) {
+        outcome = pop_outcome(&b);
+        MM_CHECK_UINT(outcome.kind, ==, MM_KIND_SENT);
+        MM_CHECK_INT(outcome.body.outcome.operation, ==, operations[i]);
+        MM_CHECK_UINT(outcome.body.outcome.order_seq, ==, i);
+        MM_CHECK_INT(outcome.body.outcome.recv_ns, ==, b.now_ns + 5);
+    }
+    MM_CHECK(mm_spsc_empty(mm_loop_ring(b.loop, MM_RING_EXEC)));
+    mm_gate_free(gate);
+    bot_close(&b);
+}
+
+static void a_burst_that_could_not_be_handed_over_was_not_sent(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_gate *gate = open_gate(100, true);
+    const char *payload = NULL;
+    size_t payload_bytes = 0;
+    int32_t asked = 0;
+    push_place(&b, 1);
+    push_place(&b, 2);
+    asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, NULL, 0, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, 0);
+    mm_loop_burst_sent(b.loop, false, b.now_ns);
+    for (uint64_t seq = 1; seq <= 2; seq++) {
+        mm_record outcome = pop_outcome(&b);
+        MM_CHECK_UINT(outcome.kind, ==, MM_KIND_NOT_SENT);
+        MM_CHECK_UINT(outcome.body.outcome.order_seq, ==, seq);
+        MM_CHECK_UINT(outcome.body.outcome.verdict, ==, MM_BIT(MM_REASON_DISCONNECTED));
+    }
+    mm_gate_free(gate);
+    bot_close(&b);
+}
+
+static void without_a_log_on_each_request_of_a_burst_is_signed_on_the_way(void)
+{
+    static const char signature[] = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71";
+    bot b = bot_open(NULL, 0);
+    mm_gate *gate = open_gate(100, false);
+    const char *payload = NULL;
+    size_t payload_bytes = 0;
+    int32_t asked = 0;
+    const uint8_t *bytes = NULL;
+    push_place(&b, 1);
+    push_place(&b, 2);
+    asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, NULL, 0, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, MM_ENCODE_SIGN);
+    MM_CHECK(payload_bytes > 7 && memcmp(payload, "apiKey=", 7) == 0);
+    asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, signature, 64, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, MM_ENCODE_SIGN);
+    asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, signature, 64, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, 0);
+    MM_CHECK_UINT(payload_bytes, ==, 0);
+    size_t both = mm_gate_take(gate, &bytes);
+    MM_CHECK(both > 2 * 300 && both < 2 * 600);
+    mm_loop_burst_sent(b.loop, true, b.now_ns);
+    push_place(&b, 3);
+    asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, NULL, 0, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, MM_ENCODE_SIGN);
+    asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, "no", 2, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, MM_E_ARGUMENT);
+    mm_gate_free(gate);
+    bot_close(&b);
+}
+
+static void a_burst_ends_where_its_outcomes_would_have_no_room(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_gate *gate = open_gate(1000, true);
+    const char *payload = NULL;
+    size_t payload_bytes = 0;
+    int32_t asked = 0;
+    const uint8_t *bytes = NULL;
+    for (uint64_t seq = 1; seq <= 40; seq++) {
+        push_place(&b, seq);
+    }
+    mm_spsc *exec = mm_loop_ring(b.loop, MM_RING_EXEC);
+    mm_record filler = host_event(MM_KIND_SENT);
+    while (mm_spsc_room(exec) > 3) {
+        MM_CHECK(mm_spsc_push(exec, &filler));
+    }
+    asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, NULL, 0, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, MM_ENCODE_MORE);
+    MM_CHECK(mm_gate_take(gate, &bytes) > 0);
+    mm_loop_burst_sent(b.loop, true, b.now_ns);
+    MM_CHECK_UINT(mm_spsc_room(exec), ==, 0);
+    asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, NULL, 0, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, MM_ENCODE_MORE);
+    MM_CHECK(mm_gate_take(gate, &bytes) == 0);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, NULL, 0, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, MM_ENCODE_MORE);
+    MM_CHECK(mm_gate_take(gate, &bytes) > 0); /* as many as a burst holds */
+    mm_loop_burst_sent(b.loop, true, b.now_ns);
+    asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, NULL, 0, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, 0);
+    mm_loop_burst_sent(b.loop, true, b.now_ns);
+    MM_CHECK_INT((int64_t)mm_gate_orders_out(gate), ==, 40);
+    mm_gate_free(gate);
+    bot_close(&b);
+}
+
+static void counts_in_a_reply_do_not_hide_it_from_the_host(void)
+{
+    static const char limits[] = "\"rateLimits\":[{\"rateLimitType\":\"ORDERS\",\"interval\":\"SECOND\",\"intervalNum\":10,"
+                                 "\"limit\":50,\"count\":1}]}";
+    bot b = bot_open(NULL, 0);
+    char text[512];
+    uint32_t bits = 0;
+    snprintf(text, sizeof text, "{\"id\":\"s1\",\"status\":200,\"result\":{},%s", limits);
+    bits = bot_order(&b, text);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS | MM_PUMP_REPLY);
+    MM_CHECK(pop_outcome(&b).kind == MM_KIND_BUDGET);
+    snprintf(text, sizeof text, "{\"id\":\"p1\",\"status\":429,\"error\":{\"code\":-1015,\"msg\":\"Too many\"},%s", limits);
+    bits = bot_order(&b, text);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS | MM_PUMP_LIMIT);
+    bot_close(&b);
+}
+
 static void a_held_engine_is_not_run_twice(void)
 {
     bot b = bot_open(NULL, 0);
@@ -391,6 +573,11 @@ int main(int argc, char **argv)
         MM_TEST(a_frame_becomes_an_order_in_one_pass),
         MM_TEST(the_time_from_a_frame_to_its_order_is_measured),
         MM_TEST(cancels_come_before_orders),
+        MM_TEST(actions_of_a_decision_become_one_burst_and_what_the_gate_refuses_is_told),
+        MM_TEST(a_burst_that_could_not_be_handed_over_was_not_sent),
+        MM_TEST(without_a_log_on_each_request_of_a_burst_is_signed_on_the_way),
+        MM_TEST(a_burst_ends_where_its_outcomes_would_have_no_room),
+        MM_TEST(counts_in_a_reply_do_not_hide_it_from_the_host),
         MM_TEST(a_held_engine_is_not_run_twice),
         MM_TEST(a_ping_is_answered_with_its_payload_and_counts_as_life),
         MM_TEST(the_hosts_replies_stop_the_pump_and_orders_do_not),

@@ -83,15 +83,19 @@ def report_event(m: Json) -> Event:
     return lib.MM_KIND_REPORT, flags, *order, *trade, micros(m["T"])
 
 
-def order_event(m: Json) -> Event:
-    """A REST body about one order."""
-    flags, kind = lib.MM_FLAG_FOREIGN | lib.MM_FLAG_BY_REST, lib.MM_KIND_ACK
-    if "origClientOrderId" in m:
-        kind = lib.MM_KIND_CANCELED
-    elif "updateTime" in m:
-        kind, flags = lib.MM_KIND_STATUS, flags | lib.MM_FLAG_FOUND
-    numbers = (e8(m["price"]), e8(m["origQty"]), e8(m["executedQty"]))
-    return kind, flags, m["orderId"], *numbers, STATES[m["status"]], 0 if m["side"] == "BUY" else 1
+OPERATIONS: dict[str, tuple[int, int]] = {
+    "p": (lib.MM_KIND_ACK, 0),
+    "c": (lib.MM_KIND_CANCELED, 0),
+    "q": (lib.MM_KIND_STATUS, lib.MM_FLAG_FOUND),
+}
+
+
+def reply_event(m: Json) -> Event:
+    """The reply to a request about one order."""
+    order = m["result"]
+    numbers = (e8(order["price"]), e8(order["origQty"]), e8(order["executedQty"]))
+    side = 0 if order["side"] == "BUY" else 1
+    return *OPERATIONS[m["id"][0]], order["orderId"], *numbers, STATES[order["status"]], side
 
 
 NAMED: dict[str, Callable[[Json], Event]] = {
@@ -117,7 +121,7 @@ def twin(message: bytes | str) -> list[Event]:
         return [ticker_event(m)]
     if "lastUpdateId" in m:
         return [book_event(m, partial=wrapped)]
-    return [order_event(m)] if "orderId" in m else []
+    return [reply_event(m)] if "result" in m else []
 
 
 # ---- Records as events -----------------------------------------------------------------------------------------------
@@ -250,10 +254,18 @@ def test_one_message_of_every_stream_type_is_decoded_or_passed_over(data_dir: Pa
     assert all(twin(raw) for raw in spot)
 
 
+def as_received(order: Json) -> Json:
+    """A recorded event as it is, a recorded answer about an order as the WebSocket API gives it."""
+    if "orderId" not in order:
+        return order
+    asked = "c9" if "origClientOrderId" in order else "q9" if "updateTime" in order else "p9"
+    return {"id": asked, "status": 200, "result": order}
+
+
 def test_recorded_orders_and_errors_are_decoded_exactly(data_dir: Path) -> None:
     folder = data_dir / "hummingbot_fixture_2020"
     rows = [json.loads(line) for line in (folder / "orders.jsonl").read_text().splitlines()]
-    kinds = check(json.dumps(row["value"]).encode() for row in rows)
+    kinds = check(json.dumps(as_received(row["value"])).encode() for row in rows)
     assert kinds[lib.MM_KIND_REPORT] == 4
     assert kinds[lib.MM_KIND_ACK] == 4
     assert kinds[lib.MM_KIND_CANCELED] == 1
@@ -476,10 +488,13 @@ def test_replies_are_told_apart_by_their_request_id() -> None:
     limits = [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000, "count": 70}]
     order = {"symbol": "BTCUSDT", "orderId": 12, "clientOrderId": "mA1-0k3f9zq-1-b0", "transactTime": 1}
     reply = {"id": "p1", "status": 200, "result": order, "rateLimits": limits}
-    (record,) = feed.decode(json.dumps(reply).encode())
+    record, counts = feed.decode(json.dumps(reply).encode())
     assert (record["kind"], record["report"]["order_seq"]) == (lib.MM_KIND_ACK, 1)
+    assert counts["kind"] == lib.MM_KIND_BUDGET
+    assert counts["budget"].tolist() == (0, -1, -1, -1, -1, 70, 6000, -1, -1)
     last = feed.last()
     assert (last.request_id, last.http_status, last.used_weight) == ("p1", 200, 70)
+    assert last.operation == lib.MM_OP_PLACE
     assert last.client_id == "mA1-0k3f9zq-1-b0"
     assert len(feed.decode(b'{"id":"sub","status":200,"result":{"subscriptionId":4}}')) == 0
     assert feed.last().subscription_id == 4

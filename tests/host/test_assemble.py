@@ -195,7 +195,8 @@ def test_what_does_not_fit_the_engine_is_refused_by_name(info: ExchangeInfo, rul
 
 def test_the_gate_repeats_the_engines_last_limits(info: ExchangeInfo, rules: SymbolRules) -> None:
     config = made(Settings(), info, rules)
-    values = gate_config(config, order_prefix="mA1-0000001-", api_key="key", rest=True, ed25519=True, mask_seed=9)
+    values = gate_config(config, order_prefix="mA1-0000001-", api_key="key", rest=True, ed25519=True,
+                         stp_mode="EXPIRE_MAKER", mask_seed=9)
     for name in ("stale_decision_ns", "orders_per_1s_max", "orders_per_10s_max", "orders_per_day_max"):
         assert values[name] == getattr(config.raw.risk, name)
     assert (values["wire"], values["signature"]) == (lib.MM_WIRE_REST, lib.MM_SIGN_ED25519)

@@ -88,7 +88,8 @@ def thread(client: Answering) -> Listening:
     signer, offset, limits = HmacSigner("secret"), ClockOffset(), LimitState()
     session = Session(WsApi(endpoints_at("http://127.0.0.1:1"), WsRequests("key", signer), offset, limits,
                             random.Random(1)), signer, offset, limits, "BTCUSDT")
-    gate = Gate(gate_config(config, order_prefix=PREFIX, api_key="key", rest=True, ed25519=False, mask_seed=1))
+    gate = Gate(gate_config(config, order_prefix=PREFIX, api_key="key", rest=True, ed25519=False,
+                            stp_mode="EXPIRE_TAKER", mask_seed=1))
     made = Listening(
         Loop(Engine(config), loop_config(Settings(), recorded=False)), gate, session,
         Feed(symbol="BTCUSDT", order_prefix=PREFIX, account_prefix="mA1-"), SystemClock(),

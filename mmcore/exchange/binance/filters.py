@@ -87,6 +87,14 @@ class SymbolRules:
             return f"this account has no permission to trade {self.symbol}"
         return None
 
+    def stp_refusal(self, mode: str) -> str | None:
+        """Why orders with this self-trade prevention mode are not taken here; None when they are, or when the exchange
+        does not say."""
+        if not self.stp_modes or mode in self.stp_modes:
+            return None
+        return (f"{self.symbol} does not allow exchange.stp_mode {mode}; it allows "
+                f"{printable(', '.join(sorted(self.stp_modes)))}")
+
     def check(self, side: Side, price_e8: int, qty_e8: int, *, reference_price_e8: int = 0,
               open_orders: int = 0) -> tuple[FilterFailure, ...]:
         """Every filter a resting limit order would fail, in the exchange's order; empty = it passes.

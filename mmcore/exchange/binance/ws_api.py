@@ -86,6 +86,11 @@ class WsApi:
         """Whether orders may be sent: connected, and the account's events are flowing."""
         return self._phase is _Phase.READY
 
+    @property
+    def logged_on(self) -> bool:
+        """Whether requests need neither key nor signature; only while `ready`."""
+        return self._phase is _Phase.READY and self._requests.can_log_on
+
     def poll(self, now_ns: int) -> list[Action]:
         """What to do now: any of the actions. After `Fail` there is nothing more."""
         if self._phase is _Phase.FAILED:
