@@ -19,6 +19,7 @@ from mmcore.venue.decimals import parse_e8
 from mmcore.venue.level_book import Level, LevelBook
 from mmcore.venue.market import Execution, Feed, NewOrder, OrderKind, PlaceResult, Side, StreamMessage, TimeInForce
 from mmcore.venue.queue_model import UNKNOWN_FRONT_E8, QueueFill, QueueModel
+from mmcore.venue.translate import Translator
 
 _KNOWN_GRIDS = {"BTCUSDT": (1_000_000, 1_000)}
 _STREAM_HEAD = '{"stream":"'
@@ -90,6 +91,7 @@ class RecordedMarket:
         self._last_price_e8 = 0
         self._next_trade_id = 1
         self._fills: list[QueueFill] = []
+        self._translator = Translator(summary.symbol)
 
     # Market
 
@@ -99,7 +101,8 @@ class RecordedMarket:
         self._start_us = now_us
 
     def want(self, feeds: Set[Feed]) -> None:
-        """What was recorded goes out whether it is wanted or not."""
+        """Messages go out as recorded, wanted or not, and in the other ways of writing them that are wanted."""
+        self._translator.want(feeds)
 
     def next_due_us(self) -> int | None:
         """When the next recorded message goes out; None before `start` and at the end."""
@@ -118,6 +121,7 @@ class RecordedMarket:
             if line.stream:
                 messages.append(StreamMessage(line.stream, line.data))
             self._take(line)
+            messages += self._translate(line)
             due_us = self.next_due_us()
         fills, self._fills = self._fills, []
         return messages, [self._execution(fill, now_us) for fill in fills]
@@ -173,6 +177,12 @@ class RecordedMarket:
                 self._take_ticker(json.loads(line.data))
             elif kind == "trade":
                 self._take_trade(json.loads(line.data))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordingError(f"{line.where}: unreadable message: {error!r}") from error
+
+    def _translate(self, line: _Line) -> list[StreamMessage]:
+        try:
+            return self._translator.translate(line.stream, line.data, line.recv_ns // 1000)
         except (ValueError, KeyError, TypeError) as error:
             raise RecordingError(f"{line.where}: unreadable message: {error!r}") from error
 
