@@ -36,6 +36,16 @@ class TimeInForce(enum.Enum):
     FOK = "FOK"
 
 
+class StpMode(enum.Enum):
+    """What happens where an order reaches a resting order of its own account. The taker's mode rules."""
+
+    NONE = "NONE"
+    EXPIRE_TAKER = "EXPIRE_TAKER"
+    EXPIRE_MAKER = "EXPIRE_MAKER"
+    EXPIRE_BOTH = "EXPIRE_BOTH"
+    DECREMENT = "DECREMENT"
+
+
 @dataclass(frozen=True, slots=True)
 class NewOrder:
     """An order that has passed filters and balance checks. `price_e8` is 0 for MARKET."""
@@ -47,6 +57,34 @@ class NewOrder:
     tif: TimeInForce
     price_e8: int
     qty_e8: int
+    stp: StpMode = StpMode.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Prevention:
+    """A match of two orders of one account that did not happen. `qty_e8` would have traded at `price_e8`; `taker_e8`
+    and `maker_e8` are what the two orders lost instead.
+    """
+
+    owner: str
+    taker_order_id: int
+    maker_order_id: int
+    price_e8: int
+    qty_e8: int
+    taker_e8: int
+    maker_e8: int
+
+
+def prevented(mode: StpMode, taker_left_e8: int, maker_left_e8: int) -> tuple[int, int]:
+    """What taker and maker lose when they meet under a mode that is not NONE."""
+    if mode is StpMode.EXPIRE_TAKER:
+        return taker_left_e8, 0
+    if mode is StpMode.EXPIRE_MAKER:
+        return 0, maker_left_e8
+    if mode is StpMode.EXPIRE_BOTH:
+        return taker_left_e8, maker_left_e8
+    less_e8 = min(taker_left_e8, maker_left_e8)
+    return less_e8, less_e8
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +105,13 @@ class Execution:
 class PlaceResult:
     """What became of a new order.
 
-    `executions` are those of both sides where an account owns them, in trade order. `resting_e8` stays on the book,
-    `expired_e8` is the remainder of an IOC, FOK or MARKET order. `would_match` is a refused LIMIT_MAKER: then nothing
-    else happened.
+    `executions` are those of both sides where an account owns them, with the matches that self-trade prevention kept
+    from happening, in the order of matching. `resting_e8` stays on the book, `expired_e8` is the remainder of an IOC,
+    FOK or MARKET order; what prevention took is in neither. `would_match` is a refused LIMIT_MAKER: then nothing else
+    happened.
     """
 
-    executions: tuple[Execution, ...]
+    executions: tuple[Execution | Prevention, ...]
     resting_e8: int
     expired_e8: int
     would_match: bool
@@ -129,6 +168,11 @@ class Market(Protocol):
 
     def cancel(self, order_id: int, now_us: int) -> int | None:
         """Take a resting order off: the remaining quantity, or None if it does not rest."""
+
+    def reduce(self, order_id: int, remaining_e8: int, now_us: int) -> bool:
+        """Make less of a resting order, which keeps its place: `remaining_e8` is left of it, above 0 and less than
+        now. False if it does not rest.
+        """
 
     def depth(self, limit: int) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]] | None:
         """(lastUpdateId, bids, asks), best first, (price_e8, qty_e8) each; None while there is no book yet."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from mmcore.venue.market import NewOrder, OrderKind, Side, TimeInForce
+from mmcore.venue.market import NewOrder, OrderKind, Prevention, Side, StpMode, TimeInForce, prevented
 
 _SLACK_ENTRIES = 64
 """Emptied levels that a price queue may hold before it is rebuilt, on top of as many as there are live ones."""
@@ -48,14 +48,16 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a new order: trades + resting + expired make up its quantity, unless it `would_match` (a refused
-    LIMIT_MAKER: no change).
+    """What became of a new order: trades + prevented + resting + expired make up its quantity, unless it `would_match`
+    (a refused LIMIT_MAKER: no change).
     """
 
     trades: tuple[Trade, ...]
     resting_e8: int
     expired_e8: int
     would_match: bool
+    preventions: tuple[tuple[int, Prevention], ...] = ()
+    """Each with the number of this order's trades before it."""
 
 
 class RestingOrder(NamedTuple):
@@ -180,8 +182,11 @@ class MatchingEngine:
     """The book of one symbol.
 
     `tick_e8` and `step_e8` are the grids of prices and quantities, both > 0. An order off its grid, of no quantity,
-    with an id in use or of an impossible kind is a programmer's mistake: ValueError, and nothing has changed. Orders
-    of one owner trade with each other like any.
+    with an id in use or of an impossible kind is a programmer's mistake: ValueError, and nothing has changed.
+
+    Where an order meets one of its own owner, its `stp` says what happens; what is better placed trades before. A FOK
+    order that would not fill whole from other owners' orders expires and prevents nothing. A LIMIT_MAKER that would
+    match is refused whoever it would match with.
     """
 
     def __init__(self, tick_e8: int, step_e8: int) -> None:
@@ -216,13 +221,14 @@ class MatchingEngine:
             best = takes_from.best()
             if best is not None and takes_from.trades_at(best, limit_e8):
                 return Outcome((), 0, 0, True)
-        elif order.tif is TimeInForce.FOK and not self._can_fill(takes_from, order.qty_e8, limit_e8):
+        elif order.tif is TimeInForce.FOK and not self._can_fill(takes_from, order, limit_e8):
             return Outcome((), 0, order.qty_e8, False)
-        trades, remaining_e8 = self._take(order, takes_from, limit_e8, time_us)
+        preventions: list[tuple[int, Prevention]] = []
+        trades, remaining_e8 = self._take(order, takes_from, limit_e8, time_us, preventions)
         if remaining_e8 and limit_e8 is not None and order.tif is TimeInForce.GTC:
             self._rest(order, remaining_e8)
-            return Outcome(trades, remaining_e8, 0, False)
-        return Outcome(trades, 0, remaining_e8, False)
+            return Outcome(trades, remaining_e8, 0, False, tuple(preventions))
+        return Outcome(trades, 0, remaining_e8, False, tuple(preventions))
 
     def cancel(self, order_id: int) -> int | None:
         """Take an order off the book: the quantity that was left of it, or None if it does not rest."""
@@ -233,6 +239,20 @@ class MatchingEngine:
         level.remove(order)
         self._settle(level)
         return order.remaining_e8
+
+    def reduce(self, order_id: int, remaining_e8: int) -> bool:
+        """Leave less of a resting order, in its place; False if it does not rest. A quantity off the grid, of nothing
+        or not less than now is a programmer's mistake: ValueError.
+        """
+        order = self._orders.get(order_id)
+        if order is None:
+            return False
+        if not 0 < remaining_e8 < order.remaining_e8 or remaining_e8 % self._step_e8:
+            raise ValueError(f"{remaining_e8} is not a smaller multiple of {self._step_e8} than {order.remaining_e8}")
+        order.level.qty_e8 -= order.remaining_e8 - remaining_e8
+        order.remaining_e8 = remaining_e8
+        self._settle(order.level)
+        return True
 
     def best(self, side: Side) -> tuple[int, int] | None:
         """Best price and its total quantity; None when the side is empty."""
@@ -288,17 +308,32 @@ class MatchingEngine:
         if order.kind is OrderKind.LIMIT_MAKER and order.tif is not TimeInForce.GTC:
             raise ValueError("a LIMIT_MAKER order rests: it cannot be IOC or FOK")
 
-    def _can_fill(self, book_side: _BookSide, qty_e8: int, limit_e8: int | None) -> bool:
+    def _can_fill(self, book_side: _BookSide, order: NewOrder, limit_e8: int | None) -> bool:
+        left_e8 = order.qty_e8
         for level in book_side.from_best():
             if not book_side.trades_at(level, limit_e8):
                 return False
-            qty_e8 -= level.qty_e8
-            if qty_e8 <= 0:
+            if order.stp is StpMode.NONE:
+                left_e8 -= level.qty_e8
+            else:
+                maker = level.first
+                while maker is not None and left_e8 > 0:
+                    if maker.owner != order.owner:
+                        left_e8 -= maker.remaining_e8
+                    elif order.stp is not StpMode.EXPIRE_MAKER:
+                        return False
+                    maker = maker.behind
+            if left_e8 <= 0:
                 return True
         return False
 
     def _take(
-        self, order: NewOrder, book_side: _BookSide, limit_e8: int | None, time_us: int
+        self,
+        order: NewOrder,
+        book_side: _BookSide,
+        limit_e8: int | None,
+        time_us: int,
+        preventions: list[tuple[int, Prevention]],
     ) -> tuple[tuple[Trade, ...], int]:
         trades: list[Trade] = []
         remaining_e8 = order.qty_e8
@@ -306,16 +341,33 @@ class MatchingEngine:
             level = book_side.best()
             if level is None or not book_side.trades_at(level, limit_e8):
                 break
-            remaining_e8 = self._take_level(order, level, remaining_e8, time_us, trades)
-            self._settle(level)
+            before_e8 = level.qty_e8
+            remaining_e8 = self._take_level(order, level, remaining_e8, time_us, trades, preventions)
+            if level.qty_e8 != before_e8:
+                self._settle(level)
         if trades:
             self._last_price_e8 = trades[-1].price_e8
             self._trades += trades
         return tuple(trades), remaining_e8
 
-    def _take_level(self, order: NewOrder, level: _Level, remaining_e8: int, time_us: int, trades: list[Trade]) -> int:
+    def _take_level(
+        self,
+        order: NewOrder,
+        level: _Level,
+        remaining_e8: int,
+        time_us: int,
+        trades: list[Trade],
+        preventions: list[tuple[int, Prevention]],
+    ) -> int:
+        prevents = order.stp is not StpMode.NONE
         maker = level.first
         while maker is not None and remaining_e8:
+            if prevents and maker.owner == order.owner:
+                prevention = self._prevent(order, maker, remaining_e8)
+                preventions.append((len(trades), prevention))
+                remaining_e8 -= prevention.taker_e8
+                maker = level.first
+                continue
             qty_e8 = min(remaining_e8, maker.remaining_e8)
             remaining_e8 -= qty_e8
             self._trade_id += 1
@@ -332,14 +384,26 @@ class MatchingEngine:
                     maker.owner,
                 )
             )
-            if qty_e8 == maker.remaining_e8:
-                level.remove(maker)
-                del self._orders[maker.order_id]
-            else:
-                maker.remaining_e8 -= qty_e8
-                level.qty_e8 -= qty_e8
+            self._use_up(maker, qty_e8)
             maker = level.first
         return remaining_e8
+
+    def _prevent(self, order: NewOrder, maker: _Resting, remaining_e8: int) -> Prevention:
+        taker_e8, maker_e8 = prevented(order.stp, remaining_e8, maker.remaining_e8)
+        qty_e8 = min(remaining_e8, maker.remaining_e8)
+        self._use_up(maker, maker_e8)
+        return Prevention(
+            order.owner, order.order_id, maker.order_id, maker.level.price_e8, qty_e8, taker_e8, maker_e8
+        )
+
+    def _use_up(self, maker: _Resting, qty_e8: int) -> None:
+        """Take from a resting order; one that is used up goes."""
+        if qty_e8 == maker.remaining_e8:
+            maker.level.remove(maker)
+            del self._orders[maker.order_id]
+        else:
+            maker.remaining_e8 -= qty_e8
+            maker.level.qty_e8 -= qty_e8
 
     def _rest(self, order: NewOrder, remaining_e8: int) -> None:
         level = self._sides[order.side].at(order.price_e8)

@@ -9,12 +9,15 @@ The recording knows nothing of our orders, so each gets a `front`: the public qu
    `front` fills. Own orders at one price are served in the order placed, and what one takes does not reach the next.
 4. Such a print through our price fills us whole, and so does the opposite best reaching our price.
 
-A fill is at our own price, as maker. Cancellations ahead of us never help but through rule 2. `log` holds every input
+5. An order that is reduced keeps its `front`.
+
+A fill is at our own price, as maker. What accounts of the venue trade or prevent among each other is noted as "use". Cancellations ahead of us never help but through rule 2. `log` holds every input
 and every fill, in order, so that anybody can work the fills out again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +28,9 @@ UNKNOWN_FRONT_E8 = 2**62
 
 
 @dataclass(slots=True)
-class _Resting:
+class Resting:
+    """An own order on the book; `front_e8` is the public quantity that goes first."""
+
     order_id: int
     owner: str
     side: Side
@@ -50,14 +55,14 @@ class QueueModel:
     """The own orders resting in a recorded market, in the order they were placed."""
 
     def __init__(self) -> None:
-        self._resting: dict[int, _Resting] = {}
+        self._resting: dict[int, Resting] = {}
         self.log: list[dict[str, Any]] = []
         self.message = 0
         """How many recorded messages have been played; each log entry says it."""
 
     def place(self, order: NewOrder, resting_e8: int, front_e8: int, seen_update_id: int) -> None:
         """Rest what is left of an order, behind `front_e8`. `seen_update_id` is the newest update known now."""
-        one = _Resting(order.order_id, order.owner, order.side, order.price_e8, resting_e8, front_e8, seen_update_id)
+        one = Resting(order.order_id, order.owner, order.side, order.price_e8, resting_e8, front_e8, seen_update_id)
         self._resting[order.order_id] = one
         self._note(
             "place",
@@ -76,6 +81,34 @@ class QueueModel:
             return None
         self._note("cancel", order_id=order_id, qty=format_e8(one.remaining_e8))
         return one.remaining_e8
+
+    def reduce(self, order_id: int, remaining_e8: int) -> bool:
+        """Leave less of an order, in its place (rule 5); False if it does not rest."""
+        one = self._resting.get(order_id)
+        if one is None:
+            return False
+        assert 0 < remaining_e8 < one.remaining_e8, "an order is only ever reduced"
+        one.remaining_e8 = remaining_e8
+        self._note("reduce", order_id=order_id, qty=format_e8(remaining_e8))
+        return True
+
+    def facing(self, order: NewOrder) -> Iterator[Resting]:
+        """The resting orders that a taker (a MARKET order: at any price) can reach, best first, then first come."""
+        reached = [
+            one
+            for one in self._resting.values()
+            if one.side is not order.side and (not order.price_e8 or _at_or_better(one, order.price_e8))
+        ]
+        reached.sort(key=lambda one: one.price_e8 if order.side is Side.BUY else -one.price_e8)
+        return iter(reached)
+
+    def use(self, one: Resting, qty_e8: int) -> None:
+        """Take from an order for another order of the venue."""
+        assert 0 < qty_e8 <= one.remaining_e8, "what is used was there"
+        one.remaining_e8 -= qty_e8
+        if not one.remaining_e8:
+            del self._resting[one.order_id]
+        self._note("use", order_id=one.order_id, qty=format_e8(qty_e8))
 
     def trade(self, price_e8: int, qty_e8: int, aggressor: Side) -> list[QueueFill]:
         """A recorded print: rules 3 and 4."""
@@ -118,7 +151,7 @@ class QueueModel:
         self._note("best", side=side.value, price=format_e8(price_e8))
         return [self._fill(one, one.remaining_e8) for one in crossed]
 
-    def _fill(self, one: _Resting, qty_e8: int) -> QueueFill:
+    def _fill(self, one: Resting, qty_e8: int) -> QueueFill:
         assert 0 < qty_e8 <= one.remaining_e8, "a fill is part of what rests"
         one.remaining_e8 -= qty_e8
         if not one.remaining_e8:
@@ -130,6 +163,6 @@ class QueueModel:
         self.log.append({"event": event, "message": self.message, **facts})
 
 
-def _at_or_better(one: _Resting, price_e8: int) -> bool:
+def _at_or_better(one: Resting, price_e8: int) -> bool:
     """Whether the order's price is at `price_e8` or gives more to a counterparty there."""
     return one.price_e8 >= price_e8 if one.side is Side.BUY else one.price_e8 <= price_e8

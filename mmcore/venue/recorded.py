@@ -1,7 +1,8 @@
 """A market played back from a recording: messages verbatim, own orders resting by the queue model.
 
 The recording's book never feels our orders. An order that takes trades against the venue's own book, the one that REST
-depth shows; what rests is judged by `queue_model`. Times inside messages stay as recorded.
+depth shows, and against orders of accounts that rest within its reach, each behind its `front`; what rests is judged by
+`queue_model`. Times inside messages stay as recorded.
 """
 
 from __future__ import annotations
@@ -17,8 +18,20 @@ from typing import Any
 
 from mmcore.venue.decimals import parse_e8
 from mmcore.venue.level_book import Level, LevelBook
-from mmcore.venue.market import Execution, Feed, NewOrder, OrderKind, PlaceResult, Side, StreamMessage, TimeInForce
-from mmcore.venue.queue_model import UNKNOWN_FRONT_E8, QueueFill, QueueModel
+from mmcore.venue.market import (
+    Execution,
+    Feed,
+    NewOrder,
+    OrderKind,
+    PlaceResult,
+    Prevention,
+    Side,
+    StpMode,
+    StreamMessage,
+    TimeInForce,
+    prevented,
+)
+from mmcore.venue.queue_model import UNKNOWN_FRONT_E8, QueueFill, QueueModel, Resting
 from mmcore.venue.translate import Translator
 
 _KNOWN_GRIDS = {"BTCUSDT": (1_000_000, 1_000)}
@@ -129,27 +142,27 @@ class RecordedMarket:
     def place(self, order: NewOrder, now_us: int) -> PlaceResult:
         """Take from the venue's own book what the order crosses, and rest the remainder behind the queue."""
         assert self._top is not None, "orders are taken only while there is a book"
-        if order.kind is OrderKind.LIMIT_MAKER and self._crosses_top(order):
+        if order.kind is OrderKind.LIMIT_MAKER and (self._crosses_top(order) or any(self.queue.facing(order))):
             return PlaceResult((), 0, 0, would_match=True)
-        taken = self._takeable(order)
-        if order.tif is TimeInForce.FOK and sum(qty for _, qty in taken) < order.qty_e8:
-            taken = []
-        executions = tuple(
-            Execution(
-                self._trade_id(), order.order_id, order.owner, order.side, price, qty, maker=False, time_us=now_us
-            )
-            for price, qty in taken
-        )
-        left_e8 = order.qty_e8 - sum(qty for _, qty in taken)
+        if order.tif is TimeInForce.FOK and not self._can_fill(order):
+            return PlaceResult((), 0, order.qty_e8, would_match=False)
+        steps: tuple[Execution | Prevention, ...] = ()
+        left_e8 = order.qty_e8
+        if order.kind is not OrderKind.LIMIT_MAKER:
+            steps, left_e8 = self._take_from_book(order, now_us)
         if order.kind is OrderKind.MARKET or order.tif is not TimeInForce.GTC:
-            return PlaceResult(executions, 0, left_e8, would_match=False)
+            return PlaceResult(steps, 0, left_e8, would_match=False)
         if left_e8:
             self.queue.place(order, left_e8, self._front(order), self._top.update_id)
-        return PlaceResult(executions, left_e8, 0, would_match=False)
+        return PlaceResult(steps, left_e8, 0, would_match=False)
 
     def cancel(self, order_id: int, now_us: int) -> int | None:
         """Take a resting order off."""
         return self.queue.cancel(order_id)
+
+    def reduce(self, order_id: int, remaining_e8: int, now_us: int) -> bool:
+        """Leave less of a resting order, in its place in the queue; False if it does not rest."""
+        return self.queue.reduce(order_id, remaining_e8)
 
     def depth(self, limit: int) -> tuple[int, list[Level], list[Level]] | None:
         """The venue's own book as of the last message played; None until the recorded snapshot."""
@@ -255,19 +268,63 @@ class RecordedMarket:
             return self._top.ask[1] > 0 and order.price_e8 >= self._top.ask[0]
         return self._top.bid[1] > 0 and order.price_e8 <= self._top.bid[0]
 
-    def _takeable(self, order: NewOrder) -> list[Level]:
-        """What the order takes of the own book, best first."""
-        if order.kind is OrderKind.LIMIT_MAKER:
-            return []
-        opposite = Side.SELL if order.side is Side.BUY else Side.BUY
-        taken, left_e8 = [], order.qty_e8
+    def _in_reach(self, order: NewOrder) -> Iterator[tuple[int, int, Resting | None]]:
+        """(price, quantity, None for the public or the resting order): all that the order can reach, in the order in
+        which it would trade. An account's order stands in its level behind its front.
+        """
+        opposite, sign = (Side.SELL, 1) if order.side is Side.BUY else (Side.BUY, -1)
+        resting = list(self.queue.facing(order))
         for price, qty in self._book.levels(opposite, 1_000_000):
-            beyond = price > order.price_e8 if order.side is Side.BUY else price < order.price_e8
-            if left_e8 == 0 or (order.kind is not OrderKind.MARKET and beyond):
+            if order.kind is not OrderKind.MARKET and price * sign > order.price_e8 * sign:
                 break
-            taken.append((price, min(qty, left_e8)))
-            left_e8 -= min(qty, left_e8)
-        return taken
+            while resting and resting[0].price_e8 * sign < price * sign:
+                yield _slot(resting.pop(0))
+            ahead_e8 = 0
+            while resting and resting[0].price_e8 == price:
+                one = resting.pop(0)
+                until_e8 = min(max(one.front_e8, ahead_e8), qty)
+                if until_e8 > ahead_e8:
+                    yield price, until_e8 - ahead_e8, None
+                ahead_e8 = until_e8
+                yield _slot(one)
+            if qty > ahead_e8:
+                yield price, qty - ahead_e8, None
+        yield from map(_slot, resting)
+
+    def _can_fill(self, order: NewOrder) -> bool:
+        """Whether others offer the whole of a FOK order, before it meets an order of its own account that stops it."""
+        left_e8 = order.qty_e8
+        for _, qty, one in self._in_reach(order):
+            if one is None or order.stp is StpMode.NONE or one.owner != order.owner:
+                left_e8 -= qty
+            elif order.stp is not StpMode.EXPIRE_MAKER:
+                return False
+            if left_e8 <= 0:
+                return True
+        return False
+
+    def _take_from_book(self, order: NewOrder, now_us: int) -> tuple[tuple[Execution | Prevention, ...], int]:
+        """What happens to an order that takes, and what is left of it."""
+        steps: list[Execution | Prevention] = []
+        left_e8 = order.qty_e8
+        for price, offered_e8, one in self._in_reach(order):
+            if not left_e8:
+                break
+            qty = min(left_e8, offered_e8)
+            if one is not None and order.stp is not StpMode.NONE and one.owner == order.owner:
+                taker_e8, maker_e8 = prevented(order.stp, left_e8, offered_e8)
+                steps.append(Prevention(order.owner, order.order_id, one.order_id, price, qty, taker_e8, maker_e8))
+                if maker_e8:
+                    self.queue.use(one, maker_e8)
+                left_e8 -= taker_e8
+                continue
+            trade_id = self._trade_id()
+            if one is not None:
+                self.queue.use(one, qty)
+                steps.append(Execution(trade_id, one.order_id, one.owner, one.side, price, qty, True, now_us))
+            steps.append(Execution(trade_id, order.order_id, order.owner, order.side, price, qty, False, now_us))
+            left_e8 -= qty
+        return tuple(steps), left_e8
 
     def _front(self, order: NewOrder) -> int:
         """The public quantity ahead of a new order at its price."""
@@ -297,6 +354,10 @@ class RecordedMarket:
     def _trade_id(self) -> int:
         trade_id, self._next_trade_id = self._next_trade_id, self._next_trade_id + 1
         return trade_id
+
+
+def _slot(one: Resting) -> tuple[int, int, Resting]:
+    return one.price_e8, one.remaining_e8, one
 
 
 def _levels(pairs: Any) -> list[Level]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Set
 
 from mmcore.venue.agents import OPENING_FAIR_TICKS, OWNER_PREFIX, STEP_E8, TICK_E8, Agents, Timeline
-from mmcore.venue.market import Execution, Feed, NewOrder, PlaceResult, Side, StreamMessage
-from mmcore.venue.matching import MatchingEngine, Trade
+from mmcore.venue.market import Execution, Feed, NewOrder, PlaceResult, Prevention, Side, StreamMessage
+from mmcore.venue.matching import MatchingEngine, Outcome, Trade
 from mmcore.venue.publisher import Publisher
 
 _DELIVERY_GRAIN_US = 2_000
@@ -84,8 +84,7 @@ class SyntheticMarket:
         self._run(now_us)
         outcome = self._engine.place(order, self._now_us)
         self._publisher.collect(self._now_us)
-        executions = tuple(execution for trade in outcome.trades for execution in _of_accounts(trade))
-        return PlaceResult(executions, outcome.resting_e8, outcome.expired_e8, outcome.would_match)
+        return PlaceResult(_in_order(outcome), outcome.resting_e8, outcome.expired_e8, outcome.would_match)
 
     def cancel(self, order_id: int, now_us: int) -> int | None:
         """Take an account's order off: the quantity that was left of it, or None if it does not rest."""
@@ -93,6 +92,13 @@ class SyntheticMarket:
         remaining_e8 = self._engine.cancel(order_id) if order_id > 0 else None
         self._publisher.collect(self._now_us)
         return remaining_e8
+
+    def reduce(self, order_id: int, remaining_e8: int, now_us: int) -> bool:
+        """Make less of an account's order, which keeps its place; False if it does not rest."""
+        self._run(now_us)
+        rests = order_id > 0 and self._engine.reduce(order_id, remaining_e8)
+        self._publisher.collect(self._now_us)
+        return rests
 
     def depth(self, limit: int) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]]:
         """The book as of the last call that gave a time: (lastUpdateId, bids, asks), best first, (price_e8, qty_e8)
@@ -138,6 +144,18 @@ class SyntheticMarket:
             self._close_at(time_us + period_us, period_us)
         else:
             self._ticking.remove(period_us)
+
+
+def _in_order(outcome: Outcome) -> tuple[Execution | Prevention, ...]:
+    """The trades and the prevented matches of an account's order as they came."""
+    steps: list[Execution | Prevention] = []
+    preventions = list(reversed(outcome.preventions))
+    for number, trade in enumerate(outcome.trades):
+        while preventions and preventions[-1][0] <= number:
+            steps.append(preventions.pop()[1])
+        steps += _of_accounts(trade)
+    steps += [prevention for _, prevention in reversed(preventions)]
+    return tuple(steps)
 
 
 def _of_accounts(trade: Trade) -> list[Execution]:

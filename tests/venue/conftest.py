@@ -104,6 +104,14 @@ class HandMarket:
         found = self.resting.pop(order_id, None)
         return None if found is None else found[1]
 
+    def reduce(self, order_id: int, remaining_e8: int, now_us: int) -> bool:
+        found = self.resting.get(order_id)
+        if found is None:
+            return False
+        assert 0 < remaining_e8 < found[1]
+        self.resting[order_id] = (found[0], remaining_e8)
+        return True
+
     def depth(self, limit: int) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]] | None:
         return (7, self.bids[:limit], self.asks[:limit]) if self.has_book else None
 
@@ -309,6 +317,13 @@ def recompute(log: list[dict[str, Any]]) -> list[tuple[int, str, int]]:
             orders[row["order_id"]] = {**row, "left": Decimal(row["qty"]), "front": front}
         elif row["event"] == "cancel":
             assert orders.pop(row["order_id"])["left"] == Decimal(row["qty"])
+        elif row["event"] == "reduce":
+            assert Decimal(row["qty"]) < orders[row["order_id"]]["left"]
+            orders[row["order_id"]]["left"] = Decimal(row["qty"])
+        elif row["event"] == "use":
+            orders[row["order_id"]]["left"] -= Decimal(row["qty"])
+            if orders[row["order_id"]]["left"] == 0:
+                del orders[row["order_id"]]
         elif row["event"] == "level":
             for one in orders.values():
                 if (one["side"], one["price"]) == (row["side"], row["price"]) and row["update_id"] >= one["update_id"]:
