@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mmcore.venue.commission import Commission
 from mmcore.venue.limits import DEFAULT_LIMITS, RateLimit, WindowCounter
-from mmcore.venue.market import OrderKind, Side, TimeInForce
+from mmcore.venue.market import OrderKind, Side, StpMode, TimeInForce
 
 OPEN_STATUSES = frozenset({"NEW", "PARTIALLY_FILLED"})
 
@@ -37,14 +38,19 @@ class Balance:
         self.locked_e8 -= amount_e8
 
     def receive(self, amount_e8: int) -> None:
-        """Take in the proceeds of a trade, fee already off."""
+        """Take in the proceeds of a trade."""
         assert amount_e8 >= 0, "proceeds are not negative"
         self.free_e8 += amount_e8
+
+    def charge(self, fee_e8: int) -> None:
+        """Take a fee; the caller has seen that it is there."""
+        assert 0 <= fee_e8 <= self.free_e8, "a fee is paid from free funds"
+        self.free_e8 -= fee_e8
 
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One execution of one order. Times are server time in microseconds; the commission is in the received asset."""
+    """One execution of one order. Times are server time in microseconds; the commission is in the asset named."""
 
     trade_id: int
     order_id: int
@@ -58,9 +64,43 @@ class Fill:
     time_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class PreventedMatch:
+    """A match with an order of the same account that did not happen. What taker and maker lost is 0 where they lost
+    nothing.
+    """
+
+    match_id: int
+    mode: StpMode
+    taker_order_id: int
+    maker_order_id: int
+    price_e8: int
+    qty_e8: int
+    taker_e8: int
+    maker_e8: int
+    time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """One reduction of one order."""
+
+    execution_id: int
+    order_id: int
+    old_client_id: str
+    new_client_id: str
+    old_qty_e8: int
+    new_qty_e8: int
+    time_us: int
+
+
 @dataclass(slots=True)
 class Order:
-    """An order the matching engine took. `locked_e8` still stands behind it; `ended_us` is 0 while it is open."""
+    """An order the matching engine took. `locked_e8` still stands behind it; `ended_us` is 0 while it is open.
+
+    `quote_qty_e8` is what a MARKET order was to spend or receive, where it said so; `prevented_e8` is what self-trade
+    prevention took, `prevented_match_id` the last match that did (-1: none), `preventions` those it met as taker.
+    """
 
     order_id: int
     client_id: str
@@ -70,16 +110,21 @@ class Order:
     tif: TimeInForce
     price_e8: int
     qty_e8: int
-    stp_mode: str
+    stp: StpMode
     placed_us: int
+    quote_qty_e8: int = 0
     status: str = "NEW"
     executed_e8: int = 0
+    prevented_e8: int = 0
+    prevented_match_id: int = -1
     quote_e8: int = 0
     locked_e8: int = 0
     updated_us: int = 0
     ended_us: int = 0
     expiry_reason: str = ""
     fills: list[Fill] = field(default_factory=list)
+    preventions: list[PreventedMatch] = field(default_factory=list)
+    amendments: list[Amendment] = field(default_factory=list)
 
     @property
     def is_open(self) -> bool:
@@ -88,8 +133,8 @@ class Order:
 
     @property
     def remaining_e8(self) -> int:
-        """What has not been executed."""
-        return self.qty_e8 - self.executed_e8
+        """What can still be executed while the order is open."""
+        return self.qty_e8 - self.executed_e8 - self.prevented_e8
 
 
 class Account:
@@ -105,6 +150,9 @@ class Account:
         self.open_orders: dict[int, Order] = {}
         self.by_client_id: dict[str, Order] = {}
         self.fills: list[Fill] = []
+        self.prevented: list[PreventedMatch] = []
+        self.commission = Commission()
+        self.fees_e8: dict[str, int] = {}
         self.order_counts = tuple(WindowCounter(limit) for limit in order_limits)
         self.rejected_count = 0
         self.updated_us = 0
@@ -122,6 +170,22 @@ class Account:
         self.orders[order.order_id] = order
         self.open_orders[order.order_id] = order
         self.by_client_id[order.client_id] = order
+
+    def rename(self, order: Order, client_id: str) -> None:
+        """Give an open order another client id; the old one no longer names it."""
+        if self.by_client_id.get(order.client_id) is order:
+            del self.by_client_id[order.client_id]
+        order.client_id = client_id
+        self.by_client_id[client_id] = order
+
+    def wipe(self) -> Iterable[Order]:
+        """Forget every order, fill and fee, and hold the start balances again. Returns the orders that were open."""
+        gone = list(self.open_orders.values())
+        for held in (self.orders, self.open_orders, self.by_client_id, self.fees_e8):
+            held.clear()
+        self.fills, self.prevented = [], []
+        self.fund({asset: balance.start_e8 for asset, balance in self.balances.items()})
+        return gone
 
     def retire(self, order: Order, status: str, now_us: int) -> None:
         """End an order; what it still locks must have been given back."""

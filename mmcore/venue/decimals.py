@@ -50,8 +50,3 @@ def multiply_e8(price_e8: int, qty_e8: int) -> int:
     product, rest = divmod(price_e8 * qty_e8, UNIT_E8)
     assert rest == 0, "tick times step must be a whole number of 1e-8"
     return product
-
-
-def commission_e8(amount_e8: int, rate_e8: int) -> int:
-    """The fee on an amount, in 1e-8 of the same asset, rounded half up to 1e-8."""
-    return (amount_e8 * rate_e8 + UNIT_E8 // 2) // UNIT_E8

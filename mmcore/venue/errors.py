@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mmcore.venue.limits import RateLimit
 
 
@@ -9,15 +12,24 @@ class VenueError(Exception):
     """A refusal with the exchange's code and text.
 
     `status` is the HTTP status (the `status` field on the WebSocket API). `retry_at_ms`, in epoch milliseconds of the
-    server, goes with 429 and 418 only.
+    server, goes with 429 and 418 only. `data` is what a failed replacement tells of its two halves.
     """
 
-    def __init__(self, code: int, msg: str, *, status: int = 400, retry_at_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        msg: str,
+        *,
+        status: int = 400,
+        retry_at_ms: int | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(f"{code} {msg}")
         self.code = code
         self.msg = msg
         self.status = status
         self.retry_at_ms = retry_at_ms
+        self.data = data
 
 
 def mandatory(name: str) -> VenueError:
@@ -68,6 +80,21 @@ def market_closed() -> VenueError:
 def unknown_order() -> VenueError:
     """-2011: nothing to cancel under that id."""
     return VenueError(-2011, "Unknown order sent.")
+
+
+def cancel_restricted() -> VenueError:
+    """-2011: the order's status is not the one asked for."""
+    return VenueError(-2011, "Order was not canceled due to cancel restrictions.")
+
+
+def no_liquidity(needed: str) -> VenueError:
+    """-2010: too little on the book for a MARKET order by quote quantity; `needed` says whose minimum that is."""
+    return VenueError(-2010, f"Order book liquidity is less than {needed} minimum quantity.")
+
+
+def amend_refused(reason: str) -> VenueError:
+    """-2038: the order stays as it is."""
+    return VenueError(-2038, reason)
 
 
 def no_such_order() -> VenueError:

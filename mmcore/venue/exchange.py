@@ -12,15 +12,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmcore.venue import errors, userdata
-from mmcore.venue.accounts import Account, Fill, Order
+from mmcore.venue.accounts import Account, Amendment, Fill, Order, PreventedMatch
 from mmcore.venue.clock import Clock
-from mmcore.venue.decimals import commission_e8, multiply_e8
-from mmcore.venue.filters import check_order
+from mmcore.venue.commission import DISCOUNT_ASSET, Commission, Rates
+from mmcore.venue.decimals import UNIT_E8, multiply_e8
+from mmcore.venue.filters import check_amend, check_order
 from mmcore.venue.jsontext import TimeUnit, compact_json
 from mmcore.venue.limits import DEFAULT_LIMITS, Limits, RateLimit, Visitors
-from mmcore.venue.market import Execution, Market, NewOrder, OrderKind, Side, StreamMessage, TimeInForce
+from mmcore.venue.market import (
+    Execution,
+    Market,
+    NewOrder,
+    OrderKind,
+    Prevention,
+    Side,
+    StpMode,
+    StreamMessage,
+    TimeInForce,
+)
 from mmcore.venue.signing import KeyRing
-from mmcore.venue.symbol import STATUSES, rules_for
+from mmcore.venue.symbol import STATUSES, change_rules, rules_for
 
 _FIRST_ORDER_ID = 1_000_001
 _WHOLE_BOOK = 1_000_000
@@ -30,7 +41,10 @@ _MAKER_FILL_CREDIT, _TAKER_FILL_CREDIT = 5, 1
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """A new order as asked for; `price_e8` is 0 for MARKET, `client_id` empty to have one made."""
+    """A new order as asked for; `price_e8` is 0 for MARKET, `client_id` empty to have one made.
+
+    A MARKET order with a `quote_qty_e8` has no `qty_e8`: it trades as much as comes to that.
+    """
 
     side: Side
     kind: OrderKind
@@ -38,7 +52,8 @@ class OrderRequest:
     price_e8: int
     qty_e8: int
     client_id: str
-    stp_mode: str
+    stp: StpMode
+    quote_qty_e8: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +71,9 @@ class UserEvent:
 class Exchange:
     """One symbol, its market and the accounts that trade it.
 
-    `maker_rate_e8` and `taker_rate_e8` are fee rates in 1e-8 (10 bps = 100,000), paid in the received asset and rounded
-    half up to 1e-8.
+    `maker_rate_e8` and `taker_rate_e8` are the standard fee rates that the accounts begin with, in 1e-8 (10 bps =
+    100,000); what else an account pays is in its `commission`. `reference_e8` is the price that filters go by where it
+    is set, else the last trade's. `bnb_price_e8` is what a BNB costs in the quote asset; 0: nobody pays in BNB.
     """
 
     def __init__(
@@ -77,9 +93,11 @@ class Exchange:
         self.status = "TRADING"
         self.keys = keys
         self.accounts = {account.account_id: account for account in accounts}
-        self.maker_rate_e8 = maker_rate_e8
-        self.taker_rate_e8 = taker_rate_e8
-        self.fees_e8 = {self.rules.base: 0, self.rules.quote: 0}
+        for account in self.accounts.values():
+            account.commission = Commission(Rates(maker_rate_e8, taker_rate_e8))
+        self.reference_e8: int | None = None
+        self.bnb_price_e8 = 0
+        self.wiped_us: list[int] = []
         self.limits = limits
         self.visitors = Visitors(limits)
         self.offset_us = 0
@@ -89,6 +107,7 @@ class Exchange:
         self._open: dict[int, Order] = {}
         self._next_order_id = _FIRST_ORDER_ID
         self._next_execution_id = 1
+        self._next_prevented_id = 0
         self._outbox: list[UserEvent] = []
 
     # Time and status
@@ -131,24 +150,70 @@ class Exchange:
     # Orders
 
     def place(self, account: Account, request: OrderRequest) -> Order:
-        """Check, lock, match and book a new order. Raises `VenueError` with the exchange's refusal."""
-        now_us = self.server_us()
+        """Check, count, lock, match and book a new order. Raises `VenueError` with the exchange's refusal."""
         self.check(account, request)
+        self.count_order(account)
+        return self.enter(account, request)
+
+    def check(self, account: Account, request: OrderRequest) -> None:
+        """What is judged before the matching engine: order counts (-1015) and filters (-1013)."""
+        refusal = self.over_order_limit(account)
+        if refusal is not None:
+            raise refusal
+        self.check_filters(account, request)
+
+    def over_order_limit(self, account: Account) -> errors.VenueError | None:
+        """The -1015 that one more order would be, if it would."""
+        now_us = self.server_us()
+        for counter in account.order_counts:
+            if counter.exceeded_by(now_us, 1):
+                return _too_many_orders(counter.limit, counter.resets_at_us(now_us) // 1000)
+        return None
+
+    def check_filters(self, account: Account, request: OrderRequest) -> None:
+        """-1013 at the first filter that a new order fails."""
+        check_order(
+            self.rules,
+            request.kind,
+            request.price_e8,
+            request.qty_e8,
+            quote_qty_e8=request.quote_qty_e8,
+            reference_e8=self.market.reference_price_e8() if self.reference_e8 is None else self.reference_e8,
+            open_orders=len(account.open_orders),
+        )
+        if request.side is Side.BUY and self.rules.max_position_e8:
+            held = account.balance(self.rules.base)
+            buying_e8 = sum(order.remaining_e8 for order in account.open_orders.values() if order.side is Side.BUY)
+            if held.free_e8 + held.locked_e8 + buying_e8 + request.qty_e8 > self.rules.max_position_e8:
+                raise errors.filter_failure("MAX_POSITION")
+
+    def count_order(self, account: Account) -> None:
+        """Count a new order against the limits, whatever becomes of it."""
+        now_us = self.server_us()
         for counter in account.order_counts:
             counter.add(now_us, 1)
+
+    def enter(self, account: Account, request: OrderRequest) -> Order:
+        """The matching engine's part of `place`, for an order that is checked and counted."""
+        now_us = self.server_us()
         if self.status != "TRADING" or self.market.depth(1) is None:
             raise errors.market_closed()
         namesake = account.by_client_id.get(request.client_id)
         if namesake is not None and namesake.is_open:
             raise errors.duplicate_order()
         order = self._new_order(account, request, now_us)
+        if request.quote_qty_e8:
+            order.qty_e8 = self._quantity_for(account, order)
         self._lock_funds(account, order, now_us)
-        if self._takes_own_order(account, order):
-            self._admit(account, order, now_us)
-            self._end(account, order, "EXPIRED_IN_MATCH", "TRADE_PREVENTION", now_us)
-            return order
         new = NewOrder(
-            order.order_id, account.account_id, order.side, order.kind, order.tif, order.price_e8, order.qty_e8
+            order.order_id,
+            account.account_id,
+            order.side,
+            order.kind,
+            order.tif,
+            order.price_e8,
+            order.qty_e8,
+            order.stp,
         )
         result = self.market.place(new, self._market_us)
         if result.would_match:
@@ -163,30 +228,43 @@ class Exchange:
             self._end(account, order, "EXPIRED", "EXPIRED", now_us)
         return order
 
-    def check(self, account: Account, request: OrderRequest) -> None:
-        """What is judged before the matching engine: order counts (-1015) and filters (-1013)."""
-        now_us = self.server_us()
-        for counter in account.order_counts:
-            if counter.exceeded_by(now_us, 1):
-                raise _too_many_orders(counter.limit, counter.resets_at_us(now_us) // 1000)
-        check_order(
-            self.rules,
-            request.kind,
-            request.price_e8,
-            request.qty_e8,
-            reference_e8=self.market.reference_price_e8(),
-            open_orders=len(account.open_orders),
-        )
-
-    def cancel(self, account: Account, order: Order, cancel_client_id: str) -> str:
-        """Take an open order off; returns the cancel's client id, made up if empty. -2011 if it is not open."""
-        remaining_e8 = self.market.cancel(order.order_id, self._market_us) if order.is_open else None
-        if remaining_e8 is None:
+    def cancel(self, account: Account, order: Order | None, cancel_client_id: str, restriction: str = "") -> str:
+        """Take an open order off; returns the cancel's client id, made up if empty. -2011 if it is not open, or not of
+        the status that the restriction (ONLY_NEW, ONLY_PARTIALLY_FILLED) asks for.
+        """
+        if order is None or not order.is_open:
             raise errors.unknown_order()
+        if restriction and order.status != restriction.removeprefix("ONLY_"):
+            raise errors.cancel_restricted()
+        remaining_e8 = self.market.cancel(order.order_id, self._market_us)
         assert remaining_e8 == order.remaining_e8, "market and account agree on what rests"
         name = cancel_client_id or self._make_client_id()
-        self._end(account, order, "CANCELED", "CANCELED", self.server_us(), cancel_client_id=name)
+        self._end(account, order, "CANCELED", "CANCELED", self.server_us(), client_id=name)
         return name
+
+    def amend(self, account: Account, order: Order | None, new_qty_e8: int, client_id: str) -> Amendment:
+        """Reduce an open order in its place. It gets a new client id, made up if empty; its own may be kept.
+
+        An order of which nothing is left then expires. Raises -1013 or -2038.
+        """
+        now_us = self.server_us()
+        if order is None or not order.is_open:
+            raise errors.amend_refused("Unknown order sent.")
+        check_amend(self.rules, order.price_e8, new_qty_e8)
+        self._check_amend(account, order, new_qty_e8, client_id)
+        amendment = Amendment(
+            self._next_execution_id,
+            order.order_id,
+            order.client_id,
+            client_id or self._make_client_id(),
+            order.qty_e8,
+            new_qty_e8,
+            now_us,
+        )
+        order.amendments.append(amendment)
+        account.rename(order, amendment.new_client_id)
+        self._reduce(account, order, new_qty_e8, amendment)
+        return amendment
 
     def find(self, account: Account, order_id: int | None, client_id: str | None) -> Order | None:
         """The account's order of that id (which rules) or client id; None if there is none. -2039 if they disagree."""
@@ -196,6 +274,33 @@ class Exchange:
         if order is not None and client_id is not None and order.client_id != client_id:
             raise errors.wrong_client_id()
         return order
+
+    # What an operator of the exchange does
+
+    def set_rules(self, **changes: int) -> None:
+        """Change filters while orders rest, which stay: fields of `SymbolRules`. Raises `SymbolError`."""
+        self.rules = change_rules(self.rules, changes, tick_e8=self.market.tick_e8, step_e8=self.market.step_e8)
+
+    def wipe(self) -> None:
+        """Forget every order, fill and balance, as a testnet does: start balances, ids from the beginning, and not an
+        event about it.
+        """
+        for account in self.accounts.values():
+            for order in account.wipe():
+                self.market.cancel(order.order_id, self._market_us)
+            account.updated_us = self.server_us()
+        self._open.clear()
+        self._next_order_id, self._next_execution_id, self._next_prevented_id = _FIRST_ORDER_ID, 1, 0
+        self.wiped_us.append(self.server_us())
+
+    @property
+    def fees_e8(self) -> dict[str, int]:
+        """All fees taken, by asset."""
+        taken = {self.rules.base: 0, self.rules.quote: 0}
+        for account in self.accounts.values():
+            for asset, fee_e8 in account.fees_e8.items():
+                taken[asset] = taken.get(asset, 0) + fee_e8
+        return taken
 
     # Inside
 
@@ -210,8 +315,9 @@ class Exchange:
             tif=request.tif,
             price_e8=request.price_e8,
             qty_e8=request.qty_e8,
-            stp_mode=request.stp_mode,
+            stp=request.stp,
             placed_us=now_us,
+            quote_qty_e8=request.quote_qty_e8,
             updated_us=now_us,
         )
 
@@ -225,7 +331,7 @@ class Exchange:
         if order.side is Side.SELL:
             needed_e8 = order.qty_e8
         elif order.kind is OrderKind.MARKET:
-            needed_e8 = sum(multiply_e8(price, qty) for price, qty in self._reach(order))
+            needed_e8 = self._cost(account, order)
         else:
             needed_e8 = multiply_e8(order.price_e8, order.qty_e8)
         balance = account.balance(self._pays_with(order))
@@ -235,26 +341,46 @@ class Exchange:
         balance.lock(needed_e8)
         order.locked_e8 = needed_e8
 
-    def _reach(self, order: Order) -> list[tuple[int, int]]:
-        """The opposite (price, quantity) pairs that the order could trade with now, best first."""
+    def _offers(self, account: Account, order: Order) -> list[tuple[int, int]]:
+        """The opposite (price, quantity) pairs, best first, without the account's own where they must not trade."""
         book = self.market.depth(_WHOLE_BOOK)
         assert book is not None, "orders are taken only while there is a book"
         levels = book[2] if order.side is Side.BUY else book[1]
-        reached, left_e8 = [], order.qty_e8
-        for price_e8, qty_e8 in levels:
-            if left_e8 == 0 or (order.kind is not OrderKind.MARKET and not _crosses(order, price_e8)):
-                break
-            taken_e8 = min(left_e8, qty_e8)
-            reached.append((price_e8, taken_e8))
-            left_e8 -= taken_e8
-        return reached
+        if order.stp is StpMode.NONE:
+            return levels
+        own_e8: dict[int, int] = {}
+        for own in account.open_orders.values():
+            if own.side is not order.side:
+                own_e8[own.price_e8] = own_e8.get(own.price_e8, 0) + own.remaining_e8
+        return [(price, max(0, qty - own_e8.get(price, 0))) for price, qty in levels]
 
-    def _takes_own_order(self, account: Account, order: Order) -> bool:
-        """Whether an EXPIRE_TAKER order reaches the price of an own resting order: then it expires whole, untraded."""
-        if order.stp_mode != "EXPIRE_TAKER" or order.kind is OrderKind.LIMIT_MAKER:
-            return False
-        reached = {price_e8 for price_e8, _ in self._reach(order)}
-        return any(own.side is not order.side and own.price_e8 in reached for own in account.open_orders.values())
+    def _cost(self, account: Account, order: Order) -> int:
+        """What a MARKET order to buy pays at most."""
+        cost_e8, left_e8 = 0, order.qty_e8
+        for price_e8, qty_e8 in self._offers(account, order):
+            taken_e8 = min(left_e8, qty_e8)
+            cost_e8 += multiply_e8(price_e8, taken_e8)
+            left_e8 -= taken_e8
+            if not left_e8:
+                break
+        return cost_e8
+
+    def _quantity_for(self, account: Account, order: Order) -> int:
+        """The quantity that a MARKET order trades for its quote quantity, in whole steps and not above it."""
+        left_e8, total_e8 = order.quote_qty_e8, 0
+        offers = self._offers(account, order)
+        for price_e8, offered_e8 in offers:
+            affordable_e8 = left_e8 * UNIT_E8 // price_e8
+            qty_e8 = min(offered_e8, affordable_e8 - affordable_e8 % self.rules.step_e8)
+            total_e8 += qty_e8
+            left_e8 -= multiply_e8(price_e8, qty_e8)
+            if qty_e8 < offered_e8:
+                break
+        if not any(qty_e8 for _, qty_e8 in offers):
+            raise errors.no_liquidity("symbol")
+        if total_e8 < self.rules.min_qty_e8:
+            raise errors.no_liquidity("`MARKET_LOT_SIZE` filter")
+        return min(total_e8, self.rules.max_qty_e8)
 
     def _admit(self, account: Account, order: Order, now_us: int) -> None:
         account.admit(order)
@@ -271,38 +397,117 @@ class Exchange:
         account.balance(self._pays_with(order)).unlock(order.locked_e8)
         order.locked_e8 = 0
 
-    def _end(
-        self, account: Account, order: Order, status: str, execution: str, now_us: int, *, cancel_client_id: str = ""
-    ) -> None:
-        """End an order that is not filled: free its funds, tell its account."""
+    def _unlock_part(self, account: Account, order: Order, qty_e8: int) -> None:
+        """Free what stood behind a part of an order that stays open."""
+        if order.kind is OrderKind.MARKET and order.side is Side.BUY:
+            return
+        freed_e8 = qty_e8 if order.side is Side.SELL else multiply_e8(order.price_e8, qty_e8)
+        account.balance(self._pays_with(order)).unlock(freed_e8)
+        order.locked_e8 -= freed_e8
+
+    def _close(self, account: Account, order: Order, status: str, now_us: int) -> None:
+        """Take an order out of the open ones and free its funds."""
         self._unlock(account, order)
         del self._open[order.order_id]
         account.retire(order, status, now_us)
-        self._report(order, execution, now_us, cancel_client_id=cancel_client_id)
+
+    def _end(
+        self, account: Account, order: Order, status: str, execution: str, now_us: int, *, client_id: str = ""
+    ) -> None:
+        """End an order that is not filled: free its funds, tell its account. `client_id` is that of its cancel."""
+        self._close(account, order, status, now_us)
+        original = order.client_id if client_id else ""
+        self._report(order, execution, now_us, client_id=client_id, original_client_id=original)
         self._position(account, now_us)
 
-    def _book(self, executions: Iterable[Execution]) -> None:
-        for execution in executions:
-            order = self._open[execution.order_id]
-            self._book_one(self.accounts[order.account_id], order, execution, self.server_us())
+    def _check_amend(self, account: Account, order: Order, new_qty_e8: int, client_id: str) -> None:
+        if self.status != "TRADING":
+            raise errors.amend_refused("Market is closed.")
+        if new_qty_e8 > order.qty_e8:
+            raise errors.amend_refused("Order amend (quantity increase) is not supported.")
+        if new_qty_e8 == order.qty_e8:
+            raise errors.amend_refused("The requested action would change no state; rejecting.")
+        if len(order.amendments) >= self.rules.max_num_order_amends:
+            raise errors.amend_refused("Filter failure: MAX_NUM_ORDER_AMENDS")
+        namesake = account.by_client_id.get(client_id)
+        if namesake is not None and namesake is not order and namesake.is_open:
+            raise errors.amend_refused("Duplicate order sent.")
+
+    def _reduce(self, account: Account, order: Order, new_qty_e8: int, amendment: Amendment) -> None:
+        now_us, gone_e8 = amendment.time_us, order.executed_e8 + order.prevented_e8
+        original = amendment.old_client_id
+        if new_qty_e8 > gone_e8:
+            rests = self.market.reduce(order.order_id, new_qty_e8 - gone_e8, self._market_us)
+            assert rests, "an open order rests"
+            self._unlock_part(account, order, order.qty_e8 - new_qty_e8)
+            order.qty_e8, order.updated_us = new_qty_e8, now_us
+            self._report(order, "REPLACED", now_us, original_client_id=original)
+        else:
+            self.market.cancel(order.order_id, self._market_us)
+            order.qty_e8 = gone_e8
+            self._close(account, order, "EXPIRED", now_us)
+            self._report(order, "EXPIRED", now_us, original_client_id=original)
+        self._position(account, now_us)
+
+    def _book(self, steps: Iterable[Execution | Prevention]) -> None:
+        now_us = self.server_us()
+        for step in steps:
+            if isinstance(step, Prevention):
+                self._prevent(self.accounts[step.owner], step, now_us)
+            else:
+                order = self._open[step.order_id]
+                self._book_one(self.accounts[order.account_id], order, step, now_us)
+
+    def _prevent(self, account: Account, step: Prevention, now_us: int) -> None:
+        taker, maker = self._open[step.taker_order_id], self._open[step.maker_order_id]
+        match = PreventedMatch(
+            self._next_prevented_id,
+            taker.stp,
+            taker.order_id,
+            maker.order_id,
+            step.price_e8,
+            step.qty_e8,
+            step.taker_e8,
+            step.maker_e8,
+            now_us,
+        )
+        self._next_prevented_id += 1
+        account.prevented.append(match)
+        taker.preventions.append(match)
+        for order, lost_e8 in ((maker, step.maker_e8), (taker, step.taker_e8)):
+            if lost_e8:
+                self._lose(account, order, lost_e8, match)
+
+    def _lose(self, account: Account, order: Order, lost_e8: int, match: PreventedMatch) -> None:
+        """Take from an order what self-trade prevention takes; one of which nothing is left ends."""
+        order.prevented_e8 += lost_e8
+        order.prevented_match_id = match.match_id
+        if order.remaining_e8:
+            self._unlock_part(account, order, lost_e8)
+            order.updated_us = match.time_us
+        else:
+            self._close(account, order, "EXPIRED_IN_MATCH", match.time_us)
+        event = userdata.trade_prevention(
+            order, self.rules.symbol, match, execution_id=self._execution_id(), now_us=match.time_us
+        )
+        self._outbox.append(UserEvent(order.account_id, event))
+        self._position(account, match.time_us)
 
     def _book_one(self, account: Account, order: Order, execution: Execution, now_us: int) -> None:
         price_e8, qty_e8 = execution.price_e8, execution.qty_e8
         quote_e8 = multiply_e8(price_e8, qty_e8)
         base, quote = account.balance(self.rules.base), account.balance(self.rules.quote)
-        received_e8, asset = (qty_e8, self.rules.base) if order.side is Side.BUY else (quote_e8, self.rules.quote)
-        fee_e8 = commission_e8(received_e8, self.maker_rate_e8 if execution.maker else self.taker_rate_e8)
         if order.side is Side.BUY:
             set_aside_e8 = quote_e8 if order.kind is OrderKind.MARKET else multiply_e8(order.price_e8, qty_e8)
             quote.pay(quote_e8)
             quote.unlock(set_aside_e8 - quote_e8)
-            base.receive(received_e8 - fee_e8)
+            base.receive(qty_e8)
+            order.locked_e8 -= set_aside_e8
         else:
-            set_aside_e8 = qty_e8
             base.pay(qty_e8)
-            quote.receive(received_e8 - fee_e8)
-        order.locked_e8 -= set_aside_e8
-        self.fees_e8[asset] += fee_e8
+            quote.receive(quote_e8)
+            order.locked_e8 -= qty_e8
+        fee_e8, asset = self._charge(account, order.side, execution, quote_e8)
         fill = Fill(
             execution.trade_id,
             order.order_id,
@@ -317,6 +522,30 @@ class Exchange:
         )
         self._record_fill(account, order, fill, now_us)
 
+    def _charge(self, account: Account, side: Side, execution: Execution, quote_e8: int) -> tuple[int, str]:
+        """Take a trade's fee, in BNB where the account pays in it and has enough: (fee, asset)."""
+        buys, commission = side is Side.BUY, account.commission
+        received_e8 = execution.qty_e8 if buys else quote_e8
+        asset = self.rules.base if buys else self.rules.quote
+        fee_e8 = commission.fee_e8(received_e8, maker=execution.maker, side=side)
+        bnb_e8 = self._bnb_price(execution.price_e8) if commission.pays_in_bnb else 0
+        if bnb_e8:
+            worth_e8 = execution.price_e8 if buys else UNIT_E8
+            in_bnb_e8 = commission.fee_in_bnb_e8(
+                received_e8, maker=execution.maker, side=side, worth_e8=worth_e8, bnb_e8=bnb_e8
+            )
+            if account.balance(DISCOUNT_ASSET).free_e8 >= in_bnb_e8:
+                fee_e8, asset = in_bnb_e8, DISCOUNT_ASSET
+        account.balance(asset).charge(fee_e8)
+        account.fees_e8[asset] = account.fees_e8.get(asset, 0) + fee_e8
+        return fee_e8, asset
+
+    def _bnb_price(self, trade_price_e8: int) -> int:
+        """What a BNB costs in the quote asset; 0 where the exchange has no such price."""
+        if self.rules.base == DISCOUNT_ASSET:
+            return trade_price_e8
+        return UNIT_E8 if self.rules.quote == DISCOUNT_ASSET else self.bnb_price_e8
+
     def _record_fill(self, account: Account, order: Order, fill: Fill, now_us: int) -> None:
         if not order.fills:
             for counter in account.order_counts:
@@ -330,11 +559,13 @@ class Exchange:
         if order.remaining_e8:
             order.status = "PARTIALLY_FILLED"
         else:
-            self._unlock(account, order)
-            del self._open[order.order_id]
-            account.retire(order, "FILLED", now_us)
+            self._close(account, order, "FILLED", now_us)
         self._report(order, "TRADE", now_us, fill=fill)
-        self._position(account, now_us)
+        self._position(account, now_us, fill.commission_asset)
+
+    def _execution_id(self) -> int:
+        execution_id, self._next_execution_id = self._next_execution_id, self._next_execution_id + 1
+        return execution_id
 
     def _report(
         self,
@@ -343,33 +574,28 @@ class Exchange:
         now_us: int,
         *,
         fill: Fill | None = None,
-        cancel_client_id: str = "",
+        client_id: str = "",
+        original_client_id: str = "",
         reject_reason: str = "NONE",
     ) -> None:
-        execution_id, self._next_execution_id = self._next_execution_id, self._next_execution_id + 1
         event = userdata.execution_report(
             order,
             self.rules.symbol,
             execution,
-            execution_id=execution_id,
+            execution_id=self._execution_id(),
             now_us=now_us,
             fill=fill,
-            cancel_client_id=cancel_client_id,
+            client_id=client_id,
+            original_client_id=original_client_id,
             reject_reason=reject_reason,
         )
         self._outbox.append(UserEvent(order.account_id, event))
 
-    def _position(self, account: Account, now_us: int) -> None:
+    def _position(self, account: Account, now_us: int, fee_asset: str = "") -> None:
         account.updated_us = now_us
-        touched = {asset: account.balance(asset) for asset in (self.rules.base, self.rules.quote)}
+        touched = {asset: account.balance(asset) for asset in (self.rules.base, self.rules.quote, fee_asset) if asset}
         event = userdata.account_position(touched, event_us=now_us, updated_us=now_us)
         self._outbox.append(UserEvent(account.account_id, event))
-
-
-def _crosses(order: Order, opposite_price_e8: int) -> bool:
-    if order.side is Side.BUY:
-        return opposite_price_e8 <= order.price_e8
-    return opposite_price_e8 >= order.price_e8
 
 
 def _expiry_reason(order: Order) -> str:

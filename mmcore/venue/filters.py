@@ -14,26 +14,47 @@ def check_order(
     price_e8: int,
     qty_e8: int,
     *,
+    quote_qty_e8: int,
     reference_e8: int,
     open_orders: int,
 ) -> None:
-    """Raise -1013 at the first filter that the order fails.
+    """Raise -1013 at the first filter that a new order fails.
 
-    `price_e8` is 0 for MARKET. `reference_e8` is the last trade's price, 0 while there is none: then the checks that
-    need it are not made. `open_orders` counts the account's open orders on the symbol.
+    `price_e8` is 0 for MARKET; with a `quote_qty_e8` its quantity comes later, in whole steps. `reference_e8` is the
+    price that bounds and notionals go by, 0 while there is none: then the checks that need it are not made.
+    `open_orders` counts the account's open orders on the symbol, which is the exchange's only one.
     """
-    market = kind is OrderKind.MARKET
-    if not market:
+    if kind is not OrderKind.MARKET:
         _check_price(rules, price_e8, reference_e8)
+        _check_quantity(rules, qty_e8, "LOT_SIZE")
+        _check_notional(rules, price_e8 * qty_e8)
+        if open_orders >= rules.max_num_orders:
+            raise filter_failure("MAX_NUM_ORDERS")
+        if open_orders >= rules.exchange_max_num_orders:
+            raise filter_failure("EXCHANGE_MAX_NUM_ORDERS")
+        return
+    notional_e16 = quote_qty_e8 * UNIT_E8
+    if not quote_qty_e8:
+        _check_quantity(rules, qty_e8, "MARKET_LOT_SIZE")
+        notional_e16 = reference_e8 * qty_e8
+    if notional_e16 < rules.min_notional_e8 * UNIT_E8 and (quote_qty_e8 or reference_e8):
+        raise filter_failure("NOTIONAL")
+
+
+def check_amend(rules: SymbolRules, price_e8: int, qty_e8: int) -> None:
+    """Raise -1013 at the first filter that an order reduced to `qty_e8` would fail."""
+    _check_quantity(rules, qty_e8, "LOT_SIZE")
+    _check_notional(rules, price_e8 * qty_e8)
+
+
+def _check_quantity(rules: SymbolRules, qty_e8: int, name: str) -> None:
     if qty_e8 < rules.min_qty_e8 or qty_e8 > rules.max_qty_e8 or qty_e8 % rules.step_e8:
-        raise filter_failure("MARKET_LOT_SIZE" if market else "LOT_SIZE")
-    notional_e16 = (reference_e8 if market else price_e8) * qty_e8
-    if (not market or reference_e8) and notional_e16 < rules.min_notional_e8 * UNIT_E8:
+        raise filter_failure(name)
+
+
+def _check_notional(rules: SymbolRules, notional_e16: int) -> None:
+    if not rules.min_notional_e8 * UNIT_E8 <= notional_e16 <= rules.max_notional_e8 * UNIT_E8:
         raise filter_failure("NOTIONAL")
-    if not market and notional_e16 > rules.max_notional_e8 * UNIT_E8:
-        raise filter_failure("NOTIONAL")
-    if not market and open_orders >= rules.max_num_orders:
-        raise filter_failure("MAX_NUM_ORDERS")
 
 
 def _check_price(rules: SymbolRules, price_e8: int, reference_e8: int) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mmcore.venue.calls import Call, Operation, authenticate, check_time
 from mmcore.venue.errors import VenueError, bad_key_format, ip_banned, too_many_requests
 from mmcore.venue.exchange import Exchange
 from mmcore.venue.limits import Visitor, WindowCounter
-from mmcore.venue.operations import Call, Operation, authenticate, check_time
 from mmcore.venue.params import Params
 from mmcore.venue.signing import ApiKey
 
@@ -73,7 +73,7 @@ def perform(
         if error.retry_at_ms is not None:
             visitor.penalty.refuse(now_us, error.retry_at_ms * 1000)
         return Outcome(None, error, order_counts)
-    visitor.weight.add(now_us, operation.cost(params, succeeded=True))
+    visitor.weight.add(now_us, operation.cost_of_success(params, result))
     return Outcome(result, None, order_counts)
 
 
@@ -115,7 +115,7 @@ def admit_connection(exchange: Exchange, visitor: Visitor, attempts: WindowCount
 def _cost(operation: Operation, params: Params) -> tuple[int, VenueError | None]:
     """The weight of a request that fails; 1 and the error if its parameters cannot tell."""
     try:
-        return operation.cost(params, succeeded=False), None
+        return operation.cost(params), None
     except VenueError as error:
         return 1, error
 

@@ -392,9 +392,7 @@ class MatchingEngine:
         taker_e8, maker_e8 = prevented(order.stp, remaining_e8, maker.remaining_e8)
         qty_e8 = min(remaining_e8, maker.remaining_e8)
         self._use_up(maker, maker_e8)
-        return Prevention(
-            order.owner, order.order_id, maker.order_id, maker.level.price_e8, qty_e8, taker_e8, maker_e8
-        )
+        return Prevention(order.owner, order.order_id, maker.order_id, maker.level.price_e8, qty_e8, taker_e8, maker_e8)
 
     def _use_up(self, maker: _Resting, qty_e8: int) -> None:
         """Take from a resting order; one that is used up goes."""

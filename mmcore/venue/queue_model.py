@@ -11,8 +11,9 @@ The recording knows nothing of our orders, so each gets a `front`: the public qu
 
 5. An order that is reduced keeps its `front`.
 
-A fill is at our own price, as maker. What accounts of the venue trade or prevent among each other is noted as "use". Cancellations ahead of us never help but through rule 2. `log` holds every input
-and every fill, in order, so that anybody can work the fills out again.
+A fill is at our own price, as maker. Cancellations ahead of us never help but through rule 2. What orders of the venue
+trade or prevent among each other is noted as "use". `log` holds every input and every fill, in order, so that anybody
+can work the fills out again.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mmcore.venue import jsontext
 from mmcore.venue.errors import VenueError, invalid_signature, invalid_time_unit, unsupported_operation
@@ -74,11 +75,16 @@ def _reply(exchange: Exchange, visitor: Visitor, outcome: Outcome, unit: TimeUni
         for counter in outcome.order_counts:
             headers[f"X-MBX-ORDER-COUNT-{counter.limit.suffix}"] = str(counter.count(now_us))
         return RestReply(200, headers, compact_json(outcome.result, unit))
-    return error_reply(error, headers, now_us)
+    return error_reply(error, headers, now_us, unit)
 
 
-def error_reply(error: VenueError, headers: dict[str, str], now_us: int) -> RestReply:
+def error_reply(
+    error: VenueError, headers: dict[str, str], now_us: int, unit: TimeUnit = TimeUnit.MILLISECOND
+) -> RestReply:
     """A refusal over HTTP; Retry-After tells how many seconds to wait, where there is a wait."""
     if error.retry_at_ms is not None:
         headers["Retry-After"] = str(max(1, -(-(error.retry_at_ms - now_us // 1000) // 1000)))
-    return RestReply(error.status, headers, compact_json({"code": error.code, "msg": error.msg}))
+    body: dict[str, Any] = {"code": error.code, "msg": error.msg}
+    if error.data is not None:
+        body["data"] = error.data
+    return RestReply(error.status, headers, compact_json(body, unit))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mmcore.venue.accounts import Balance, Fill, Order
-from mmcore.venue.decimals import format_e8
+from mmcore.venue.accounts import Balance, Fill, Order, PreventedMatch
+from mmcore.venue.decimals import format_e8, multiply_e8
 from mmcore.venue.jsontext import Stamp
 
 _ZERO = format_e8(0)
@@ -20,18 +20,20 @@ def execution_report(
     execution_id: int,
     now_us: int,
     fill: Fill | None = None,
-    cancel_client_id: str = "",
+    client_id: str = "",
+    original_client_id: str = "",
     reject_reason: str = "NONE",
 ) -> dict[str, Any]:
-    """An executionReport. `execution` is x: NEW, TRADE, CANCELED, EXPIRED, REJECTED or TRADE_PREVENTION.
+    """An executionReport. `execution` is x: NEW, TRADE, CANCELED, REPLACED, EXPIRED or REJECTED.
 
-    On CANCELED `cancel_client_id` names the cancel (c) and the order's own id moves to C.
+    `client_id` (c) is the order's own where it is empty. On CANCELED it names the cancel, and the order's own id is
+    the original (C); on REPLACED the original is the id before the amend.
     """
     event: dict[str, Any] = {
         "e": "executionReport",
         "E": Stamp(now_us),
         "s": symbol,
-        "c": cancel_client_id or order.client_id,
+        "c": client_id or order.client_id,
         "S": order.side.value,
         "o": order.kind.value,
         "f": order.tif.value,
@@ -40,7 +42,7 @@ def execution_report(
         "P": _ZERO,
         "F": _ZERO,
         "g": -1,
-        "C": order.client_id if cancel_client_id else "",
+        "C": original_client_id,
         "x": execution,
         "X": order.status,
         "r": reject_reason,
@@ -59,13 +61,31 @@ def execution_report(
         "O": Stamp(order.placed_us),
         "Z": format_e8(order.quote_e8),
         "Y": format_e8(fill.quote_e8) if fill else _ZERO,
-        "Q": _ZERO,
-        "V": order.stp_mode,
+        "Q": format_e8(order.quote_qty_e8),
+        "V": order.stp.value,
     }
     if execution != "REJECTED":
         event["W"] = Stamp(order.placed_us)
     if order.expiry_reason:
         event["eR"] = order.expiry_reason
+    return event
+
+
+def trade_prevention(
+    order: Order, symbol: str, match: PreventedMatch, *, execution_id: int, now_us: int
+) -> dict[str, Any]:
+    """An executionReport of x TRADE_PREVENTION: what `match` took from one of its two orders."""
+    taker = order.order_id == match.taker_order_id
+    event = execution_report(order, symbol, "TRADE_PREVENTION", execution_id=execution_id, now_us=now_us)
+    event["v"] = match.match_id
+    event["A"] = format_e8(order.prevented_e8)
+    event["B"] = format_e8(match.taker_e8 if taker else match.maker_e8)
+    event["u"] = -1
+    event["U"] = match.maker_order_id if taker else match.taker_order_id
+    event["Cs"] = symbol
+    event["pl"] = format_e8(match.qty_e8)
+    event["pL"] = format_e8(match.price_e8)
+    event["pY"] = format_e8(multiply_e8(match.price_e8, match.qty_e8))
     return event
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmcore.venue import userdata
+from mmcore.venue.calls import Call, Operation
 from mmcore.venue.errors import VenueError, unsupported_operation
 from mmcore.venue.exchange import Exchange, UserEvent
 from mmcore.venue.gateway import Credentials, Extras, Outcome, perform, refuse
 from mmcore.venue.jsontext import Stamp, TimeUnit, compact_json
 from mmcore.venue.limits import LOCAL
-from mmcore.venue.operations import WS_METHODS, Call, Operation
+from mmcore.venue.operations import WS_METHODS
 from mmcore.venue.params import Params
 from mmcore.venue.signing import lenient_ws_payloads, ws_payloads
 
@@ -149,7 +150,9 @@ class ApiSession:
                     "serverTime": self._exchange.server_us() // 1000,
                     "retryAfter": error.retry_at_ms,
                 }
-            body = f'"error":{compact_json(described)}'
+            if error.data is not None:
+                described["data"] = error.data
+            body = f'"error":{compact_json(described, self._unit)}'
         limits = f',"rateLimits":{compact_json(self._rate_limits(outcome))}' if with_limits else ""
         return f'{{"id":{id_json},"status":{outcome.status},{body}{limits}}}'
 

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import random
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -29,6 +29,7 @@ from mmcore.venue.market import (
     StreamMessage,
     TimeInForce,
 )
+from mmcore.venue.matching import MatchingEngine, Trade
 from mmcore.venue.rest import RestReply, handle_rest
 from mmcore.venue.server import ServerSettings, VenueServer
 from mmcore.venue.signing import KeyRing, hmac_key
@@ -134,6 +135,73 @@ class HandMarket:
         return Execution(self.trades, order.order_id, order.owner, order.side, price, qty, maker, now_us)
 
 
+class QuietMarket:
+    """A matching engine in which nothing happens but what a test and the accounts do."""
+
+    def __init__(self) -> None:
+        self.symbol = "BTCUSDT"
+        self.tick_e8, self.step_e8 = 1_000_000, 1_000
+        self.engine = MatchingEngine(self.tick_e8, self.step_e8)
+        self.last_e8 = 100 * UNIT
+        self._pending: list[Execution] = []
+        self._agents = 0
+
+    def offer(self, side: Side, price: str, qty: str, tif: TimeInForce = TimeInForce.GTC) -> None:
+        """An order of somebody who is no account; what it trades is booked with the next advance."""
+        self._agents += 1
+        numbers = (int(Decimal(price) * UNIT), int(Decimal(qty) * UNIT))
+        order = NewOrder(-self._agents, "agent:1", side, OrderKind.LIMIT, tif, *numbers)
+        self._pending += self._of_accounts(self.engine.place(order, 0).trades)
+
+    def start(self, now_us: int) -> None:
+        pass
+
+    def want(self, feeds: Set[Feed]) -> None:
+        pass
+
+    def next_due_us(self) -> int | None:
+        return 0 if self._pending else None
+
+    def advance(self, now_us: int) -> tuple[list[StreamMessage], list[Execution]]:
+        executions, self._pending = self._pending, []
+        return [], executions
+
+    def place(self, order: NewOrder, now_us: int) -> PlaceResult:
+        outcome = self.engine.place(order, now_us)
+        steps: list[tuple[float, Any]] = [(number, one) for number, one in outcome.preventions]
+        for number, trade in enumerate(outcome.trades):
+            steps += [(number + 0.5, one) for one in self._of_accounts((trade,))]
+        ordered = tuple(one for _, one in sorted(steps, key=lambda step: step[0]))
+        return PlaceResult(ordered, outcome.resting_e8, outcome.expired_e8, outcome.would_match)
+
+    def cancel(self, order_id: int, now_us: int) -> int | None:
+        return self.engine.cancel(order_id)
+
+    def reduce(self, order_id: int, remaining_e8: int, now_us: int) -> bool:
+        return self.engine.reduce(order_id, remaining_e8)
+
+    def depth(self, limit: int) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]] | None:
+        return self.engine.depth(limit)
+
+    def reference_price_e8(self) -> int:
+        return self.last_e8
+
+    @staticmethod
+    def _of_accounts(trades: Iterable[Trade]) -> list[Execution]:
+        executions = []
+        for trade in trades:
+            maker_side = Side.SELL if trade.taker_side is Side.BUY else Side.BUY
+            for order_id, owner, side, maker in (
+                (trade.maker_order_id, trade.maker_owner, maker_side, True),
+                (trade.taker_order_id, trade.taker_owner, trade.taker_side, False),
+            ):
+                if not owner.startswith("agent:"):
+                    executions.append(
+                        Execution(trade.trade_id, order_id, owner, side, trade.price_e8, trade.qty_e8, maker, 0)
+                    )
+        return executions
+
+
 def sign(payload: str, secret: str = API_SECRET) -> str:
     """An HMAC signature, made apart from the venue's code."""
     return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
@@ -145,7 +213,7 @@ class Desk:
 
     exchange: Exchange
     clock: HandClock
-    market: HandMarket
+    market: Any
 
     @property
     def visitor(self) -> Visitor:
@@ -225,6 +293,13 @@ def make_exchange() -> Callable[..., Exchange]:
 def desk() -> Desk:
     """An exchange over a market that stands still, with fees of 10 bps."""
     clock, market = HandClock(), HandMarket()
+    return Desk(build_exchange(market, clock), clock, market)
+
+
+@pytest.fixture
+def quiet() -> Desk:
+    """An exchange over a matching engine, fees of 10 bps; `quiet.market.offer` puts others' orders on the book."""
+    clock, market = HandClock(), QuietMarket()
     return Desk(build_exchange(market, clock), clock, market)
 
 

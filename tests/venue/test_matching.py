@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mmcore.venue.market import NewOrder, OrderKind, Side, TimeInForce
+from mmcore.venue.market import NewOrder, OrderKind, Prevention, Side, StpMode, TimeInForce
 from mmcore.venue.matching import LevelChange, MatchingEngine, Outcome, Trade
 
 TICK_E8 = 10**6
@@ -51,14 +51,29 @@ class Twin:
         makers = self.eligible(order)
         if order.kind is OrderKind.LIMIT_MAKER and makers:
             return Outcome((), 0, 0, True)
-        if order.tif is TimeInForce.FOK and sum(maker.remaining_e8 for maker in makers) < order.qty_e8:
+        if order.tif is TimeInForce.FOK and self.offered_to(order, makers) < order.qty_e8:
             return Outcome((), 0, order.qty_e8, False)
         left_e8 = order.qty_e8
-        trades = []
+        trades: list[Trade] = []
+        preventions = []
         for maker in makers:
             if not left_e8:
                 break
             qty_e8 = min(left_e8, maker.remaining_e8)
+            if order.stp is not StpMode.NONE and maker.owner == order.owner:
+                lost = {
+                    StpMode.EXPIRE_TAKER: (left_e8, 0),
+                    StpMode.EXPIRE_MAKER: (0, maker.remaining_e8),
+                    StpMode.EXPIRE_BOTH: (left_e8, maker.remaining_e8),
+                    StpMode.DECREMENT: (qty_e8, qty_e8),
+                }[order.stp]
+                prevention = Prevention(
+                    order.owner, order.order_id, maker.order_id, maker.price_e8, qty_e8, lost[0], lost[1]
+                )
+                preventions.append((len(trades), prevention))
+                left_e8 -= lost[0]
+                maker.remaining_e8 -= lost[1]
+                continue
             left_e8 -= qty_e8
             maker.remaining_e8 -= qty_e8
             self.trades += 1
@@ -79,7 +94,24 @@ class Twin:
         rests = order.kind is not OrderKind.MARKET and order.tif is TimeInForce.GTC
         if rests and left_e8:
             self.orders.append(TwinOrder(order.order_id, order.owner, order.side, order.price_e8, left_e8))
-        return Outcome(tuple(trades), left_e8 if rests else 0, 0 if rests else left_e8, False)
+        return Outcome(tuple(trades), left_e8 if rests else 0, 0 if rests else left_e8, False, tuple(preventions))
+
+    def offered_to(self, order: NewOrder, makers: list[TwinOrder]) -> int:
+        """What others offer, up to the first order of its own that would stop it."""
+        offered_e8 = 0
+        for maker in makers:
+            own = order.stp is not StpMode.NONE and maker.owner == order.owner
+            if own and order.stp is not StpMode.EXPIRE_MAKER:
+                break
+            offered_e8 += 0 if own else maker.remaining_e8
+        return offered_e8
+
+    def reduce(self, order_id: int, remaining_e8: int) -> bool:
+        for order in self.orders:
+            if order.order_id == order_id:
+                order.remaining_e8 = remaining_e8
+                return True
+        return False
 
     def cancel(self, order_id: int) -> int | None:
         for order in self.orders:
@@ -154,11 +186,17 @@ class EngineBesideTwin(RuleBasedStateMachine):
         self.levels: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
         self.last_update_id = 0
 
-    @rule(side=st.sampled_from(Side), kind=KINDS, ticks=st.integers(1, 12), steps=st.integers(1, 9))
-    def place(self, side: Side, kind: tuple[OrderKind, TimeInForce], ticks: int, steps: int) -> None:
+    @rule(
+        side=st.sampled_from(Side),
+        kind=KINDS,
+        ticks=st.integers(1, 12),
+        steps=st.integers(1, 9),
+        stp=st.sampled_from(StpMode),
+    )
+    def place(self, side: Side, kind: tuple[OrderKind, TimeInForce], ticks: int, steps: int, stp: StpMode) -> None:
         order_id = len(self.placed) + 1
         price_e8 = 0 if kind[0] is OrderKind.MARKET else ticks * TICK_E8
-        order = NewOrder(order_id, f"owner {order_id % 3}", side, *kind, price_e8, steps * STEP_E8)
+        order = NewOrder(order_id, f"owner {order_id % 2}", side, *kind, price_e8, steps * STEP_E8, stp)
         self.placed.append(order)
         outcome = self.engine.place(order, 1000 * order_id)
         assert outcome == self.twin.place(order, 1000 * order_id)
@@ -167,6 +205,27 @@ class EngineBesideTwin(RuleBasedStateMachine):
             for traded_id in (trade.taker_order_id, trade.maker_order_id):
                 self.traded_e8[traded_id] = self.traded_e8.get(traded_id, 0) + trade.qty_e8
         self.gone_e8[order_id] = order.qty_e8 if outcome.would_match else outcome.expired_e8
+        for _, prevention in outcome.preventions:
+            self.gone_e8[order_id] += prevention.taker_e8
+            self.gone_e8[prevention.maker_order_id] += prevention.maker_e8
+
+    @precondition(lambda self: any(order.remaining_e8 > STEP_E8 for order in self.twin.orders))
+    @rule(data=st.data())
+    def reduce(self, data: st.DataObject) -> None:
+        order = data.draw(st.sampled_from([order for order in self.twin.orders if order.remaining_e8 > STEP_E8]))
+        fewer_e8 = data.draw(st.integers(1, order.remaining_e8 // STEP_E8 - 1)) * STEP_E8
+        self.gone_e8[order.order_id] += order.remaining_e8 - fewer_e8
+        assert self.engine.reduce(order.order_id, fewer_e8)
+        assert self.twin.reduce(order.order_id, fewer_e8)
+
+    @rule(data=st.data())
+    def reduce_wrongly(self, data: st.DataObject) -> None:
+        assert not self.engine.reduce(len(self.placed) + 1, STEP_E8)
+        if self.twin.orders:
+            order = data.draw(st.sampled_from(self.twin.orders))
+            for wrong_e8 in (0, -STEP_E8, STEP_E8 // 2, order.remaining_e8, order.remaining_e8 + STEP_E8):
+                with pytest.raises(ValueError, match="not a smaller multiple"):
+                    self.engine.reduce(order.order_id, wrong_e8)
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
@@ -259,6 +318,27 @@ def test_the_first_come_at_a_price_trades_first_and_keeps_its_place_when_filled_
         (1, 3),
         (2, 3),
     ]
+
+
+def test_a_reduced_order_keeps_its_place() -> None:
+    engine = MatchingEngine(TICK_E8, STEP_E8)
+    for order_id in (1, 2):
+        engine.place(limit(order_id, Side.SELL, 100, 5), 0)
+    engine.drain_level_changes()
+    assert engine.reduce(1, 2 * STEP_E8)
+    assert engine.drain_level_changes() == [(3, Side.SELL, 100 * TICK_E8, 7 * STEP_E8)]
+    trades = engine.place(limit(3, Side.BUY, 100, 3), 0).trades
+    assert [(trade.maker_order_id, trade.qty_e8 // STEP_E8) for trade in trades] == [(1, 2), (2, 1)]
+
+
+def test_a_prevented_match_that_leaves_the_level_as_it_is_changes_no_update_id() -> None:
+    engine = MatchingEngine(TICK_E8, STEP_E8)
+    engine.place(limit(1, Side.SELL, 100, 5), 0)
+    engine.drain_level_changes()
+    taker = NewOrder(2, "", Side.BUY, OrderKind.LIMIT, TimeInForce.GTC, 100 * TICK_E8, STEP_E8, StpMode.EXPIRE_TAKER)
+    outcome = engine.place(taker, 0)
+    assert (outcome.resting_e8, outcome.expired_e8, len(outcome.preventions)) == (0, 0, 1)
+    assert (engine.update_id, engine.drain_level_changes()) == (1, [])
 
 
 def test_trades_happen_at_the_resting_price_from_the_best_level_on() -> None:

@@ -161,16 +161,6 @@ def test_refusals_of_the_matching_engine_are_events_too(desk: Any) -> None:
     assert desk.account.rejected_count == 2
 
 
-def test_an_order_that_would_take_its_own_expires_under_expire_taker(desk: Any) -> None:
-    resting = desk.place("SELL", "100.00", "0.5")
-    desk.market.asks = [(100 * UNIT, UNIT)]
-    taker = desk.place("BUY", "100.50", "0.2", selfTradePreventionMode="EXPIRE_TAKER")
-    assert (taker["status"], taker["executedQty"]) == ("EXPIRED_IN_MATCH", "0.00000000")
-    assert desk.balance("USDT")[1] == 0
-    assert desk.ok("GET", "/api/v3/order", {"symbol": "BTCUSDT", "orderId": resting["orderId"]})["status"] == "NEW"
-    assert desk.place("BUY", "99.50", "0.2", selfTradePreventionMode="EXPIRE_TAKER")["status"] == "NEW"
-
-
 def test_order_queries_show_what_became_of_each_order(desk: Any) -> None:
     first = desk.place("BUY", "90", "1", newClientOrderId="one")
     second = desk.place("BUY", "91", "1", newClientOrderId="two")

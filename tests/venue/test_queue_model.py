@@ -19,6 +19,10 @@ def order(order_id: int, side: Side, price: int, qty: int) -> NewOrder:
     return NewOrder(order_id, "a", side, OrderKind.LIMIT_MAKER, TimeInForce.GTC, price, qty)
 
 
+def taker(side: Side, price: int) -> NewOrder:
+    return NewOrder(99, "b", side, OrderKind.LIMIT, TimeInForce.IOC, price * UNIT, 1)
+
+
 def filled(fills: list[Any]) -> list[tuple[int, int]]:
     return [(fill.order_id, fill.qty_e8) for fill in fills]
 
@@ -95,9 +99,17 @@ def test_a_cancelled_order_is_gone() -> None:
     assert filled(model.trade(99, 50, Side.SELL)) == []
 
 
+def test_a_reduced_order_keeps_its_front() -> None:
+    model = resting(25)
+    assert model.reduce(1, 4)
+    assert filled(model.trade(100, 26, Side.SELL)) == [(1, 1)]
+    assert not model.reduce(7, 1)
+    assert model.cancel(1) == 3
+
+
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from(["place", "cancel", "trade", "level", "best"]),
+        st.sampled_from(["place", "cancel", "reduce", "use", "trade", "level", "best"]),
         st.sampled_from([Side.BUY, Side.SELL]),
         st.integers(98, 102),
         st.integers(0, 30),
@@ -120,6 +132,13 @@ def test_the_log_alone_gives_the_same_fills(
             model.place(order(number, side, price * UNIT, qty + 1), qty + 1, front, number - choice)
         elif name == "cancel":
             model.cancel(qty)
+        elif name == "reduce":
+            left = next((one.remaining_e8 for one in model.facing(taker(side, price)) if one.order_id == qty), 0)
+            if left > 1:
+                model.reduce(qty, max(1, left * choice // 4))
+        elif name == "use":
+            for one in list(model.facing(taker(side, price)))[:1]:
+                model.use(one, max(1, one.remaining_e8 * choice // 3))
         elif name == "trade":
             fills += model.trade(price * UNIT, qty + 1, side)
         elif name == "level":

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from mmcore.venue.market import NewOrder, OrderKind, Side, TimeInForce
+from mmcore.venue.market import NewOrder, OrderKind, Prevention, Side, StpMode, TimeInForce
 from mmcore.venue.recorded import RecordedMarket, RecordingError
 from mmcore.venue.server import ServerSettings
 
@@ -269,6 +269,71 @@ def test_an_unreadable_message_stops_the_playback_with_its_line(record: Callable
     play(market, 3)
     with pytest.raises(RecordingError, match=":4: unreadable message"):
         play(market, 1)
+
+
+# Orders of accounts among each other
+
+
+def test_an_order_meets_its_own_behind_the_public_quantity_that_is_ahead_of_it(record: Callable[..., Path]) -> None:
+    for mode, steps, expired in (
+        (StpMode.EXPIRE_TAKER, [("prevented", 12, 0)], 0),
+        (StpMode.EXPIRE_MAKER, [("prevented", 0, 1), ("trade", 7), ("trade", 3)], 2),
+        (StpMode.EXPIRE_BOTH, [("prevented", 12, 1)], 0),
+        (StpMode.DECREMENT, [("prevented", 1, 1), ("trade", 7), ("trade", 3)], 1),
+    ):
+        market = RecordedMarket([record(*OPENING)])
+        play(market, 3)
+        rest(market, 1, Side.BUY, "100")
+        done = take(market, Side.SELL, "99", "17", mode)
+        assert [described(step) for step in done.executions] == [("trade", 5), *steps], mode
+        assert (done.resting_e8, done.expired_e8) == (0, expired * UNIT)
+        assert market.queue.cancel(1) == (UNIT if mode is StpMode.EXPIRE_TAKER else None)
+
+
+def test_without_a_mode_accounts_trade_with_each_other_inside_the_spread(record: Callable[..., Path]) -> None:
+    market = RecordedMarket([record(*OPENING)])
+    play(market, 3)
+    rest(market, 1, Side.BUY, "100.50", "2")
+    refused = rest(market, 2, Side.SELL, "100.50")
+    assert refused.would_match
+    done = take(market, Side.SELL, "100.20", "3", StpMode.NONE, IOC)
+    maker, seller = done.executions
+    assert (maker.order_id, maker.maker, maker.price_e8, maker.qty_e8) == (1, True, 10_050_000_000, 2 * UNIT)
+    assert (seller.maker, seller.trade_id, seller.qty_e8, done.expired_e8) == (False, maker.trade_id, 2 * UNIT, UNIT)
+    assert market.queue.cancel(1) is None
+
+
+def test_a_fill_or_kill_counts_only_what_others_offer(record: Callable[..., Path]) -> None:
+    market = RecordedMarket([record(*OPENING)])
+    play(market, 3)
+    rest(market, 1, Side.BUY, "100.50", "1")
+    for qty, mode, filled in (("6", StpMode.NONE, True), ("6", StpMode.EXPIRE_MAKER, False)):
+        done = take(market, Side.SELL, "100", qty, mode, TimeInForce.FOK)
+        assert (done.expired_e8 == 0) is filled, mode
+        rest(market, 1, Side.BUY, "100.50", "1")
+
+
+def test_an_order_is_reduced_in_its_place(record: Callable[..., Path]) -> None:
+    market = RecordedMarket([record(*OPENING, trade("100", "5.5", seller_hits=True))])
+    play(market, 3)
+    rest(market, 1, Side.BUY, "100", "3")
+    assert market.reduce(1, UNIT, 0)
+    assert not market.reduce(2, UNIT, 0)
+    assert [(fill.order_id, fill.qty_e8) for fill in play(market, 1)] == [(1, UNIT // 2)]
+
+
+IOC = TimeInForce.IOC
+
+
+def take(market: RecordedMarket, side: Side, price: str, qty: str, mode: StpMode, tif: TimeInForce = IOC) -> Any:
+    price_e8, qty_e8 = int(Decimal(price) * UNIT), int(Decimal(qty) * UNIT)
+    return market.place(NewOrder(50, "a", side, OrderKind.LIMIT, tif, price_e8, qty_e8, mode), 0)
+
+
+def described(step: Any) -> tuple[Any, ...]:
+    if isinstance(step, Prevention):
+        return "prevented", step.taker_e8 // UNIT, step.maker_e8 // UNIT
+    return "trade", step.qty_e8 // UNIT
 
 
 # Over real sockets
