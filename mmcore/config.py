@@ -68,6 +68,11 @@ class StpMode(enum.StrEnum):
     NONE = "NONE"
 
 
+class MarketData(enum.StrEnum):
+    JSON = "json"
+    SBE = "sbe"
+
+
 class Wait(enum.StrEnum):
     BLOCK = "block"
     YIELD = "yield"
@@ -146,6 +151,16 @@ class ExchangeSettings:
         StpMode.EXPIRE_TAKER, Choice(StpMode, str.upper), "",
         "what the exchange does when a new order of ours would trade with another order of the same account; the "
         "symbol must allow it",
+    )
+    market_data: MarketData = _setting(
+        MarketData.JSON, Choice(MarketData), "",
+        "how market data comes: json, with the book every 100 ms; sbe, binary with the book every 20 ms, which asks "
+        "for an Ed25519 key (API_PRIVATE_KEY_FILE)",
+    )
+    market_sockets: int = _setting(
+        2, WholeChoice((1, 2)), "connections",
+        "connections with the same market data: each event is taken from whichever brings it first, and losing one of "
+        "two loses nothing",
     )
     endpoint: str | None = _setting(
         None, Endpoint(), "", "another exchange that speaks the protocol; with mode testnet only; null: the "

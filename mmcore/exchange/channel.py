@@ -10,7 +10,7 @@ import functools
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException
@@ -18,6 +18,9 @@ from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketExc
 from mmcore.errors import UnreachableError
 from mmcore.exchange.base import printable
 from mmcore.exchange.net import Budget, connect_tcp, start_tls, tls_context, why
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+"""Of an upgrade request: (name, value)."""
 
 _HANDSHAKE_MAX_BYTES: Final = 1 << 16
 _OUTGOING_MAX_BYTES: Final = 1 << 20
@@ -226,13 +229,14 @@ class Channel:
         self._sock.close()
 
 
-def open_channel(url: str, *, now_ns: Callable[[], int], timeout_s: float = 5.0,
+def open_channel(url: str, *, now_ns: Callable[[], int], headers: Headers = (), timeout_s: float = 5.0,
                  tls: ssl.SSLContext | None = None) -> Channel:
     """Connects, shakes hands and returns the connection. Blocks at most timeout_s and the time to look the name up.
 
-    url: ws:// or wss://; redirects are refused. now_ns: the local monotonic clock. tls: made by `tls_context`; None =
-    the public authorities. Raises UnreachableError, or its subclass HandshakeRefusedError when an HTTP server answers
-    without an upgrade. Its text never holds more of the URL than the host.
+    url: ws:// or wss://; redirects are refused. headers: go with the upgrade. now_ns: the local monotonic clock.
+    tls: made by `tls_context`; None = the public authorities. Raises UnreachableError, or its subclass
+    HandshakeRefusedError when an HTTP server answers without an upgrade. Its text never holds more of the URL than the
+    host.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -244,7 +248,7 @@ def open_channel(url: str, *, now_ns: Callable[[], int], timeout_s: float = 5.0,
     try:
         plain = connect_tcp(host, parts.port or (443 if secure else 80), budget)
         sock = start_tls(plain, tls or _public_tls(), host) if secure else plain
-        _upgrade(sock, url)
+        _upgrade(sock, url, headers)
     except WebSocketBadStatusException as refusal:
         failure = _refusal(host, refusal)
     except (OSError, WebSocketException, ValueError, AttributeError, TypeError) as error:
@@ -261,11 +265,12 @@ def _public_tls() -> ssl.SSLContext:
     return tls_context()
 
 
-def _upgrade(sock: socket.socket, url: str) -> None:
+def _upgrade(sock: socket.socket, url: str, headers: Headers) -> None:
     """The library sends the upgrade and checks the answer, reading byte by byte: nothing of the first frame is lost."""
     try:
         client = WebSocket(enable_multithread=False)
-        client.connect(url, socket=sock, redirect_limit=0, suppress_origin=True)  # type: ignore[no-untyped-call]
+        client.connect(url, socket=sock, redirect_limit=0, suppress_origin=True,  # type: ignore[no-untyped-call]
+                       header=dict(headers))
     except BaseException:
         sock.close()
         raise

@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Final
 
-from mmcore.config import OrderEntry, RunOptions, Settings, Wait
+from mmcore.config import MarketData, OrderEntry, RunOptions, Settings, Wait
 from mmcore.core import loop as core_loop
 from mmcore.core import record
 from mmcore.core.engine import Engine, OpenOrderView
@@ -31,7 +31,7 @@ from mmcore.exchange.binance.protocol import (
 )
 from mmcore.exchange.binance.rest import RestClient, RestOrders
 from mmcore.exchange.binance.signing import Signer
-from mmcore.exchange.binance.streams import MarketStreams
+from mmcore.exchange.binance.streams import MarketStreams, json_source, sbe_source
 from mmcore.exchange.binance.ws_api import WsApi
 from mmcore.host import assemble
 from mmcore.host.clock import Clock
@@ -181,9 +181,8 @@ class Bot:
         spins = settings.host.wait is Wait.SPIN
         self.orders = self._orders(access, world, served_by_feed=spins)
         self.strategy = StrategyThread(self.loop, clock, self.after_run, maker, settings.strategy.timeout_ms)
-        self.feed = FeedThread(self.loop, MarketStreams(access.endpoints, symbol, access.limits, world.rng),
-                               self._decoder(), clock, self.after_run, world.connectors,
-                               self.orders if spins else None, settings.host.cpu)
+        self.feed = FeedThread(self.loop, self._streams(access, world), self._decoder(), clock, self.after_run,
+                               world.connectors, self.orders if spins else None, settings.host.cpu)
         self.recorder = (Recorder(self.loop, config, settings.host.record, clock)
                          if settings.host.record is not None else None)
         self.threads: list[HostThread] = [self.rest, self.strategy, self.orders, self.feed]
@@ -197,6 +196,13 @@ class Bot:
             orders_by_rest=self.orders_by_rest, cancel_by_rest=self.rest.cancel, resync_clock=self.rest.resync_clock,
             leftover_name=self.rest.leftover_name, after_run=self.after_run, fail=self._fail,
             served_by_feed=served_by_feed)
+
+    def _streams(self, access: Access, world: World) -> list[MarketStreams]:
+        """One for each market connection."""
+        exchange, symbol = self.settings.exchange, self.known.rules.symbol
+        source = (sbe_source(access.endpoints, symbol, access.keys.api_key)
+                  if exchange.market_data is MarketData.SBE else json_source(access.endpoints, symbol))
+        return [MarketStreams(source, access.limits, world.rng) for _ in range(exchange.market_sockets)]
 
     def _decoder(self) -> Decoder:
         return Decoder(symbol=self.known.rules.symbol, order_prefix=self.order_prefix,

@@ -52,7 +52,7 @@ class ThreadConnector:
     def _open(self, request: Connect) -> None:
         result: Wire | Exception
         try:
-            result = open_channel(request.url, now_ns=self._now_ns)
+            result = open_channel(request.url, now_ns=self._now_ns, headers=request.headers)
         except Exception as error:
             result = error
         with self._lock:

@@ -1,15 +1,18 @@
 """The feed thread: market bytes in, decoded in C, and the engine run at once.
 
-The thread that read a frame also runs the engine and, if the order thread is parked, sends the orders: waking
-another thread would cost
-more than all the work.
+The thread that read a frame also runs the engine and, if the order thread is parked, sends the orders: waking another
+thread would cost more than all the work.
+
+One or two connections carry the same streams; the core lets each event through once, from whichever brought it first.
+A connection that is replaced goes on beside its successor until that one delivers, so nothing is lost between them. The
+engine is told of the first connection that comes up and of the last that goes down, and of nothing between.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from mmcore.core import loop as core_loop
@@ -21,38 +24,71 @@ from mmcore.exchange.binance.link import Connect, Drop, Ping
 from mmcore.exchange.binance.streams import MarketStreams
 from mmcore.exchange.channel import Wire, ping_frame
 from mmcore.host.clock import Clock
-from mmcore.host.connector import Connectors
+from mmcore.host.connector import Connector, Connectors
 from mmcore.host.orders import OrdersThread
+from mmcore.host.reading import Line, received
 from mmcore.host.worker import HostThread
 
 _log = logging.getLogger("mmcore.feed")
 
 HOLDER: Final = 1
+SOCKETS_MAX: Final = core_loop.MARKET_SOCKETS_MAX // 2
 _BUFFER_BYTES: Final = 1 << 21
 _PARK_MAX_NS: Final = 100_000_000
-_PUMP_READS_MAX: Final = 64
+_NEVER_NS: Final = 2**63 - 1
+# How long a connection goes on beside its successor once that one has delivered something: what is still under way on
+# the old one comes within this.
+_OVERLAP_NS: Final = 2_000_000_000
+
+
+class _Socket:
+    """One connection and, while it is replaced, the one before it. The core knows the two by numbers of their own."""
+
+    __slots__ = ("_parsers", "connector", "line", "name", "old", "retire_ns", "streams")
+
+    def __init__(self, index: int, streams: MarketStreams, connector: Connector) -> None:
+        self.name = f"market stream {index + 1}"
+        self.streams = streams
+        self.connector = connector
+        self.line: Line | None = None
+        self.old: Line | None = None
+        self.retire_ns = _NEVER_NS
+        self._parsers = {2 * index + i: WsParser(_BUFFER_BYTES) for i in range(2)}
+
+    def lines(self) -> Iterator[Line]:
+        """The open ones."""
+        if self.old is not None:
+            yield self.old
+        if self.line is not None:
+            yield self.line
+
+    def new_line(self, wire: Wire) -> Line:
+        """A connection under the number that is free; its parser has forgotten the last one."""
+        taken = {line.socket for line in self.lines()}
+        number = next(number for number in self._parsers if number not in taken)
+        parser = self._parsers[number]
+        parser.reset()
+        return Line(wire, parser, core_loop.CHANNEL_MARKET, number)
 
 
 class FeedThread(HostThread):
     """Holder of the FEED role."""
 
-    def __init__(self, loop: Loop, streams: MarketStreams, decoder: Decoder, clock: Clock,
+    def __init__(self, loop: Loop, streams: Sequence[MarketStreams], decoder: Decoder, clock: Clock,
                  after_run: Callable[[int, Ran], None], connectors: Connectors, orders: OrdersThread | None = None,
                  cpu: int | None = None) -> None:
-        """after_run(holder, ran): sees to what the engine left to do. orders: given when this thread spins and carries
-        all three roles. cpu: the core it is pinned to."""
+        """streams: one for each connection, at most SOCKETS_MAX. after_run(holder, ran): sees to what the engine left
+        to do. orders: given when this thread spins and carries all three roles. cpu: the core it is pinned to."""
         super().__init__("feed")
+        assert 1 <= len(streams) <= SOCKETS_MAX
         self._loop = loop
-        self._streams = streams
         self._decoder = decoder
         self._clock = clock
         self._after_run = after_run
         self._orders = orders
         self._cpu = cpu
-        self._parser = WsParser(_BUFFER_BYTES)
-        self._channel: Wire | None = None
-        self._connector = connectors("feed-connect", self.wake)
-        self.connects = 0
+        self._sockets = [_Socket(i, one, connectors(f"feed-connect-{i + 1}", self.wake))
+                         for i, one in enumerate(streams)]
 
     def wake(self) -> None:
         """Any thread."""
@@ -70,62 +106,85 @@ class FeedThread(HostThread):
             self._orders.try_serve(HOLDER)
 
     def serve(self) -> None:
-        self._take_connections()
-        self._do(self._clock.mono_ns())
-        if self._channel is not None:
-            self._read(self._channel)
+        for socket in self._sockets:
+            self._take_connections(socket)
+            self._do(socket, self._clock.mono_ns())
+            for line in [*socket.lines()]:
+                self._read(socket, line)
+        now_ns = self._clock.mono_ns()
+        if now_ns >= self._loop.socket_deadline_ns() and self._loop.socket_due(now_ns):
+            self._run_engine()
 
     def deadline_ns(self) -> int:
-        return self._streams.deadline_ns()
+        if any(socket.connector.waiting for socket in self._sockets):
+            return 0
+        due_ns = min(min(socket.streams.deadline_ns(), socket.retire_ns) for socket in self._sockets)
+        return min(due_ns, self._loop.socket_deadline_ns())
 
     def end(self) -> None:
-        self._connector.close()
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        for socket in self._sockets:
+            socket.connector.close()
+            for line in socket.lines():
+                line.wire.close()
+            socket.line = socket.old = None
 
-    # ---- the connection
+    # ---- connections
 
-    def _do(self, now_ns: int) -> None:
-        for action in self._streams.poll(now_ns):
+    def _do(self, socket: _Socket, now_ns: int) -> None:
+        for action in socket.streams.poll(now_ns):
             if isinstance(action, Connect):
-                self._connector.start(action)
-            elif isinstance(action, Ping) and self._channel is not None:
-                self._channel.send(ping_frame(action.payload))
-            elif isinstance(action, Drop):
-                self._lose(action.reason, now_ns, known=True)
+                socket.connector.start(action)
+            elif isinstance(action, Ping) and socket.line is not None:
+                socket.line.wire.send(ping_frame(action.payload))
+            elif isinstance(action, Drop) and socket.line is not None:
+                self._lose(socket, socket.line, action.reason, now_ns, known=True)
+        if socket.old is not None and now_ns >= socket.retire_ns:
+            self._lose(socket, socket.old, "its successor delivers", now_ns)
 
-    def _take_connections(self) -> None:
-        while (result := self._connector.take()) is not None:
+    def _take_connections(self, socket: _Socket) -> None:
+        while (result := socket.connector.take()) is not None:
             attempt, made = result
             now_ns = self._clock.mono_ns()
             if isinstance(made, Exception):
-                _log.warning("market stream: %s", made)
-                self._streams.on_failed(attempt, now_ns, made)
+                _log.warning("%s: %s", socket.name, made)
+                socket.streams.on_failed(attempt, now_ns, made)
+            elif not socket.streams.on_connected(attempt, now_ns):
+                made.close()
             else:
-                self._use(attempt, made, now_ns)
+                self._use(socket, made, now_ns)
 
-    def _use(self, attempt: int, channel: Wire, now_ns: int) -> None:
-        if not self._streams.on_connected(attempt, now_ns):
-            channel.close()
-            return
-        if self._channel is not None:
-            self._channel.close()
-        self.connects += 1
-        self._channel = channel
-        self._parser.reset()
-        self._tell(up=True, now_ns=now_ns)
-        _log.info("market stream connected")
+    def _use(self, socket: _Socket, wire: Wire, now_ns: int) -> None:
+        if socket.line is not None:
+            if socket.old is not None:
+                self._lose(socket, socket.old, "its successor is replaced", now_ns)
+            socket.old, socket.line = socket.line, None
+        first = not self._any_open()
+        socket.line = socket.new_line(wire)
+        socket.retire_ns = _NEVER_NS
+        self._loop.socket_up(socket.line.socket)
+        _log.info("%s connected", socket.name)
+        if first:
+            self._tell(up=True, now_ns=now_ns)
 
-    def _lose(self, reason: str, now_ns: int, *, known: bool = False) -> None:
-        if self._channel is None:
-            return
-        _log.warning("market stream lost: %s", reason)
-        self._channel.close()
-        self._channel = None
-        if not known:
-            self._streams.on_dropped(now_ns)
-        self._tell(up=False, now_ns=now_ns)
+    def _any_open(self) -> bool:
+        return any(True for socket in self._sockets for _ in socket.lines())
+
+    def _lose(self, socket: _Socket, line: Line, reason: str, now_ns: int, *, known: bool = False) -> None:
+        """known: its link has given it up itself."""
+        line.wire.close()
+        if line is socket.line:
+            _log.warning("%s lost: %s", socket.name, reason)
+            socket.line = None
+            if not known:
+                socket.streams.on_dropped(now_ns)
+        else:
+            _log.info("%s: the connection before it is closed: %s", socket.name, reason)
+            socket.old = None
+        socket.retire_ns = _NEVER_NS
+        if self._loop.socket_down(line.socket, now_ns):
+            self._run_engine()
+        if not self._any_open():
+            self._tell(up=False, now_ns=now_ns)
 
     def _tell(self, *, up: bool, now_ns: int) -> None:
         """The engine must know, so a full ring is emptied by running the engine."""
@@ -139,46 +198,33 @@ class FeedThread(HostThread):
         """Which descriptors are ready, as `Loop.poll` says it."""
         now_ns = self._clock.mono_ns()
         timeout_ns = max(0, min(self.deadline_ns() - now_ns, _PARK_MAX_NS))
-        fds = [self._channel.fileno()] if self._channel is not None else []
-        want_write = 1 if self._channel is not None and self._channel.wants_write else 0
+        lines = [line for socket in self._sockets for line in socket.lines()]
+        fds = [line.wire.fileno() for line in lines]
+        want_write = sum(1 << i for i, line in enumerate(lines) if line.wire.wants_write)
         if self._orders is not None and (descriptor := self._orders.descriptor()) >= 0:
             fds.append(descriptor)
-        return self._loop.poll(core_loop.FEED, lambda: self.stopping or self._connector.waiting, fds, want_write,
-                               timeout_ns)
+        return self._loop.poll(core_loop.FEED, self._has_work, fds, want_write, timeout_ns)
 
-    def _read(self, channel: Wire) -> None:
-        if channel.wants_write:
-            channel.flush()
-        for _ in range(_PUMP_READS_MAX):
-            count = channel.recv_into(self._parser.space())
-            if count is None:
-                return
-            now_ns = self._clock.mono_ns()
-            if count == 0:
-                self._lose(channel.close_reason, now_ns)
-                return
-            self._parser.filled(count)
-            self._streams.on_seen(now_ns)
-            if not self._pump(channel, now_ns):
-                return
+    def _has_work(self) -> bool:
+        return self.stopping or any(socket.connector.waiting for socket in self._sockets)
 
-    def _pump(self, channel: Wire, recv_ns: int) -> bool:
-        """False: the connection is over."""
-        more = True
-        while more:
-            pumped = self._loop.pump(core_loop.CHANNEL_MARKET, self._parser, self._decoder, recv_ns)
-            if pumped.answer:
-                channel.send(pumped.answer)
+    def _read(self, socket: _Socket, line: Line) -> None:
+        for recv_ns, pumped in received(line, self._loop, self._decoder, self._clock.mono_ns):
+            if line is socket.line:
+                self._seen(socket, recv_ns, shutdown=pumped.shutdown)
             if pumped.records:
                 self._run_engine()
-            if pumped.shutdown:
-                _log.info("market stream: the exchange announces a shutdown")
-                self._streams.on_shutdown_notice(recv_ns)
             if pumped.closed:
-                self._lose(f"closed by the exchange ({self._parser.close_code})", recv_ns)
-                return False
-            more = pumped.reply or pumped.limited
-        return True
+                self._lose(socket, line, line.close_reason, recv_ns)
+
+    def _seen(self, socket: _Socket, recv_ns: int, *, shutdown: bool) -> None:
+        """The newest connection has delivered something."""
+        socket.streams.on_seen(recv_ns)
+        if socket.old is not None and socket.retire_ns == _NEVER_NS:
+            socket.retire_ns = recv_ns + _OVERLAP_NS
+        if shutdown:
+            _log.info("%s: the exchange announces a shutdown", socket.name)
+            socket.streams.on_shutdown_notice(recv_ns)
 
     def _run_engine(self) -> None:
         self._after_run(HOLDER, self._loop.run(HOLDER, self._clock.mono_ns()))

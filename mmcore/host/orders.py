@@ -29,6 +29,7 @@ from mmcore.exchange.channel import Wire, ping_frame, text_frame
 from mmcore.host.clock import Clock
 from mmcore.host.connector import Connectors
 from mmcore.host.outcomes import to_record
+from mmcore.host.reading import Line, received
 from mmcore.host.worker import HostThread
 
 _log = logging.getLogger("mmcore.orders")
@@ -36,7 +37,6 @@ _log = logging.getLogger("mmcore.orders")
 HOLDER: Final = 3
 _BUFFER_BYTES: Final = 1 << 20
 _PARK_MAX_NS: Final = 50_000_000
-_READS_MAX: Final = 64
 # News of an order that nobody asked for reads like the answer to a query.
 _ASKED: Final = {Asked.PLACE: Operation.PLACE, Asked.CANCEL: Operation.CANCEL, Asked.QUERY: Operation.QUERY}
 _OPERATION: Final = {Kind.PLACE: Operation.PLACE, Kind.CANCEL: Operation.CANCEL, Kind.QUERY: Operation.QUERY,
@@ -246,28 +246,9 @@ class OrdersThread(HostThread):
     # ---- answers
 
     def _read(self, channel: Wire) -> None:
-        if channel.wants_write:
-            channel.flush()
-        for _ in range(_READS_MAX):
-            count = channel.recv_into(self._parser.space())
-            if count is None:
-                return
-            now_ns = self._clock.mono_ns()
-            if count == 0:
-                self._lose(channel.close_reason, now_ns)
-                return
-            self._parser.filled(count)
-            self._session.api.on_seen(now_ns)
-            if not self._pump(channel, now_ns):
-                return
-
-    def _pump(self, channel: Wire, recv_ns: int) -> bool:
-        """False: the connection is over."""
-        more = True
-        while more:
-            pumped = self._loop.pump(core_loop.CHANNEL_ORDER, self._parser, self._decoder, recv_ns)
-            if pumped.answer:
-                channel.send(pumped.answer)
+        line = Line(channel, self._parser, core_loop.CHANNEL_ORDER)
+        for recv_ns, pumped in received(line, self._loop, self._decoder, self._clock.mono_ns):
+            self._session.api.on_seen(recv_ns)
             if pumped.limited:
                 self._limited(recv_ns)
             if pumped.reply:
@@ -276,10 +257,7 @@ class OrdersThread(HostThread):
                 _log.info("order channel: the exchange announces a shutdown")
                 self._session.api.on_shutdown_notice(recv_ns)
             if pumped.closed:
-                self._lose(f"closed by the exchange ({self._parser.close_code})", recv_ns)
-                return False
-            more = pumped.reply or pumped.limited
-        return True
+                self._lose(line.close_reason, recv_ns)
 
     def _reply(self, now_ns: int) -> None:
         last = self._decoder.last()

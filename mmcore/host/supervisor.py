@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from mmcore.config import Mode, RunOptions, Settings
+from mmcore.config import MarketData, Mode, RunOptions, Settings
 from mmcore.core import loop as core_loop
 from mmcore.core.engine import EngineStatus, first_reason, reason_text, state_name
 from mmcore.credentials import Credentials, Secret
@@ -79,6 +79,9 @@ def _keys_of(credentials: Credentials | None) -> Keys:
 
 def _access(settings: Settings, credentials: Credentials | None, endpoints: Endpoints, clock: Clock) -> Access:
     keys = _keys_of(credentials)
+    if settings.exchange.market_data is MarketData.SBE and not keys.ed25519:
+        raise CredentialsError("exchange.market_data sbe needs an Ed25519 key: give API_PRIVATE_KEY_FILE"
+                               + (", with mode testnet" if settings.exchange.mode is Mode.DEMO else ""))
     offset, limits = ClockOffset(), LimitState()
     rest = RestClient(endpoints, tag=settings.account.tag, now_ns=clock.mono_ns, clock=offset, limits=limits,
                       api_key=keys.api_key, signer=keys.signer)

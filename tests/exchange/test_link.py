@@ -24,7 +24,7 @@ from mmcore.exchange.binance.protocol import (
     WsRequests,
 )
 from mmcore.exchange.binance.signing import Ed25519Signer, HmacSigner, Signer
-from mmcore.exchange.binance.streams import MarketStreams
+from mmcore.exchange.binance.streams import MarketStreams, json_source
 from mmcore.exchange.binance.ws_api import WsApi
 from mmcore.exchange.channel import HandshakeRefusedError
 
@@ -227,7 +227,7 @@ def test_a_handshake_refused_for_limits_stops_all_senders_and_is_not_repeated_ea
 ) -> None:
     limits, rng = LimitState(), random.Random(1)
     requests = WsRequests("k", HmacSigner("s"))
-    connection = (MarketStreams(TESTNET, "BTCUSDT", limits, rng) if kind == "market"
+    connection = (MarketStreams(json_source(TESTNET, "BTCUSDT"), limits, rng) if kind == "market"
                   else WsApi(TESTNET, requests, ClockOffset(), limits, rng))
     attempt = attempt_of(connection.poll(T0))
     connection.on_failed(attempt, T0, HandshakeRefusedError("refused", status, retry_after_s))
@@ -239,14 +239,14 @@ def test_a_handshake_refused_for_limits_stops_all_senders_and_is_not_repeated_ea
 @pytest.mark.parametrize("error", [UnreachableError("x"), HandshakeRefusedError("x", 503, 900)])
 def test_any_other_failure_is_retried_soon(error: Exception) -> None:
     limits = LimitState()
-    streams = MarketStreams(TESTNET, "BTCUSDT", limits, random.Random(1))
+    streams = MarketStreams(json_source(TESTNET, "BTCUSDT"), limits, random.Random(1))
     streams.on_failed(attempt_of(streams.poll(T0)), T0, error)
     assert streams.deadline_ns() - T0 <= 100 * NS_PER_MS
     assert limits.wait_ns(Sender.CANCEL, T0) == 0
 
 
 def test_the_market_connection_sends_under_five_messages_a_second_whatever_happens() -> None:
-    streams = MarketStreams(TESTNET, "BTCUSDT", LimitState(), random.Random(1))
+    streams = MarketStreams(json_source(TESTNET, "BTCUSDT"), LimitState(), random.Random(1))
     assert streams.on_connected(attempt_of(streams.poll(T0)), T0)
     assert streams.up
     sent = []

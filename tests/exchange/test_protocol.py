@@ -33,7 +33,7 @@ from mmcore.exchange.binance.protocol import (
     verdict,
 )
 from mmcore.exchange.binance.signing import Ed25519Signer, HmacSigner
-from mmcore.exchange.binance.streams import stream_url
+from mmcore.exchange.binance.streams import Source, json_source, sbe_source
 
 # --------------------------------------------------------------------------------------------------------------------
 # URLs
@@ -43,12 +43,12 @@ from mmcore.exchange.binance.streams import stream_url
     ("url", "expected"),
     [
         ("http://127.0.0.1:8080", Endpoints("http://127.0.0.1:8080", "ws://127.0.0.1:8080",
-                                            "ws://127.0.0.1:8080/ws-api/v3")),
+                                            "ws://127.0.0.1:8080/sbe", "ws://127.0.0.1:8080/ws-api/v3")),
         ("http://localhost:8080/", Endpoints("http://localhost:8080", "ws://localhost:8080",
-                                             "ws://localhost:8080/ws-api/v3")),
-        ("http://[::1]:9", Endpoints("http://[::1]:9", "ws://[::1]:9", "ws://[::1]:9/ws-api/v3")),
+                                             "ws://localhost:8080/sbe", "ws://localhost:8080/ws-api/v3")),
+        ("http://[::1]:9", Endpoints("http://[::1]:9", "ws://[::1]:9", "ws://[::1]:9/sbe", "ws://[::1]:9/ws-api/v3")),
         ("https://venue.example", Endpoints("https://venue.example", "wss://venue.example",
-                                            "wss://venue.example/ws-api/v3")),
+                                            "wss://venue.example/sbe", "wss://venue.example/ws-api/v3")),
     ],
 )
 def test_all_services_are_derived_from_one_url(url: str, expected: Endpoints) -> None:
@@ -73,13 +73,23 @@ def test_the_known_deployments_are_encrypted_and_not_the_dead_ones() -> None:
     for known in (PRODUCTION, TESTNET):
         assert known.rest.startswith("https://")
         assert known.streams.startswith("wss://stream.")
+        assert known.sbe_streams.startswith("wss://stream-sbe.")
         assert known.ws_api.startswith("wss://ws-api.")
         assert known.ws_api.endswith("/ws-api/v3")
 
 
 def test_one_combined_stream_carries_all_the_engine_reads() -> None:
-    assert stream_url(TESTNET, "BTCUSDT") == (
-        "wss://stream.testnet.binance.vision/stream?streams=btcusdt@depth@100ms/btcusdt@bookTicker/btcusdt@trade")
+    assert json_source(TESTNET, "BTCUSDT") == Source(
+        "wss://stream.testnet.binance.vision/stream?streams=btcusdt@depth@100ms/btcusdt@bookTicker/btcusdt@trade"
+        "&timeUnit=MICROSECOND")
+
+
+def test_the_binary_stream_names_its_key_in_a_header_and_never_in_print() -> None:
+    source = sbe_source(TESTNET, "BTCUSDT", "the-key")
+    assert source.url == ("wss://stream-sbe.testnet.binance.vision/stream"
+                          "?streams=btcusdt@depth/btcusdt@bestBidAsk/btcusdt@trade")
+    assert source.headers == (("X-MBX-APIKEY", "the-key"),)
+    assert "the-key" not in repr(source)
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from mmcore.exchange.binance.protocol import (
 )
 from mmcore.exchange.binance.rest import RestClient
 from mmcore.exchange.binance.signing import Ed25519Signer, HmacSigner, Signer, rest_payload, rest_signed
-from mmcore.exchange.binance.streams import MarketStreams
+from mmcore.exchange.binance.streams import MarketStreams, json_source
 from mmcore.exchange.binance.ws_api import WsApi
 from mmcore.exchange.channel import Channel, open_channel, ping_frame, text_frame
 from mmcore.units import E8, format_e8
@@ -234,7 +234,7 @@ class Frames:
 def connect(connection: MarketStreams | WsApi, servers: Servers) -> Channel:
     (action,) = connection.poll(servers.now_ns())
     assert isinstance(action, Connect)
-    channel = open_channel(action.url, now_ns=servers.now_ns)
+    channel = open_channel(action.url, now_ns=servers.now_ns, headers=action.headers)
     assert connection.on_connected(action.attempt, servers.now_ns())
     return channel
 
@@ -242,7 +242,7 @@ def connect(connection: MarketStreams | WsApi, servers: Servers) -> Channel:
 def test_the_market_connection_gets_all_three_streams_and_its_pings_are_answered(
     venue: Venue, servers: Servers
 ) -> None:
-    streams = MarketStreams(venue.endpoints, SYMBOL, LimitState(), random.Random(1))
+    streams = MarketStreams(json_source(venue.endpoints, SYMBOL), LimitState(), random.Random(1))
     channel = connect(streams, servers)
     frames = Frames(channel)
     assert channel.send(ping_frame(b"12345678"))

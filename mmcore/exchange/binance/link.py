@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from mmcore.errors import MmcoreError
 from mmcore.exchange.binance.protocol import NS_PER_MS, NS_PER_S
+from mmcore.exchange.channel import Headers
 
 _BACKOFF_FIRST_NS: Final = 100 * NS_PER_MS
 _BACKOFF_MAX_NS: Final = 7 * NS_PER_S
@@ -32,10 +33,13 @@ _CONNECTING_MAX_NS: Final = 30 * NS_PER_S
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Open a channel to `url` off the hot threads, then call `on_connected` or `on_failed` with this `attempt`."""
+    """Open a channel to `url` off the hot threads, then call `on_connected` or `on_failed` with this `attempt`.
+
+    headers: of the upgrade request, (name, value)."""
 
     attempt: int
     url: str
+    headers: Headers = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +119,13 @@ class ConnectBudget:
 class Link:
     """One connection and, while it is being replaced, the next one."""
 
-    __slots__ = ("_attempt", "_backoff", "_budget", "_connecting_since_ns", "_next_attempt_ns", "_next_ping_ns",
-                 "_replace_at_ns", "_rng", "_seen_ns", "_up_since_ns", "_url")
+    __slots__ = ("_attempt", "_backoff", "_budget", "_connecting_since_ns", "_headers", "_next_attempt_ns",
+                 "_next_ping_ns", "_replace_at_ns", "_rng", "_seen_ns", "_up_since_ns", "_url")
 
-    def __init__(self, url: str, rng: random.Random) -> None:
-        """rng: seeded by the caller; only jitter is taken from it."""
+    def __init__(self, url: str, rng: random.Random, headers: Headers = ()) -> None:
+        """rng: seeded by the caller; only jitter is taken from it. headers: of the upgrade request."""
         self._url = url
+        self._headers = headers
         self._rng = rng
         self._backoff = Backoff(rng)
         self._budget = ConnectBudget()
@@ -171,11 +176,11 @@ class Link:
         self._budget.spend(now_ns)
         self._attempt += 1
         self._connecting_since_ns = now_ns
-        return Connect(self._attempt, self._url)
+        return Connect(self._attempt, self._url, self._headers)
 
     def on_connected(self, attempt: int, now_ns: int) -> bool:
-        """The attempt succeeded. True: use the new channel and close the old one if there is one. False: the attempt
-        had been given up, so close the new channel."""
+        """The attempt succeeded. True: the link is the new channel's from now on; close the one before it when nothing
+        is needed of it any more. False: the attempt had been given up, so close the new channel."""
         if attempt != self._attempt or self._connecting_since_ns is None:
             return False
         self._connecting_since_ns = None

@@ -27,21 +27,24 @@ NS_PER_S: Final = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Base URLs of one deployment. rest: without /api; streams: without /stream; ws_api: whole."""
+    """Base URLs of one deployment. rest: without /api; streams, sbe_streams: without /stream; ws_api: whole."""
 
     rest: str
     streams: str
+    sbe_streams: str
     ws_api: str
 
 
 PRODUCTION: Final = Endpoints(
     rest="https://api.binance.com",
     streams="wss://stream.binance.com:9443",
+    sbe_streams="wss://stream-sbe.binance.com:9443",
     ws_api="wss://ws-api.binance.com:443/ws-api/v3",
 )
 TESTNET: Final = Endpoints(
     rest="https://testnet.binance.vision",
     streams="wss://stream.testnet.binance.vision",
+    sbe_streams="wss://stream-sbe.testnet.binance.vision",
     ws_api="wss://ws-api.testnet.binance.vision/ws-api/v3",
 )
 
@@ -69,7 +72,7 @@ def endpoints_at(url: str) -> Endpoints:
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     where = f"{host}:{port}" if port else host
     ws = "wss" if parts.scheme == "https" else "ws"
-    return Endpoints(f"{parts.scheme}://{where}", f"{ws}://{where}", f"{ws}://{where}/ws-api/v3")
+    return Endpoints(f"{parts.scheme}://{where}", f"{ws}://{where}", f"{ws}://{where}/sbe", f"{ws}://{where}/ws-api/v3")
 
 
 def _is_loopback(host: str) -> bool:
