@@ -14,11 +14,16 @@ OPEN_STATUSES = frozenset({"NEW", "PARTIALLY_FILLED"})
 
 @dataclass(slots=True)
 class Balance:
-    """One asset of an account, in 1e-8: `free` can be spent, `locked` stands behind open orders."""
+    """One asset of an account, in 1e-8: `free` can be spent, `locked` stands behind open orders.
+
+    `external` of what is locked was locked from outside; `moved` is the sum of deposits less withdrawals.
+    """
 
     free_e8: int
     locked_e8: int
     start_e8: int
+    moved_e8: int = 0
+    external_e8: int = 0
 
     def lock(self, amount_e8: int) -> None:
         """Put free funds behind an order; the caller has seen that they suffice."""
@@ -31,6 +36,19 @@ class Balance:
         assert 0 <= amount_e8 <= self.locked_e8, "only locked funds are unlocked"
         self.locked_e8 -= amount_e8
         self.free_e8 += amount_e8
+
+    def move(self, delta_e8: int) -> None:
+        """Deposit, or withdraw free funds where below zero."""
+        assert self.free_e8 + delta_e8 >= 0, "only free funds are withdrawn"
+        self.free_e8 += delta_e8
+        self.moved_e8 += delta_e8
+
+    def lock_external(self, delta_e8: int) -> None:
+        """Lock free funds from outside, or give such funds back where below zero."""
+        assert -self.external_e8 <= delta_e8 <= self.free_e8, "what is locked from outside was free before"
+        self.free_e8 -= delta_e8
+        self.locked_e8 += delta_e8
+        self.external_e8 += delta_e8
 
     def pay(self, amount_e8: int) -> None:
         """Pay from locked funds."""

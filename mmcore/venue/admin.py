@@ -9,6 +9,7 @@ from typing import Any
 
 from mmcore.venue.audit import audit
 from mmcore.venue.exchange import Exchange
+from mmcore.venue.faults import FaultError, parse_rows
 from mmcore.venue.jsontext import compact_json
 from mmcore.venue.rest import RestReply
 from mmcore.venue.symbol import STATUSES
@@ -38,6 +39,7 @@ class Admin:
             "/venue/keys/revoke": self._revoke,
             "/venue/symbol": self._set_symbol,
             "/venue/clock": self._shift_clock,
+            "/venue/faults": self._add_faults,
         }
         if method != "POST" or path not in commands:
             return _reply(404, {"error": f"there is no {method} {path}"})
@@ -46,6 +48,15 @@ class Admin:
         except _Bad as bad:
             return _reply(400, {"error": str(bad)})
         return _reply(200, {})
+
+    def _add_faults(self, body: dict[str, Any]) -> None:
+        rows = _only(body, "faults")
+        if not isinstance(rows, list):
+            raise _Bad("faults: not a list")
+        try:
+            self.exchange.faults.add(parse_rows(rows), self.exchange.clock.now_us())
+        except FaultError as error:
+            raise _Bad(str(error)) from None
 
     def _drop(self, body: dict[str, Any]) -> None:
         self.drop_streams(_whole(body, "for_ms", 0, _DROP_MAX_MS))

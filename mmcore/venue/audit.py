@@ -19,12 +19,24 @@ def audit(exchange: Exchange, queue_log: Sequence[dict[str, Any]] | None) -> dic
     report: dict[str, Any] = {
         "symbol": exchange.rules.symbol,
         "server_time_us": exchange.server_us(),
-        "accounts": [_account(account) for account in exchange.accounts.values()],
+        "accounts": accounts_now(exchange),
+        "wipes": list(exchange.archive),
         "fees": {asset: format_e8(amount) for asset, amount in exchange.fees_e8.items()},
     }
+    report["traffic"] = exchange.traffic.describe()
+    report["faults"] = exchange.faults.describe()
+    report["strikes"] = [
+        {"id": strike.id, "kind": strike.kind, "time_us": strike.time_us, "hit": strike.hit}
+        for strike in exchange.faults.strikes
+    ]
     if queue_log is not None:
         report["queue_log"] = list(queue_log)
     return report
+
+
+def accounts_now(exchange: Exchange) -> list[dict[str, Any]]:
+    """All accounts as they are now."""
+    return [_account(account) for account in exchange.accounts.values()]
 
 
 def _account(account: Account) -> dict[str, Any]:
@@ -35,6 +47,8 @@ def _account(account: Account) -> dict[str, Any]:
                 "free": format_e8(balance.free_e8),
                 "locked": format_e8(balance.locked_e8),
                 "start": format_e8(balance.start_e8),
+                "moved": format_e8(balance.moved_e8),
+                "external": format_e8(balance.external_e8),
             }
             for asset, balance in account.balances.items()
         },
@@ -55,6 +69,8 @@ def _order(order: Order) -> dict[str, Any]:
         "qty": format_e8(order.qty_e8),
         "executed": format_e8(order.executed_e8),
         "quote_executed": format_e8(order.quote_e8),
+        "prevented": format_e8(order.prevented_e8),
+        "amended_from": [amendment.old_client_id for amendment in order.amendments],
         "status": order.status,
         "placed_us": order.placed_us,
         "ended_us": order.ended_us or None,

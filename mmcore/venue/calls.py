@@ -36,7 +36,8 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One entry of the API. `weight` is a number or follows from the parameters; `weight_ok`, a number or following
-    from the result, replaces it on success.
+    from the result, replaces it on success. `fault_class` is what faults on requests know it by, empty for those that
+    they leave alone.
     """
 
     handler: Callable[[Call], Any]
@@ -46,6 +47,7 @@ class Operation:
     signed: bool = False
     weight_ok: int | Callable[[Any], int] | None = None
     places_order: bool = False
+    fault_class: str = ""
 
     def cost(self, params: Params) -> int:
         """The request's weight where it fails."""

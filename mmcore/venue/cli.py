@@ -22,6 +22,7 @@ from mmcore.venue.accounts import Account
 from mmcore.venue.clock import SystemClock
 from mmcore.venue.decimals import UNIT_E8, DecimalError, format_e8, parse_e8
 from mmcore.venue.exchange import Exchange
+from mmcore.venue.faults import FaultError, parse_faults
 from mmcore.venue.limits import DEFAULT_LIMITS, Limits, RateLimit
 from mmcore.venue.market import Market
 from mmcore.venue.recorded import RecordedMarket, RecordingError
@@ -124,6 +125,12 @@ def _parser() -> argparse.ArgumentParser:
         help="the WebSocket API takes signatures over percent-encoded parameters as well, which some clients make",
     )
     parser.add_argument(
+        "--faults",
+        type=Path,
+        metavar="FILE",
+        help='a plan of faults in JSON, {"seed": N, "faults": [..]}: docs/reference/venue-faults.md',
+    )
+    parser.add_argument(
         "--until-stdin-closes",
         action="store_true",
         help="end when standard input does: a program that starts a venue leaves none behind, however it dies",
@@ -155,9 +162,22 @@ def _build(options: argparse.Namespace) -> tuple[Market, _Credentials, Exchange]
         rng=random.Random(_seed(options)),
         limits=limits,
     )
+    if options.faults is not None:
+        _arm_faults(exchange, options.faults)
     start = {exchange.rules.base: _START_BASE_E8, exchange.rules.quote: _START_QUOTE_E8, **balances}
     account.fund(start)
     return market, credentials, exchange
+
+
+def _arm_faults(exchange: Exchange, path: Path) -> None:
+    try:
+        seed, faults = parse_faults(path.read_bytes())
+    except OSError as error:
+        raise _UsageError(f"--faults {path}: {error.strerror}") from None
+    except FaultError as error:
+        raise _UsageError(f"--faults {path}: {error}") from None
+    exchange.faults.seed = seed
+    exchange.faults.add(faults, exchange.clock.now_us())
 
 
 def _seed(options: argparse.Namespace) -> int:

@@ -172,3 +172,35 @@ def unsupported_operation(status: int) -> VenueError:
 def not_ready() -> VenueError:
     """-1001 with 503: there is no order book yet."""
     return VenueError(-1001, "Internal error; unable to process your request. Please try again.", status=503)
+
+
+def overloaded() -> VenueError:
+    """-1008: refused because the exchange has too much to do."""
+    msg = "Server is currently overloaded with other requests. Please try again in a few minutes."
+    return VenueError(-1008, msg, status=503)
+
+
+def blocked() -> VenueError:
+    """403 of the firewall before the exchange, which answers with HTML: code and text are never seen."""
+    return VenueError(-1000, "Forbidden", status=403)
+
+
+_UNKNOWN = {
+    "503": (503, -1000, "Unknown error, please check your request or try again later."),
+    "-1000": (500, -1000, "An unknown error occurred while processing the request."),
+    "-1001": (500, -1001, "Internal error; unable to process your request. Please try again."),
+    "-1006": (500, -1006, "An unexpected response was received from the message bus. Execution status unknown."),
+    "-1007": (
+        504,
+        -1007,
+        "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+    ),
+}
+
+
+def status_unknown(name: str) -> VenueError:
+    """An error after which nobody knows whether the request was carried out: "503", "-1000", "-1001", "-1006",
+    "-1007".
+    """
+    status, code, msg = _UNKNOWN[name]
+    return VenueError(code, msg, status=status)

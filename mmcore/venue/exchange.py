@@ -7,15 +7,19 @@ calls come from one thread.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from mmcore.venue import errors, userdata
 from mmcore.venue.accounts import Account, Amendment, Fill, Order, PreventedMatch
+from mmcore.venue.agenda import Agenda
 from mmcore.venue.clock import Clock
 from mmcore.venue.commission import DISCOUNT_ASSET, Commission, Rates
 from mmcore.venue.decimals import UNIT_E8, multiply_e8
+from mmcore.venue.faults import FaultPlan
 from mmcore.venue.filters import check_amend, check_order
 from mmcore.venue.jsontext import TimeUnit, compact_json
 from mmcore.venue.limits import DEFAULT_LIMITS, Limits, RateLimit, Visitors
@@ -32,7 +36,9 @@ from mmcore.venue.market import (
 )
 from mmcore.venue.signing import KeyRing
 from mmcore.venue.symbol import STATUSES, change_rules, rules_for
+from mmcore.venue.traffic import Traffic
 
+_REPORTS_KEPT = 1_000
 _FIRST_ORDER_ID = 1_000_001
 _WHOLE_BOOK = 1_000_000
 _CLIENT_ID_ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -90,6 +96,7 @@ class Exchange:
     ) -> None:
         self.market = market
         self.rules = rules_for(market.symbol, market.tick_e8, market.step_e8)
+        self._first_rules = self.rules
         self.status = "TRADING"
         self.keys = keys
         self.accounts = {account.account_id: account for account in accounts}
@@ -97,11 +104,16 @@ class Exchange:
             account.commission = Commission(Rates(maker_rate_e8, taker_rate_e8))
         self.reference_e8: int | None = None
         self.bnb_price_e8 = 0
-        self.wiped_us: list[int] = []
         self.limits = limits
         self.visitors = Visitors(limits)
         self.offset_us = 0
         self.clock = clock
+        self.agenda = Agenda()
+        self.faults = FaultPlan()
+        self.traffic = Traffic()
+        self.archive: list[dict[str, Any]] = []
+        """For the audit: the accounts as they were before each wipe."""
+        self._failing_leg = ""
         self._market_us = 0
         self._rng = rng
         self._open: dict[int, Order] = {}
@@ -109,6 +121,7 @@ class Exchange:
         self._next_execution_id = 1
         self._next_prevented_id = 0
         self._outbox: list[UserEvent] = []
+        self._reports: deque[UserEvent] = deque(maxlen=_REPORTS_KEPT)
 
     # Time and status
 
@@ -123,6 +136,15 @@ class Exchange:
         self.status = status
         return True
 
+    @contextmanager
+    def failing_leg(self, leg: str) -> Iterator[None]:
+        """Inside, the next cancel ("cancel") or new order ("new") is refused, whatever it is."""
+        self._failing_leg = leg
+        try:
+            yield
+        finally:
+            self._failing_leg = ""
+
     # The market's own life. Its time is the clock's, unshifted, and moves in `start` and `advance` only, so that
     # nothing happens in the market between an `advance` and the orders that follow it.
 
@@ -133,19 +155,25 @@ class Exchange:
 
     def next_due_us(self) -> int | None:
         """When `advance` is next needed, in market time."""
-        return self.market.next_due_us()
+        dues = (self.market.next_due_us(), self.agenda.next_due_us(), self.faults.next_due_us())
+        return min((due for due in dues if due is not None), default=None)
 
     def advance(self) -> list[StreamMessage]:
         """Let the market do all that is due, book its executions, and return its messages in order."""
         self._market_us = self.clock.now_us()
         messages, executions = self.market.advance(self._market_us)
         self._book(executions)
+        self.agenda.run(self._market_us)
         return messages
 
     def take_user_events(self) -> list[UserEvent]:
         """The events since the last call, in order."""
         events, self._outbox = self._outbox, []
         return events
+
+    def recent_reports(self, account_id: str, count: int) -> list[UserEvent]:
+        """The account's last executionReports, oldest first."""
+        return [event for event in self._reports if event.account_id == account_id][-count:]
 
     # Orders
 
@@ -198,6 +226,8 @@ class Exchange:
         now_us = self.server_us()
         if self.status != "TRADING" or self.market.depth(1) is None:
             raise errors.market_closed()
+        if self._failing_leg == "new":
+            raise errors.insufficient_balance()
         namesake = account.by_client_id.get(request.client_id)
         if namesake is not None and namesake.is_open:
             raise errors.duplicate_order()
@@ -232,7 +262,7 @@ class Exchange:
         """Take an open order off; returns the cancel's client id, made up if empty. -2011 if it is not open, or not of
         the status that the restriction (ONLY_NEW, ONLY_PARTIALLY_FILLED) asks for.
         """
-        if order is None or not order.is_open:
+        if order is None or not order.is_open or self._failing_leg == "cancel":
             raise errors.unknown_order()
         if restriction and order.status != restriction.removeprefix("ONLY_"):
             raise errors.cancel_restricted()
@@ -290,8 +320,8 @@ class Exchange:
                 self.market.cancel(order.order_id, self._market_us)
             account.updated_us = self.server_us()
         self._open.clear()
+        self._reports.clear()
         self._next_order_id, self._next_execution_id, self._next_prevented_id = _FIRST_ORDER_ID, 1, 0
-        self.wiped_us.append(self.server_us())
 
     @property
     def fees_e8(self) -> dict[str, int]:
@@ -301,6 +331,46 @@ class Exchange:
             for asset, fee_e8 in account.fees_e8.items():
                 taken[asset] = taken.get(asset, 0) + fee_e8
         return taken
+
+    def shift_clock(self, by_us: int) -> None:
+        """Move the exchange's time away from the market's."""
+        self.offset_us += by_us
+
+    def scale_filter(self, name: str, factor: int) -> None:
+        """Make "tick", "step" or "min_notional" `factor` times that of the start. Orders that rest stay as they are."""
+        field = {"tick": "tick_e8", "step": "step_e8", "min_notional": "min_notional_e8"}[name]
+        self.set_rules(**{field: getattr(self._first_rules, field) * factor})
+
+    def expire_orders(self, chosen: Callable[[Order], bool], count: int) -> int:
+        """Take up to `count` chosen open orders off, the oldest first, as the exchange does; returns how many."""
+        ended = 0
+        for order in [order for order in self._open.values() if chosen(order)][:count]:
+            if self.market.cancel(order.order_id, self._market_us) is None:
+                continue
+            order.expiry_reason = "EXCHANGE_CANCELED"
+            self._end(self.accounts[order.account_id], order, "EXPIRED", "EXPIRED", self.server_us())
+            ended += 1
+        return ended
+
+    def move_balance(self, account: Account, asset: str, delta_e8: int) -> int:
+        """A deposit, or a withdrawal of at most what is free; returns what was moved."""
+        now_us = self.server_us()
+        balance = account.balance(asset)
+        moved_e8 = max(delta_e8, -balance.free_e8)
+        balance.move(moved_e8)
+        self._outbox.append(UserEvent(account.account_id, userdata.balance_update(asset, moved_e8, now_us)))
+        self._position(account, now_us, asset)
+        return moved_e8
+
+    def lock_external(self, account: Account, asset: str, delta_e8: int) -> int:
+        """Lock at most what is free from outside, or give back at most what is so locked; returns the change."""
+        now_us = self.server_us()
+        balance = account.balance(asset)
+        changed_e8 = min(delta_e8, balance.free_e8) if delta_e8 >= 0 else max(delta_e8, -balance.external_e8)
+        balance.lock_external(changed_e8)
+        self._outbox.append(UserEvent(account.account_id, userdata.external_lock(asset, changed_e8, now_us)))
+        self._position(account, now_us, asset)
+        return changed_e8
 
     # Inside
 
@@ -590,10 +660,12 @@ class Exchange:
             reject_reason=reject_reason,
         )
         self._outbox.append(UserEvent(order.account_id, event))
+        self._reports.append(self._outbox[-1])
 
-    def _position(self, account: Account, now_us: int, fee_asset: str = "") -> None:
+    def _position(self, account: Account, now_us: int, *assets: str) -> None:
         account.updated_us = now_us
-        touched = {asset: account.balance(asset) for asset in (self.rules.base, self.rules.quote, fee_asset) if asset}
+        names = (self.rules.base, self.rules.quote, *assets)
+        touched = {asset: account.balance(asset) for asset in names}
         event = userdata.account_position(touched, event_us=now_us, updated_us=now_us)
         self._outbox.append(UserEvent(account.account_id, event))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from mmcore.venue import errors
 from mmcore.venue.calls import Call, Operation, authenticate, check_time
 from mmcore.venue.errors import VenueError, bad_key_format, ip_banned, too_many_requests
 from mmcore.venue.exchange import Exchange
+from mmcore.venue.faults import Fault
 from mmcore.venue.limits import Visitor, WindowCounter
 from mmcore.venue.params import Params
 from mmcore.venue.signing import ApiKey
@@ -30,12 +32,26 @@ class Extras:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """How an answer travels where a fault has struck: not at all, late, with a page of HTML in its place.
+
+    `events_first` says whether the user events of the request go out before its reply; None leaves it to chance.
+    """
+
+    lost: bool = False
+    delay_us: int = 0
+    html_status: int = 0
+    events_first: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a request came to: a result, or the error in its place. `order_counts` are those it may have changed."""
 
     result: Any
     error: VenueError | None
     order_counts: tuple[WindowCounter, ...] = ()
+    delivery: Delivery = Delivery()
 
     @property
     def status(self) -> int:
@@ -50,8 +66,87 @@ def perform(
     credentials: Credentials | None,
     extras: Extras,
     visitor: Visitor,
+    *,
+    via: str,
 ) -> Outcome:
-    """Carry one request of a visitor out and charge its weight. A signed operation without credentials is -2014."""
+    """Carry one request of a visitor out and charge its weight. A signed operation without credentials is -2014.
+
+    `via` is "rest" or "ws". Here the faults on requests strike.
+    """
+    request = _Request(exchange, operation, params, credentials, extras, visitor)
+    fault = exchange.faults.on_request(operation.fault_class, via, exchange.clock.now_us())
+    outcome = _carry_out(request) if fault is None else _suffer(request, fault)
+    exchange.traffic.note(operation.fault_class, outcome.error, exchange.clock.now_us(), exchange.server_us())
+    return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    exchange: Exchange
+    operation: Operation
+    params: Params
+    credentials: Credentials | None
+    extras: Extras
+    visitor: Visitor
+
+
+def _suffer(request: _Request, fault: Fault) -> Outcome:
+    """What a request comes to that a fault has struck."""
+    kind, values = fault.kind, fault.values
+    if kind == "rate_limited":
+        until_us = request.exchange.server_us() + 1000 * fault.whole("retry_after_ms")
+        request.visitor.penalty.impose(until_us, is_ban=fault.word("status") == "418")
+        return _carry_out(request)
+    if kind == "replace_partial":
+        with request.exchange.failing_leg(fault.word("leg")):
+            return _carry_out(request)
+    if kind == "reply_delayed":
+        return replace(_carry_out(request), delivery=Delivery(delay_us=1000 * fault.whole("delay_ms")))
+    if kind == "reply_order":
+        return replace(_carry_out(request), delivery=Delivery(events_first=values["first"] == "events"))
+    if kind == "late_timestamp":
+        return _too_late(request)
+    if kind == "overloaded":
+        return refuse(request.exchange, errors.overloaded(), request.visitor)
+    if kind == "blocked":
+        return replace(refuse(request.exchange, errors.blocked(), request.visitor), delivery=Delivery(html_status=403))
+    error = errors.status_unknown(values.get("error", "503"))
+    outcome = _carry_out_or_not(request, fault.word("executed"), 1000 * fault.whole("late_ms"), error)
+    if kind == "reply_lost":
+        return replace(outcome, delivery=Delivery(lost=True))
+    if kind == "html_ok":
+        return replace(outcome, delivery=Delivery(html_status=200))
+    assert kind == "status_unknown", f"{kind} is a fault on requests"
+    return replace(outcome, result=None, error=error)
+
+
+def _carry_out_or_not(request: _Request, executed: str, late_us: int, error: VenueError) -> Outcome:
+    """The outcome where the request is carried out at once; else `error`, and perhaps it is carried out later."""
+    if executed == "yes":
+        return _carry_out(request)
+    if executed == "late":
+        exchange = request.exchange
+        exchange.agenda.at(exchange.clock.now_us() + late_us, lambda: _carry_out(request))
+    return refuse(request.exchange, error, request.visitor)
+
+
+def _too_late(request: _Request) -> Outcome:
+    """-1021 from the last check of the time: an order that comes so far counts."""
+    exchange, credentials = request.exchange, request.credentials
+    order_counts: tuple[WindowCounter, ...] = ()
+    if request.operation.places_order:
+        try:
+            order_counts = exchange.accounts[_find_key(exchange, credentials).account_id].order_counts
+        except VenueError as error:
+            return refuse(exchange, error, request.visitor)
+        for counter in order_counts:
+            counter.add(exchange.server_us(), 1)
+    return replace(refuse(exchange, errors.outside_window(), request.visitor), order_counts=order_counts)
+
+
+def _carry_out(request: _Request) -> Outcome:
+    exchange, operation, params = request.exchange, request.operation, request.params
+    credentials, extras, visitor = request.credentials, request.extras, request.visitor
     now_us = exchange.server_us()
     visitor.raw_requests.add(now_us, 1)
     weight, malformed = _cost(operation, params)
@@ -92,6 +187,10 @@ def refusal(visitor: Visitor, now_us: int, weight: int) -> VenueError | None:
     if banned_until_us is not None:
         visitor.penalty.refuse(now_us, banned_until_us)
         return ip_banned((visitor.penalty.banned_until_us(now_us) or banned_until_us) // 1000)
+    held_until_us = visitor.penalty.held_until_us(now_us)
+    if held_until_us is not None:
+        visitor.penalty.refuse(now_us, held_until_us)
+        return too_many_requests(visitor.weight.limit, "request weight", held_until_us // 1000)
     for counter, what, more in (
         (visitor.raw_requests, "raw requests", 0),
         (visitor.weight, "request weight", weight),

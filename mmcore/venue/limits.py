@@ -96,7 +96,7 @@ class WindowCounter:
 class Penalty:
     """From refusals to bans: who keeps sending although told to wait is sent away for longer and longer."""
 
-    __slots__ = ("_banned_until_us", "_bans", "_limits", "_refusals", "_wait_until_us")
+    __slots__ = ("_banned_until_us", "_bans", "_held_until_us", "_limits", "_refusals", "_wait_until_us")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -104,10 +104,22 @@ class Penalty:
         self._wait_until_us = 0
         self._bans = 0
         self._banned_until_us = 0
+        self._held_until_us = 0
 
     def banned_until_us(self, now_us: int) -> int | None:
         """When the ban ends; None if there is none now."""
         return self._banned_until_us if now_us < self._banned_until_us else None
+
+    def held_until_us(self, now_us: int) -> int | None:
+        """Until when every request is refused with 429 whatever was used; None if that is not so."""
+        return self._held_until_us if now_us < self._held_until_us else None
+
+    def impose(self, until_us: int, *, is_ban: bool) -> None:
+        """Refuse every request until then: as a ban, or as over a limit."""
+        if is_ban:
+            self._banned_until_us = max(self._banned_until_us, until_us)
+        else:
+            self._held_until_us = max(self._held_until_us, until_us)
 
     def refuse(self, now_us: int, wait_until_us: int) -> None:
         """Count a refusal that told the client to wait until then; one too many is a ban from now on."""

@@ -36,6 +36,7 @@ PLACE = Operation(
     signed=True,
     weight_ok=0,
     places_order=True,
+    fault_class="place",
 )
 TEST = Operation(
     order_calls.test,
@@ -51,6 +52,7 @@ CANCEL = Operation(
     optional=("orderId", "origClientOrderId", "newClientOrderId", "cancelRestrictions"),
     signed=True,
     weight_ok=0,
+    fault_class="cancel",
 )
 CANCEL_REPLACE = Operation(
     order_calls.cancel_replace,
@@ -67,6 +69,7 @@ CANCEL_REPLACE = Operation(
     signed=True,
     weight_ok=0,
     places_order=True,
+    fault_class="cancel_replace",
 )
 AMEND = Operation(
     order_calls.amend,
@@ -75,10 +78,18 @@ AMEND = Operation(
     optional=("orderId", "origClientOrderId", "newClientOrderId"),
     signed=True,
     weight_ok=order_calls.amend_weight,
+    fault_class="amend",
 )
-CANCEL_ALL = Operation(order_calls.cancel_all, 1, required=("symbol",), signed=True, weight_ok=0)
+CANCEL_ALL = Operation(
+    order_calls.cancel_all, 1, required=("symbol",), signed=True, weight_ok=0, fault_class="cancel_all"
+)
 ORDER_STATUS = Operation(
-    order_calls.status, 4, required=("symbol",), optional=("orderId", "origClientOrderId"), signed=True
+    order_calls.status,
+    4,
+    required=("symbol",),
+    optional=("orderId", "origClientOrderId"),
+    signed=True,
+    fault_class="query",
 )
 ALL_ORDERS = Operation(
     order_calls.all_orders,
@@ -86,9 +97,15 @@ ALL_ORDERS = Operation(
     required=("symbol",),
     optional=("orderId", "startTime", "endTime", "limit"),
     signed=True,
+    fault_class="query",
 )
 AMENDMENTS = Operation(
-    order_calls.amendments, 4, required=("symbol", "orderId"), optional=("fromExecutionId", "limit"), signed=True
+    order_calls.amendments,
+    4,
+    required=("symbol", "orderId"),
+    optional=("fromExecutionId", "limit"),
+    signed=True,
+    fault_class="query",
 )
 PREVENTED_MATCHES = Operation(
     order_calls.prevented_matches,
@@ -96,11 +113,16 @@ PREVENTED_MATCHES = Operation(
     required=("symbol",),
     optional=("preventedMatchId", "orderId", "fromPreventedMatchId", "limit"),
     signed=True,
+    fault_class="query",
 )
 OPEN_ORDERS = Operation(
-    order_calls.open_orders, lambda params: 6 if "symbol" in params else 80, optional=("symbol",), signed=True
+    order_calls.open_orders,
+    lambda params: 6 if "symbol" in params else 80,
+    optional=("symbol",),
+    signed=True,
+    fault_class="query",
 )
-ACCOUNT = Operation(account_calls.account, 20, optional=("omitZeroBalances",), signed=True)
+ACCOUNT = Operation(account_calls.account, 20, optional=("omitZeroBalances",), signed=True, fault_class="query")
 COMMISSION = Operation(account_calls.commission, 20, required=("symbol",), signed=True)
 ORDER_COUNTS = Operation(account_calls.order_counts, 40, signed=True)
 MY_FILTERS = Operation(account_calls.my_filters, 40, required=("symbol",), signed=True)
@@ -110,6 +132,7 @@ MY_TRADES = Operation(
     required=("symbol",),
     optional=(*account_calls.TRADE_FILTERS, "limit"),
     signed=True,
+    fault_class="query",
 )
 
 REST_ROUTES: Mapping[tuple[str, str], Operation] = {

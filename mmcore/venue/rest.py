@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mmcore.venue import jsontext
@@ -15,17 +15,27 @@ from mmcore.venue.operations import REST_ROUTES
 from mmcore.venue.params import Params, parse_encoded
 from mmcore.venue.signing import rest_payload
 
+_PAGES = {
+    200: "<!DOCTYPE html><html><head><title>Please wait</title></head><body>Checking your browser.</body></html>",
+    403: "<html><head><title>403 Forbidden</title></head><body><center><h1>403 Forbidden</h1></center></body></html>",
+}
 _PUBLIC = Extras()
 _SIGNED = Extras(required=("timestamp", "signature"), optional=("recvWindow",))
 
 
 @dataclass(frozen=True, slots=True)
 class RestReply:
-    """An HTTP reply; the body is JSON text."""
+    """An HTTP reply; the body is JSON text, but for pages of HTML that a fault sends.
+
+    A fault may have it come `delay_us` late, or never (`lost`).
+    """
 
     status: int
     headers: dict[str, str]
     body: str
+    content_type: str = "application/json"
+    delay_us: int = 0
+    lost: bool = False
 
 
 def handle_rest(
@@ -59,8 +69,12 @@ def handle_rest(
     except VenueError as error:
         return _refused(exchange, visitor, error)
     credentials = Credentials(api_key, (rest_payload(raw_query, body),)) if api_key is not None else None
-    outcome = perform(exchange, operation, params, credentials, _SIGNED if operation.signed else _PUBLIC, visitor)
-    return _reply(exchange, visitor, outcome, unit)
+    extras = _SIGNED if operation.signed else _PUBLIC
+    outcome = perform(exchange, operation, params, credentials, extras, visitor, via="rest")
+    delivery = outcome.delivery
+    if delivery.html_status:
+        return RestReply(delivery.html_status, {}, _PAGES[delivery.html_status], "text/html")
+    return replace(_reply(exchange, visitor, outcome, unit), delay_us=delivery.delay_us, lost=delivery.lost)
 
 
 def _refused(exchange: Exchange, visitor: Visitor, error: VenueError) -> RestReply:

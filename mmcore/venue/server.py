@@ -6,8 +6,8 @@ import asyncio
 import random
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -16,19 +16,21 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from mmcore.venue.admin import Admin
 from mmcore.venue.errors import VenueError, bad_key_format, invalid_time_unit, rejected_key
-from mmcore.venue.exchange import Exchange, UserEvent
+from mmcore.venue.exchange import Exchange
+from mmcore.venue.front import API, REST, STREAMS, Front
 from mmcore.venue.gateway import admit_connection
 from mmcore.venue.jsontext import TimeUnit, time_unit
 from mmcore.venue.limits import LOCAL
+from mmcore.venue.line import Line
 from mmcore.venue.market import Wire
 from mmcore.venue.operations import DEPTH, REST_ROUTES
-from mmcore.venue.rest import RestReply, error_reply, handle_rest
+from mmcore.venue.rest import RestReply, error_reply
 from mmcore.venue.streams import InboundLimit, Keepalive, StreamHub, StreamSession, ping_frame, pong_frame, text_frame
 from mmcore.venue.ws_api import CONNECT_WEIGHT, ApiSession
 
 _LOOPBACK = "127.0.0.1"
 _MESSAGE_BYTES_MAX = 1 << 20
-_JSON = "application/json"
+_LOST_REPLY_S = 30.0
 _SBE_PREFIX = "/sbe"
 _JSON_WIRES = {TimeUnit.MILLISECOND: Wire.JSON, TimeUnit.MICROSECOND: Wire.JSON_MICROSECOND}
 
@@ -48,25 +50,41 @@ class ServerSettings:
     lenient_signatures: bool = False
 
 
-class _Peer:
-    """One WebSocket connection. Frames go straight to the transport, so that one framing serves all connections."""
+class _Carrier:
+    """A transport, bounded. Bytes go straight to it, so that one framing serves all connections."""
 
-    def __init__(self, transport: asyncio.Transport, keepalive: Keepalive, outgoing_bytes_max: int) -> None:
-        self.transport = transport
-        self.keepalive = keepalive
+    def __init__(self, transport: asyncio.Transport, outgoing_bytes_max: int) -> None:
+        self._transport = transport
         self._outgoing_bytes_max = outgoing_bytes_max
 
-    def write(self, frames: bytes) -> None:
-        """Queue whole frames; a peer that does not read is cut off at the bound."""
-        if self.transport.is_closing():
+    def write(self, data: bytes) -> None:
+        """Queue bytes; a peer that does not read is cut off at the bound."""
+        if self._transport.is_closing():
             return
-        self.transport.write(frames)
-        if self.transport.get_write_buffer_size() > self._outgoing_bytes_max:
-            reset(self.transport)
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > self._outgoing_bytes_max:
+            reset(self._transport)
+
+    def end(self) -> None:
+        """Close when all is sent."""
+        self._transport.close()
+
+    def reset(self) -> None:
+        """Break off."""
+        reset(self._transport)
+
+
+class _Peer:
+    """One WebSocket connection: its outgoing line, and whether it still answers."""
+
+    def __init__(self, transport: asyncio.Transport, line: Line, keepalive: Keepalive) -> None:
+        self.transport = transport
+        self.line = line
+        self.keepalive = keepalive
 
     def is_congested(self) -> bool:
         """Whether anything written earlier still waits to leave this process."""
-        return self.transport.get_write_buffer_size() > 0
+        return self.line.is_held or self.transport.get_write_buffer_size() > 0
 
 
 def reset(transport: asyncio.Transport) -> None:
@@ -96,17 +114,16 @@ class VenueServer:
     ) -> None:
         self.exchange = exchange
         self._start_with_depth = start_with_depth
-        self._order_rng = order_rng
         self._settings = settings or ServerSettings()
         self._hub = StreamHub(exchange.market.want)
+        self._front = Front(exchange, self._hub, order_rng)
         self._admin = Admin(exchange, self._drop_streams, queue_log)
-        self._stream_peers: set[_Peer] = set()
-        self._api_peers: dict[_Peer, ApiSession] = {}
-        self._refuse_streams_until = 0.0
+        self._peers: set[_Peer] = set()
         self._market_started = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due_us: int | None = None
         self._advanced = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._runner: web.ServerRunner | None = None
         self._keepalive_task: asyncio.Task[None] | None = None
         self.failure: asyncio.Future[None] | None = None
@@ -128,6 +145,7 @@ class VenueServer:
         self._keepalive_task = asyncio.create_task(self._keep_alive())
         if not self._start_with_depth:
             self._start_market()
+        self._arm()
         return f"http://{_LOOPBACK}:{sock.getsockname()[1]}"
 
     async def stop(self) -> None:
@@ -136,7 +154,8 @@ class VenueServer:
             self._timer.cancel()
         if self._keepalive_task is not None:
             self._keepalive_task.cancel()
-        for peer in (*self._stream_peers, *self._api_peers):
+        self._stopping.set()
+        for peer in self._peers:
             peer.transport.abort()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -168,8 +187,7 @@ class VenueServer:
 
     def _advance(self) -> None:
         """Let the market catch up and send what it says."""
-        self._hub.publish(self.exchange.advance())
-        self._deliver(self.exchange.take_user_events())
+        self._front.advance()
         self._advanced.set()
 
     @contextmanager
@@ -181,12 +199,6 @@ class VenueServer:
             if self.failure is not None and not self.failure.done():
                 self.failure.set_exception(error)
             raise
-
-    def _deliver(self, events: Iterable[UserEvent]) -> None:
-        for event in events:
-            for peer, session in self._api_peers.items():
-                for text in session.wrap(event):
-                    peer.write(text_frame(text))
 
     # HTTP
 
@@ -218,25 +230,33 @@ class VenueServer:
     async def _serve_http(self, request: web.BaseRequest, path: str) -> web.Response:
         body = await request.read()
         if path.startswith("/venue/"):
-            return _http(self._admin.handle(request.method, path, body))
+            reply = self._admin.handle(request.method, path, body)
+            self._arm()
+            return _http(reply)
+        if self._front.refuses(REST):
+            reset(_transport(request))
+            return web.Response()
         if REST_ROUTES.get((request.method, path)) is DEPTH:
             await self._book_ready()
         with self._core():
             self._advance()
             api_key = request.headers.get("X-MBX-APIKEY")
             unit = request.headers.get("X-MBX-TIME-UNIT")
-            reply = handle_rest(
-                self.exchange,
-                request.method,
-                request.raw_path,
-                api_key,
-                body,
-                time_unit=unit,
-                address=_address(request),
+            reply = self._front.rest(
+                request.method, request.raw_path, api_key, body, time_unit=unit, address=_address(request)
             )
-            self._deliver(self.exchange.take_user_events())
             self._arm()
+        if reply.delay_us:
+            await self._pause(reply.delay_us / 1e6)
+        if reply.lost:
+            await self._pause(_LOST_REPLY_S)
+            reset(_transport(request))
         return _http(reply)
+
+    async def _pause(self, for_s: float) -> None:
+        """Wait, but not beyond the venue's end."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), for_s)
 
     async def _book_ready(self) -> None:
         """Hold a request for the book until there is one, a few seconds at most."""
@@ -260,25 +280,24 @@ class VenueServer:
             raise rejected_key()
 
     async def _serve_streams(self, request: web.BaseRequest, path: str, wire: Wire) -> web.StreamResponse:
-        if asyncio.get_running_loop().time() < self._refuse_streams_until:
-            reset(_transport(request))
-            return web.Response()
         query = _query(request)
         combined = path == "/stream"
         listed = query.get("streams", [""])[0] if combined else unquote(path.removeprefix("/ws").removeprefix("/"))
         names = [name for name in listed.split("/") if "@" in name]
-        socket_, peer = await self._open_socket(request)
+        socket_, peer = await self._open_socket(request, STREAMS)
         with self._core():
             self._advance()
             session = StreamSession(
-                self._hub, names, combined=combined, write=peer.write, wire=wire, congested=peer.is_congested
+                self._hub, names, combined=combined, write=peer.line.send, wire=wire, congested=peer.is_congested
             )
             self._arm()
-        self._stream_peers.add(peer)
+        self._front.attach_streams(peer.line, session)
         inbound = InboundLimit()
         try:
             self._after_subscription()
             async for message in socket_:
+                if not peer.line.hears:
+                    continue
                 if not inbound.admits(self.exchange.clock.now_us()):
                     await socket_.close(code=1008, message=b"Too many requests")
                     break
@@ -287,14 +306,13 @@ class VenueServer:
                 else:
                     self._answer_control(peer, message)
         finally:
-            session.close()
-            self._stream_peers.discard(peer)
+            self._close(peer)
         return socket_
 
     def _control_streams(self, peer: _Peer, session: StreamSession, text: str) -> None:
         with self._core():
             self._advance()
-            peer.write(text_frame(session.handle(text)))
+            peer.line.send(text_frame(session.handle(text)))
             self._arm()
         self._after_subscription()
 
@@ -304,7 +322,7 @@ class VenueServer:
 
     async def _serve_api(self, request: web.BaseRequest, unit: TimeUnit) -> web.StreamResponse:
         query = _query(request)
-        socket_, peer = await self._open_socket(request)
+        socket_, peer = await self._open_socket(request, API)
         return_limits = query.get("returnRateLimits", ["true"])[0].lower() != "false"
         session = ApiSession(
             self.exchange,
@@ -313,31 +331,30 @@ class VenueServer:
             address=_address(request),
             lenient_signatures=self._settings.lenient_signatures,
         )
-        self._api_peers[peer] = session
+        self._front.attach_api(peer.line, session)
         try:
             async for message in socket_:
+                if not peer.line.hears:
+                    continue
                 if message.type is WSMsgType.TEXT:
                     with self._core():
-                        self._answer_api(peer, session, message.data)
+                        self._advance()
+                        self._front.answer(peer.line, message.data)
+                        self._arm()
                 else:
                     self._answer_control(peer, message)
         finally:
-            del self._api_peers[peer]
+            self._close(peer)
         return socket_
 
-    def _answer_api(self, peer: _Peer, session: ApiSession, text: str) -> None:
-        self._advance()
-        replies = b"".join(text_frame(reply) for reply in session.handle(text))
-        events = self.exchange.take_user_events()
-        if events and self._order_rng.random() < 0.5:
-            self._deliver(events)
-            peer.write(replies)
-        else:
-            peer.write(replies)
-            self._deliver(events)
-        self._arm()
+    def _close(self, peer: _Peer) -> None:
+        self._front.close(peer.line)
+        self._peers.discard(peer)
 
-    async def _open_socket(self, request: web.BaseRequest) -> tuple[web.WebSocketResponse, _Peer]:
+    async def _open_socket(self, request: web.BaseRequest, sockets: str) -> tuple[web.WebSocketResponse, _Peer]:
+        if self._front.refuses(sockets):
+            reset(_transport(request))
+            raise ConnectionResetError("refused")
         socket_ = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=_MESSAGE_BYTES_MAX)
         await socket_.prepare(request)
         keepalive = Keepalive(
@@ -345,11 +362,15 @@ class VenueServer:
             interval_us=int(self._settings.ping_interval_s * 1e6),
             timeout_us=int(self._settings.pong_timeout_s * 1e6),
         )
-        return socket_, _Peer(_transport(request), keepalive, self._settings.outgoing_bytes_max)
+        transport = _transport(request)
+        line = self._front.open_line(sockets, _Carrier(transport, self._settings.outgoing_bytes_max))
+        peer = _Peer(transport, line, keepalive)
+        self._peers.add(peer)
+        return socket_, peer
 
     def _answer_control(self, peer: _Peer, message: WSMessage) -> None:
         if message.type is WSMsgType.PING:
-            peer.write(pong_frame(bytes(message.data)))
+            peer.line.send(pong_frame(bytes(message.data)))
         elif message.type is WSMsgType.PONG:
             peer.keepalive.on_pong(bytes(message.data), self.exchange.clock.now_us())
 
@@ -358,17 +379,15 @@ class VenueServer:
         while True:
             await asyncio.sleep(period_s)
             now_us = self.exchange.clock.now_us()
-            for peer in (*self._stream_peers, *self._api_peers):
+            for peer in tuple(self._peers):
                 payload = peer.keepalive.due_ping(now_us)
                 if payload is not None:
-                    peer.write(ping_frame(payload))
+                    peer.line.send(ping_frame(payload))
                 if peer.keepalive.is_lost(now_us):
                     peer.transport.abort()
 
     def _drop_streams(self, for_ms: int) -> None:
-        self._refuse_streams_until = asyncio.get_running_loop().time() + for_ms / 1000
-        for peer in tuple(self._stream_peers):
-            reset(peer.transport)
+        self._front.drop((STREAMS,), 1000 * for_ms)
 
 
 def _stream_path(path: str) -> str | None:
@@ -397,4 +416,4 @@ def _refusal(error: VenueError, now_us: int) -> web.Response:
 
 
 def _http(reply: RestReply) -> web.Response:
-    return web.Response(status=reply.status, headers=reply.headers, text=reply.body, content_type=_JSON)
+    return web.Response(status=reply.status, headers=reply.headers, text=reply.body, content_type=reply.content_type)

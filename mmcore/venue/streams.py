@@ -38,6 +38,11 @@ def pong_frame(payload: bytes) -> bytes:
     return _frame(0x8A, payload)
 
 
+def close_frame(code: int) -> bytes:
+    """A close with a status code and no text."""
+    return _frame(0x88, struct.pack(">H", code))
+
+
 def _frame(first: int, payload: bytes) -> bytes:
     size = len(payload)
     if size < 126:

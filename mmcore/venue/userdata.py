@@ -101,3 +101,20 @@ def account_position(balances: Mapping[str, Balance], *, event_us: int, updated_
 def stream_terminated(now_us: int) -> dict[str, Any]:
     """The last event of a subscription that ended without the connection ending."""
     return {"e": "eventStreamTerminated", "E": Stamp(now_us)}
+
+
+def server_shutdown(now_us: int) -> dict[str, Any]:
+    """The announcement that the connection will be closed soon."""
+    return {"e": "serverShutdown", "E": Stamp(now_us)}
+
+
+def balance_update(asset: str, delta_e8: int, now_us: int) -> dict[str, Any]:
+    """A deposit or, below zero, a withdrawal."""
+    row = {"a": asset, "d": format_e8(delta_e8), "T": Stamp(now_us)}
+    return {"e": "balanceUpdate", "E": Stamp(now_us), **row}
+
+
+def external_lock(asset: str, delta_e8: int, now_us: int) -> dict[str, Any]:
+    """An amount that something outside the exchange locked or, below zero, gave back."""
+    row = {"a": asset, "d": format_e8(delta_e8), "T": Stamp(now_us)}
+    return {"e": "externalLockUpdate", "E": Stamp(now_us), **row}

@@ -22,6 +22,7 @@ _ID = re.compile(r"[a-zA-Z0-9\-_]{1,36}", re.ASCII)
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 CONNECT_WEIGHT = 2
 _SUBSCRIPTIONS_EVER = 65_535
+_SWAP_US = 1_000_000
 _PUBLIC = Extras(optional=("returnRateLimits",))
 _SIGNED = Extras(required=("apiKey", "timestamp", "signature"), optional=("recvWindow", "returnRateLimits"))
 _LOGGED_ON = Extras(required=("timestamp",), optional=("recvWindow", "returnRateLimits"))
@@ -73,6 +74,11 @@ class ApiSession:
         self._subscriptions: dict[int, _Subscription] = {}
         self._next_subscription = 0
         self._outgoing: list[str] = []
+        self._late: list[str] = []
+        self._swapped: list[str] = []
+        self._hold_events_until_us = 0
+        self.events_first: bool | None = None
+        """Whether the user events of the last request go out before its reply; None where no fault says so."""
         self._visitor.weight.add(self._connected_us, CONNECT_WEIGHT)
         self._methods: dict[str, Operation] = {
             **WS_METHODS,
@@ -86,7 +92,11 @@ class ApiSession:
         }
 
     def handle(self, text: str) -> list[str]:
-        """Answer one text frame; what else the request brought (an eventStreamTerminated) follows the reply."""
+        """Answer one text frame; what else the request brought (an eventStreamTerminated) follows the reply.
+
+        A reply that a fault delays comes with `take_late`, one that it loses does not come.
+        """
+        self.events_first = None
         try:
             request = _parse(text)
         except VenueError as error:
@@ -96,19 +106,65 @@ class ApiSession:
         if operation is None:
             outcome = refuse(self._exchange, unsupported_operation(400), self._visitor)
             return [self._render(request.id_json, outcome, self._return_rate_limits)]
-        return [self._answer(request, operation), *self._take_outgoing()]
+        return [*self._answer(request, operation), *self._take_outgoing()]
 
     def wrap(self, event: UserEvent) -> list[str]:
-        """The frames that carry `event` to this connection: one per subscription to its account."""
-        return [
-            _wrapped(number, event.text(self._unit))
-            for number, subscription in self._subscriptions.items()
-            if subscription.account_id == event.account_id
-        ]
+        """The frames to send now, after `event`: one per subscription to its account, and those that faults held back
+        behind it. A frame that a fault delays comes with `take_late`.
+        """
+        frames: list[str] = []
+        for number, subscription in self._subscriptions.items():
+            if subscription.account_id == event.account_id:
+                frames += self._carry(event, _wrapped(number, event.text(self._unit)))
+        return frames
+
+    def take_late(self) -> list[str]:
+        """The frames that faults delayed until now: to be sent after each advance, before the new events."""
+        late, self._late = self._late, []
+        return late
+
+    def terminate(self) -> list[str]:
+        """End every subscription: the frames that say so."""
+        self._terminate(list(self._subscriptions))
+        return self._take_outgoing()
+
+    # Faults on the way
+
+    def _carry(self, event: UserEvent, frame: str) -> list[str]:
+        now_us = self._exchange.clock.now_us()
+        fault = self._exchange.faults.on_event(event.account_id, _event_class(event), now_us)
+        if fault is not None and fault.kind == "event_delayed":
+            due_us = now_us + 1000 * fault.whole("delay_ms")
+            if fault.word("others") == "pass":
+                return self._send_later(frame, due_us)
+            self._hold_events_until_us = max(self._hold_events_until_us, due_us)
+        if now_us < self._hold_events_until_us:
+            return self._send_later(frame, self._hold_events_until_us)
+        if fault is not None and fault.kind == "event_swapped":
+            self._swapped.append(frame)
+            self._exchange.agenda.at(now_us + _SWAP_US, self._release_swapped)
+            return []
+        swapped, self._swapped = self._swapped, []
+        return [frame, *swapped]
+
+    def _send_later(self, frame: str, due_us: int) -> list[str]:
+        self._exchange.agenda.at(due_us, lambda: self._late.append(frame))
+        return []
+
+    def _release_swapped(self) -> None:
+        self._late += self._swapped
+        self._swapped.clear()
+
+    def _replay(self, number: int, account_id: str) -> None:
+        """A fault may begin a subscription with reports that were sent before."""
+        fault = self._exchange.faults.on_subscription(account_id, self._exchange.clock.now_us())
+        if fault is not None:
+            reports = self._exchange.recent_reports(account_id, fault.whole("count"))
+            self._outgoing += [_wrapped(number, report.text(self._unit)) for report in reports]
 
     # Answering
 
-    def _answer(self, request: _Request, operation: Operation) -> str:
+    def _answer(self, request: _Request, operation: Operation) -> list[str]:
         params = Params(request.params)
         by_session = (
             operation.signed
@@ -118,11 +174,18 @@ class ApiSession:
             and request.method not in ("session.logon", "userDataStream.subscribe.signature")
         )
         credentials, extras = self._credentials(request.params, operation, by_session)
-        outcome = perform(self._exchange, operation, params, credentials, extras, self._visitor)
+        outcome = perform(self._exchange, operation, params, credentials, extras, self._visitor, via="ws")
         id_json = request.id_json
         if by_session and outcome.error is not None and outcome.error.code == -2015:
             self._key_name, id_json = None, "null"
-        return self._render(id_json, outcome, self._wants_limits(params))
+        text = self._render(id_json, outcome, self._wants_limits(params))
+        delivery = outcome.delivery
+        self.events_first = delivery.events_first
+        if delivery.lost:
+            return []
+        if delivery.delay_us:
+            return self._send_later(text, self._exchange.clock.now_us() + delivery.delay_us)
+        return [text]
 
     def _credentials(
         self, params: dict[str, str], operation: Operation, by_session: bool
@@ -208,6 +271,7 @@ class ApiSession:
             raise VenueError(-2042, "Maximum subscription ID reached for this connection.")
         number, self._next_subscription = self._next_subscription, self._next_subscription + 1
         self._subscriptions[number] = subscription
+        self._replay(number, subscription.account_id)
         return {"subscriptionId": number}
 
     def _unsubscribe(self, call: Call) -> dict[str, Any]:
@@ -227,6 +291,14 @@ class ApiSession:
     def _take_outgoing(self) -> list[str]:
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
+
+
+def _event_class(event: UserEvent) -> str:
+    """As faults name it: x of an executionReport, "position", else e."""
+    kind = str(event.event["e"])
+    if kind == "executionReport":
+        return str(event.event["x"])
+    return "position" if kind == "outboundAccountPosition" else kind
 
 
 def _wrapped(number: int, event: str) -> str:

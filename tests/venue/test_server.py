@@ -309,7 +309,13 @@ def test_the_audit_tells_orders_fills_balances_and_fees(serve: Any, desk: Any, s
                 audit = await reply.json()
             (account,) = audit["accounts"]
             assert account["api_key"] == "k" * 64
-            assert account["balances"]["BTC"] == {"free": "0.74975000", "locked": "0.50000000", "start": "1.00000000"}
+            assert account["balances"]["BTC"] == {
+                "free": "0.74975000",
+                "locked": "0.50000000",
+                "start": "1.00000000",
+                "moved": "0.00000000",
+                "external": "0.00000000",
+            }
             assert account["balances"]["USDT"]["free"] == "99974.75000000"
             rest, take = account["orders"]
             assert (rest["client_order_id"], rest["status"], rest["ended_us"]) == ("rest", "NEW", None)
