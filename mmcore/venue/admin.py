@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmcore.venue.audit import audit
-from mmcore.venue.exchange import Exchange
 from mmcore.venue.faults import FaultError, parse_rows
+from mmcore.venue.front import STREAMS, Front
 from mmcore.venue.jsontext import compact_json
 from mmcore.venue.rest import RestReply
 from mmcore.venue.symbol import STATUSES
@@ -24,16 +24,15 @@ class _Bad(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Commands on a running venue. `drop_streams(for_ms)` is the shell's; `queue_log` a recorded market's."""
+    """Commands on a running venue. `queue_log` is a recorded market's."""
 
-    exchange: Exchange
-    drop_streams: Callable[[int], None]
+    front: Front
     queue_log: Sequence[dict[str, Any]] | None
 
     def handle(self, method: str, path: str, raw_body: bytes) -> RestReply:
         """Answer one request under `/venue/`."""
         if (method, path) == ("GET", "/venue/audit"):
-            return _reply(200, audit(self.exchange, self.queue_log))
+            return _reply(200, audit(self.front.exchange, self.queue_log))
         commands: Mapping[str, Callable[[dict[str, Any]], None]] = {
             "/venue/streams/drop": self._drop,
             "/venue/keys/revoke": self._revoke,
@@ -54,25 +53,25 @@ class Admin:
         if not isinstance(rows, list):
             raise _Bad("faults: not a list")
         try:
-            self.exchange.faults.add(parse_rows(rows), self.exchange.clock.now_us())
+            self.front.exchange.faults.add(parse_rows(rows), self.front.exchange.clock.now_us())
         except FaultError as error:
             raise _Bad(str(error)) from None
 
     def _drop(self, body: dict[str, Any]) -> None:
-        self.drop_streams(_whole(body, "for_ms", 0, _DROP_MAX_MS))
+        self.front.drop((STREAMS,), 1000 * _whole(body, "for_ms", 0, _DROP_MAX_MS))
 
     def _revoke(self, body: dict[str, Any]) -> None:
         api_key = _only(body, "api_key")
-        if not isinstance(api_key, str) or not self.exchange.keys.revoke(api_key):
+        if not isinstance(api_key, str) or not self.front.revoke(api_key):
             raise _Bad("api_key is not a key of this venue")
 
     def _set_symbol(self, body: dict[str, Any]) -> None:
         status = _only(body, "status")
-        if not isinstance(status, str) or not self.exchange.set_status(status):
+        if not isinstance(status, str) or not self.front.exchange.set_status(status):
             raise _Bad(f"status is one of {', '.join(STATUSES)}")
 
     def _shift_clock(self, body: dict[str, Any]) -> None:
-        self.exchange.offset_us = _whole(body, "offset_ms", -_OFFSET_MAX_MS, _OFFSET_MAX_MS) * 1000
+        self.front.exchange.offset_us = _whole(body, "offset_ms", -_OFFSET_MAX_MS, _OFFSET_MAX_MS) * 1000
 
 
 def _reply(status: int, body: dict[str, Any]) -> RestReply:

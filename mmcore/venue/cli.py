@@ -33,6 +33,7 @@ from mmcore.venue.synthetic import SyntheticMarket
 
 _ACCOUNT = "account-1"
 _BPS_PER_UNIT = 10_000
+_DAY_S = 86_400
 _KEY_ALPHABET = string.ascii_letters + string.digits
 _START_BASE_E8 = 1 * UNIT_E8
 _START_QUOTE_E8 = 100_000 * UNIT_E8
@@ -120,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
     for option, (limit, what) in _LIMIT_OPTIONS.items():
         parser.add_argument(option, type=int, default=limit.limit, metavar="N", help=f"{what} (default {limit.limit})")
     parser.add_argument(
+        "--time-scale",
+        default="1",
+        metavar="X",
+        help="connections end after 24 h / X and bans last 1 / X of their time (default 1)",
+    )
+    parser.add_argument(
         "--lenient-signatures",
         action="store_true",
         help="the WebSocket API takes signatures over percent-encoded parameters as well, which some clients make",
@@ -143,7 +150,7 @@ def _build(options: argparse.Namespace) -> tuple[Market, _Credentials, Exchange]
         raise _UsageError(f"--port {options.port} is not from 0 to 65535")
     maker_rate_e8 = _rate("--maker-fee-bps", options.maker_fee_bps)
     taker_rate_e8 = _rate("--taker-fee-bps", options.taker_fee_bps)
-    limits = _limits(options)
+    limits = _limits(options, _time_scale(options.time_scale))
     balances = dict(_balance(text) for text in options.balance)
     credentials = _credentials(os.environ, options.ed25519_public_key is not None)
     keys = KeyRing()
@@ -202,7 +209,7 @@ def _market(options: argparse.Namespace) -> Market:
     return market
 
 
-def _limits(options: argparse.Namespace) -> Limits:
+def _limits(options: argparse.Namespace, scale: Fraction) -> Limits:
     read: dict[str, RateLimit] = {}
     for option, (limit, _) in _LIMIT_OPTIONS.items():
         number = getattr(options, option.removeprefix("--").replace("-", "_"))
@@ -214,6 +221,8 @@ def _limits(options: argparse.Namespace) -> Limits:
         orders=(read["--orders-10s"], read["--orders-1d"]),
         raw_requests=read["--raw-requests-5m"],
         connections=read["--connections-5m"],
+        ban_us=int(DEFAULT_LIMITS.ban_us / scale),
+        longest_ban_us=int(DEFAULT_LIMITS.longest_ban_us / scale),
     )
 
 
@@ -227,6 +236,16 @@ def _speed(text: str | None) -> Fraction:
     if not UNIT_E8 // 100 <= speed_e8 <= 1000 * UNIT_E8:
         raise _UsageError(f"--speed {text} is not a number from 0.01 to 1000")
     return Fraction(speed_e8, UNIT_E8)
+
+
+def _time_scale(text: str) -> Fraction:
+    try:
+        scale_e8 = parse_e8(text)
+    except DecimalError:
+        scale_e8 = 0
+    if not UNIT_E8 <= scale_e8 <= 86_400 * UNIT_E8:
+        raise _UsageError(f"--time-scale {text} is not a number from 1 to 86400")
+    return Fraction(scale_e8, UNIT_E8)
 
 
 def _rate(option: str, text: str) -> int:
@@ -277,7 +296,10 @@ async def _serve(options: argparse.Namespace, market: Market, credentials: _Cred
         start_with_depth=recorded,
         order_rng=random.Random(_seed(options)),
         queue_log=queue_log,
-        settings=ServerSettings(lenient_signatures=options.lenient_signatures),
+        settings=ServerSettings(
+            connection_life_s=float(_DAY_S / _time_scale(options.time_scale)),
+            lenient_signatures=options.lenient_signatures,
+        ),
     )
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

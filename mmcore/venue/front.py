@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from mmcore.venue import effects
+from mmcore.venue.connection import DEFAULT_RULES, POLICY_VIOLATION, Connection, ConnectionRules, InboundLimit
 from mmcore.venue.exchange import Exchange, UserEvent
 from mmcore.venue.faults import TimedStrike
-from mmcore.venue.jsontext import TimeUnit, compact_json
-from mmcore.venue.limits import LOCAL
+from mmcore.venue.frames import close_frame, pong_frame, text_frame
+from mmcore.venue.limits import LOCAL, Visitor
 from mmcore.venue.line import Carrier, Line
 from mmcore.venue.rest import RestReply, handle_rest
-from mmcore.venue.streams import StreamHub, StreamSession, close_frame, text_frame
+from mmcore.venue.streams import StreamHub, StreamSession
 from mmcore.venue.userdata import server_shutdown
 from mmcore.venue.ws_api import ApiSession
 
 STREAMS, API, REST = "streams", "api", "rest"
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """Who is at the other end of a line, and by which rules it stays there. Only streams limit what comes in."""
+
+    connection: Connection
+    visitor: Visitor
+    inbound: InboundLimit | None
 
 
 class Front:
@@ -30,11 +41,18 @@ class Front:
     exchange promises neither.
     """
 
-    def __init__(self, exchange: Exchange, hub: StreamHub, order_rng: random.Random) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        hub: StreamHub,
+        order_rng: random.Random,
+        rules: ConnectionRules = DEFAULT_RULES,
+    ) -> None:
         self.exchange = exchange
         self.hub = hub
         self._order_rng = order_rng
-        self._lines: dict[Line, None] = {}
+        self._rules = rules
+        self._lines: dict[Line, _Client] = {}
         self._streams: dict[Line, StreamSession] = {}
         self._api: dict[Line, ApiSession] = {}
         self._refuse_until_us: dict[str, int] = {}
@@ -45,11 +63,16 @@ class Front:
         """Whether a new connection of this kind (STREAMS or API; any request of REST) is to be reset."""
         return self.exchange.clock.now_us() < self._refuse_until_us.get(sockets, 0)
 
-    def open_line(self, sockets: str, carrier: Carrier) -> Line:
-        """The outgoing side of a new connection."""
+    def open_line(self, sockets: str, carrier: Carrier, address: str = LOCAL) -> Line:
+        """The outgoing side of a new connection from an IP address. Pings and its end come with `advance`."""
         exchange = self.exchange
         line = Line(sockets, carrier, agenda=exchange.agenda, clock=exchange.clock, faults=exchange.faults)
-        self._lines[line] = None
+        self._lines[line] = _Client(
+            Connection(exchange.clock.now_us(), self._rules),
+            exchange.visitors.of(address),
+            InboundLimit() if sockets == STREAMS else None,
+        )
+        self._tend_later(line)
         return line
 
     def attach_streams(self, line: Line, session: StreamSession) -> None:
@@ -91,10 +114,57 @@ class Front:
         """Send the user events that have come up."""
         self._send_events(self.exchange.take_user_events())
 
-    # Requests. `advance` first.
+    def _tend_later(self, line: Line) -> None:
+        self.exchange.agenda.at(self._lines[line].connection.next_due_us(), lambda: self._tend(line))
+
+    def _tend(self, line: Line) -> None:
+        """Ping a client, or end a connection that is old or answers no pings."""
+        client = self._lines.get(line)
+        if client is None:
+            return
+        due = client.connection.due(self.exchange.clock.now_us())
+        if due.frames:
+            line.send(due.frames)
+        if due.ends:
+            line.end()
+        else:
+            self._tend_later(line)
+
+    # What clients send. `advance` first.
+
+    def ping(self, line: Line, payload: bytes) -> None:
+        """A ping: answered with its payload."""
+        if self._admits(line):
+            line.send(pong_frame(payload))
+
+    def pong(self, line: Line, payload: bytes) -> None:
+        """A pong: it keeps the connection if it answers a ping."""
+        if self._admits(line):
+            self._lines[line].connection.on_pong(payload)
+
+    def control(self, line: Line, text: str) -> None:
+        """One text frame on a streams connection."""
+        if self._admits(line):
+            line.send(text_frame(self._streams[line].handle(text)))
+
+    def _admits(self, line: Line) -> bool:
+        """Count a message; one too many in a second ends the connection, and is held against its IP address."""
+        client = self._lines[line]
+        now_us = self.exchange.clock.now_us()
+        if not line.hears:
+            return False
+        if client.inbound is None or client.inbound.admits(now_us):
+            return True
+        server_us = self.exchange.server_us()
+        client.visitor.penalty.refuse(server_us, client.visitor.stream_connections.resets_at_us(server_us))
+        line.send(close_frame(POLICY_VIOLATION, "Too many requests"))
+        line.end()
+        return False
 
     def answer(self, line: Line, text: str) -> None:
         """One text frame of the WebSocket API."""
+        if not self._admits(line):
+            return
         session = self._api[line]
         replies = b"".join(text_frame(reply) for reply in session.handle(text))
         events = self.exchange.take_user_events()
@@ -180,13 +250,11 @@ class Front:
         line.end()
 
     def _announce_shutdown(self, line: Line) -> None:
-        stream, api = self._streams.get(line), self._api.get(line)
-        event = compact_json(server_shutdown(self.exchange.server_us()), TimeUnit.MILLISECOND)
-        if api is not None:
-            event = f'{{"event":{event}}}'
-        elif stream is not None and stream.combined:
-            event = f'{{"stream":"!serverShutdown","data":{event}}}'
-        line.send(text_frame(event))
+        event = server_shutdown(self.exchange.server_us())
+        if line in self._api:
+            line.send(text_frame(self._api[line].announce(event)))
+        elif line in self._streams:
+            line.send(text_frame(self._streams[line].announce("!serverShutdown", event)))
 
     def _terminate(self) -> str:
         count = 0
@@ -195,6 +263,15 @@ class Front:
                 line.send(text_frame(text))
                 count += 1
         return f"{count} subscriptions"
+
+    def revoke(self, api_key: str) -> bool:
+        """Refuse a key from now on and end the subscriptions made with it. False if there is no such key."""
+        if not self.exchange.keys.revoke(api_key):
+            return False
+        for line, session in self._api.items():
+            for text in session.end_key(api_key):
+                line.send(text_frame(text))
+        return True
 
     def _refuse(self, kinds: Iterable[str], for_us: int) -> None:
         until_us = self.exchange.clock.now_us() + for_us

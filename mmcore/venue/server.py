@@ -6,7 +6,8 @@ import asyncio
 import random
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from urllib.parse import parse_qs, unquote
 from aiohttp import WSMessage, WSMsgType, web
 
 from mmcore.venue.admin import Admin
+from mmcore.venue.connection import ConnectionRules
 from mmcore.venue.errors import VenueError, bad_key_format, invalid_time_unit, rejected_key
 from mmcore.venue.exchange import Exchange
 from mmcore.venue.front import API, REST, STREAMS, Front
@@ -25,12 +27,13 @@ from mmcore.venue.line import Line
 from mmcore.venue.market import Wire
 from mmcore.venue.operations import DEPTH, REST_ROUTES
 from mmcore.venue.rest import RestReply, error_reply
-from mmcore.venue.streams import InboundLimit, Keepalive, StreamHub, StreamSession, ping_frame, pong_frame, text_frame
+from mmcore.venue.streams import StreamHub, StreamSession
 from mmcore.venue.ws_api import CONNECT_WEIGHT, ApiSession
 
 _LOOPBACK = "127.0.0.1"
 _MESSAGE_BYTES_MAX = 1 << 20
 _LOST_REPLY_S = 30.0
+_CLOSE_S = 2.0
 _SBE_PREFIX = "/sbe"
 _JSON_WIRES = {TimeUnit.MILLISECOND: Wire.JSON, TimeUnit.MICROSECOND: Wire.JSON_MICROSECOND}
 
@@ -45,9 +48,15 @@ class ServerSettings:
 
     ping_interval_s: float = 20.0
     pong_timeout_s: float = 60.0
+    connection_life_s: float = 86_400.0
     outgoing_bytes_max: int = 8 << 20
     book_wait_s: float = 2.0
     lenient_signatures: bool = False
+
+    def rules(self) -> ConnectionRules:
+        """Those of every WebSocket."""
+        periods_s = (self.ping_interval_s, self.pong_timeout_s, self.connection_life_s)
+        return ConnectionRules(*(int(1_000_000 * period_s) for period_s in periods_s))
 
 
 class _Carrier:
@@ -66,8 +75,9 @@ class _Carrier:
             reset(self._transport)
 
     def end(self) -> None:
-        """Close when all is sent."""
+        """Close when all is sent, or break off if the peer does not take it."""
         self._transport.close()
+        asyncio.get_running_loop().call_later(_CLOSE_S, self._transport.abort)
 
     def reset(self) -> None:
         """Break off."""
@@ -75,12 +85,11 @@ class _Carrier:
 
 
 class _Peer:
-    """One WebSocket connection: its outgoing line, and whether it still answers."""
+    """One WebSocket connection and its outgoing line."""
 
-    def __init__(self, transport: asyncio.Transport, line: Line, keepalive: Keepalive) -> None:
+    def __init__(self, transport: asyncio.Transport, line: Line) -> None:
         self.transport = transport
         self.line = line
-        self.keepalive = keepalive
 
     def is_congested(self) -> bool:
         """Whether anything written earlier still waits to leave this process."""
@@ -116,8 +125,8 @@ class VenueServer:
         self._start_with_depth = start_with_depth
         self._settings = settings or ServerSettings()
         self._hub = StreamHub(exchange.market.want)
-        self._front = Front(exchange, self._hub, order_rng)
-        self._admin = Admin(exchange, self._drop_streams, queue_log)
+        self._front = Front(exchange, self._hub, order_rng, self._settings.rules())
+        self._admin = Admin(self._front, queue_log)
         self._peers: set[_Peer] = set()
         self._market_started = False
         self._timer: asyncio.TimerHandle | None = None
@@ -125,7 +134,6 @@ class VenueServer:
         self._advanced = asyncio.Event()
         self._stopping = asyncio.Event()
         self._runner: web.ServerRunner | None = None
-        self._keepalive_task: asyncio.Task[None] | None = None
         self.failure: asyncio.Future[None] | None = None
         """Set when the venue itself is at fault; it must not go on then."""
 
@@ -142,7 +150,6 @@ class VenueServer:
             sock.close()
             raise
         await web.SockSite(self._runner, sock).start()
-        self._keepalive_task = asyncio.create_task(self._keep_alive())
         if not self._start_with_depth:
             self._start_market()
         self._arm()
@@ -152,8 +159,6 @@ class VenueServer:
         """Close every connection and the port."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._keepalive_task is not None:
-            self._keepalive_task.cancel()
         self._stopping.set()
         for peer in self._peers:
             peer.transport.abort()
@@ -292,29 +297,14 @@ class VenueServer:
             )
             self._arm()
         self._front.attach_streams(peer.line, session)
-        inbound = InboundLimit()
         try:
             self._after_subscription()
             async for message in socket_:
-                if not peer.line.hears:
-                    continue
-                if not inbound.admits(self.exchange.clock.now_us()):
-                    await socket_.close(code=1008, message=b"Too many requests")
-                    break
-                if message.type is WSMsgType.TEXT:
-                    self._control_streams(peer, session, message.data)
-                else:
-                    self._answer_control(peer, message)
+                self._hear(peer.line, message, self._front.control)
+                self._after_subscription()
         finally:
             self._close(peer)
         return socket_
-
-    def _control_streams(self, peer: _Peer, session: StreamSession, text: str) -> None:
-        with self._core():
-            self._advance()
-            peer.line.send(text_frame(session.handle(text)))
-            self._arm()
-        self._after_subscription()
 
     def _after_subscription(self) -> None:
         if self._hub.depth_wanted and not self._market_started:
@@ -334,15 +324,7 @@ class VenueServer:
         self._front.attach_api(peer.line, session)
         try:
             async for message in socket_:
-                if not peer.line.hears:
-                    continue
-                if message.type is WSMsgType.TEXT:
-                    with self._core():
-                        self._advance()
-                        self._front.answer(peer.line, message.data)
-                        self._arm()
-                else:
-                    self._answer_control(peer, message)
+                self._hear(peer.line, message, self._front.answer)
         finally:
             self._close(peer)
         return socket_
@@ -356,38 +338,25 @@ class VenueServer:
             reset(_transport(request))
             raise ConnectionResetError("refused")
         socket_ = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=_MESSAGE_BYTES_MAX)
+        socket_.headers["x-mbx-uuid"] = str(uuid.uuid4())
         await socket_.prepare(request)
-        keepalive = Keepalive(
-            self.exchange.clock.now_us(),
-            interval_us=int(self._settings.ping_interval_s * 1e6),
-            timeout_us=int(self._settings.pong_timeout_s * 1e6),
-        )
         transport = _transport(request)
-        line = self._front.open_line(sockets, _Carrier(transport, self._settings.outgoing_bytes_max))
-        peer = _Peer(transport, line, keepalive)
+        line = self._front.open_line(sockets, _Carrier(transport, self._settings.outgoing_bytes_max), _address(request))
+        peer = _Peer(transport, line)
         self._peers.add(peer)
         return socket_, peer
 
-    def _answer_control(self, peer: _Peer, message: WSMessage) -> None:
-        if message.type is WSMsgType.PING:
-            peer.line.send(pong_frame(bytes(message.data)))
-        elif message.type is WSMsgType.PONG:
-            peer.keepalive.on_pong(bytes(message.data), self.exchange.clock.now_us())
-
-    async def _keep_alive(self) -> None:
-        period_s = min(1.0, self._settings.ping_interval_s / 4)
-        while True:
-            await asyncio.sleep(period_s)
-            now_us = self.exchange.clock.now_us()
-            for peer in tuple(self._peers):
-                payload = peer.keepalive.due_ping(now_us)
-                if payload is not None:
-                    peer.line.send(ping_frame(payload))
-                if peer.keepalive.is_lost(now_us):
-                    peer.transport.abort()
-
-    def _drop_streams(self, for_ms: int) -> None:
-        self._front.drop((STREAMS,), 1000 * for_ms)
+    def _hear(self, line: Line, message: WSMessage, on_text: Callable[[Line, str], None]) -> None:
+        """Take in one message of a client."""
+        with self._core():
+            self._advance()
+            if message.type is WSMsgType.TEXT:
+                on_text(line, message.data)
+            elif message.type is WSMsgType.PING:
+                self._front.ping(line, bytes(message.data))
+            elif message.type is WSMsgType.PONG:
+                self._front.pong(line, bytes(message.data))
+            self._arm()
 
 
 def _stream_path(path: str) -> str | None:

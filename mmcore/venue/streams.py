@@ -3,101 +3,16 @@
 from __future__ import annotations
 
 import json
-import struct
-from collections import deque
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any
 
-from mmcore.venue.jsontext import compact_json
+from mmcore.venue.frames import binary_frame, text_frame
+from mmcore.venue.jsontext import TimeUnit, compact_json
 from mmcore.venue.market import Feed, StreamMessage, Wire
 
 _METHODS = "SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY"
 _STREAMS_PER_CONNECTION = 1024
-_INBOUND_PER_SECOND = 5
-_SECOND_US = 1_000_000
 _CULLED = "@bestBidAsk"
-
-
-def text_frame(text: str) -> bytes:
-    """One unfragmented, unmasked WebSocket text frame."""
-    return _frame(0x81, text.encode("utf-8", "replace"))
-
-
-def binary_frame(payload: bytes) -> bytes:
-    """One unfragmented, unmasked WebSocket binary frame."""
-    return _frame(0x82, payload)
-
-
-def ping_frame(payload: bytes) -> bytes:
-    """A ping of up to 125 bytes."""
-    return _frame(0x89, payload)
-
-
-def pong_frame(payload: bytes) -> bytes:
-    """The answer to a ping: its payload."""
-    return _frame(0x8A, payload)
-
-
-def close_frame(code: int) -> bytes:
-    """A close with a status code and no text."""
-    return _frame(0x88, struct.pack(">H", code))
-
-
-def _frame(first: int, payload: bytes) -> bytes:
-    size = len(payload)
-    if size < 126:
-        return bytes((first, size)) + payload
-    if size < 65536:
-        return struct.pack(">BBH", first, 126, size) + payload
-    return struct.pack(">BBQ", first, 127, size) + payload
-
-
-class InboundLimit:
-    """At most five messages from the client in any second: pings, pongs and control messages each count."""
-
-    __slots__ = ("_times",)
-
-    def __init__(self) -> None:
-        self._times: deque[int] = deque(maxlen=_INBOUND_PER_SECOND)
-
-    def admits(self, now_us: int) -> bool:
-        """Count one message; False if it is one too many."""
-        full = len(self._times) == _INBOUND_PER_SECOND
-        if full and now_us - self._times[0] < _SECOND_US:
-            return False
-        self._times.append(now_us)
-        return True
-
-
-class Keepalive:
-    """Pings out, pongs back: when the next ping is due, and when the peer counts as gone."""
-
-    __slots__ = ("_interval_us", "_last_ping_us", "_last_pong_us", "_sent", "_timeout_us")
-
-    def __init__(self, now_us: int, *, interval_us: int, timeout_us: int) -> None:
-        self._interval_us = interval_us
-        self._timeout_us = timeout_us
-        self._last_ping_us = now_us
-        self._last_pong_us = now_us
-        self._sent: deque[bytes] = deque(maxlen=8)
-
-    def due_ping(self, now_us: int) -> bytes | None:
-        """The payload to ping with now, None if it is not yet time."""
-        if now_us - self._last_ping_us < self._interval_us:
-            return None
-        self._last_ping_us = now_us
-        payload = str(now_us // 1000).encode()
-        self._sent.append(payload)
-        return payload
-
-    def on_pong(self, payload: bytes, now_us: int) -> None:
-        """Only a pong that copies one of our pings keeps the connection alive."""
-        if payload in self._sent:
-            self._last_pong_us = now_us
-
-    def is_lost(self, now_us: int) -> bool:
-        """No answered ping for the whole time-out."""
-        return now_us - self._last_pong_us > self._timeout_us
 
 
 class StreamHub:
@@ -213,6 +128,11 @@ class StreamSession:
         """The connection is gone."""
         self._unsubscribe(list(self._names))
         self._hub.drop(self)
+
+    def announce(self, name: str, event: Mapping[str, Any]) -> str:
+        """An event that comes without a subscription, such as `!serverShutdown`: JSON on every wire."""
+        text = compact_json(event, TimeUnit.MILLISECOND if self.wire is Wire.JSON else TimeUnit.MICROSECOND)
+        return f'{{"stream":"{name}","data":{text}}}' if self.combined else text
 
     def handle(self, text: str) -> str:
         """Answer one control message."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,7 @@ class _Request:
 @dataclass(frozen=True, slots=True)
 class _Subscription:
     account_id: str
+    api_key: str
     by_logon: bool
 
 
@@ -127,6 +129,15 @@ class ApiSession:
         """End every subscription: the frames that say so."""
         self._terminate(list(self._subscriptions))
         return self._take_outgoing()
+
+    def end_key(self, api_key: str) -> list[str]:
+        """End the subscriptions made with a key: the frames that say so."""
+        self._terminate([number for number, one in self._subscriptions.items() if one.api_key == api_key])
+        return self._take_outgoing()
+
+    def announce(self, event: Mapping[str, Any]) -> str:
+        """The frame of an event that belongs to no subscription."""
+        return f'{{"event":{compact_json(event, self._unit)}}}'
 
     # Faults on the way
 
@@ -259,10 +270,11 @@ class ApiSession:
         if self._key_name is None:
             raise VenueError(-1002, "You are not authorized to execute this request.", status=401)
         account_id = self._exchange.keys.find(self._key_name).account_id
-        return self._open_subscription(_Subscription(account_id, by_logon=True))
+        return self._open_subscription(_Subscription(account_id, self._key_name, by_logon=True))
 
     def _subscribe_signed(self, call: Call) -> dict[str, int]:
-        return self._open_subscription(_Subscription(call.account.account_id, by_logon=False))
+        assert call.key is not None, "userDataStream.subscribe.signature is a signed operation"
+        return self._open_subscription(_Subscription(call.key.account_id, call.key.api_key, by_logon=False))
 
     def _open_subscription(self, subscription: _Subscription) -> dict[str, int]:
         if any(one.account_id == subscription.account_id for one in self._subscriptions.values()):

@@ -120,6 +120,18 @@ def test_credentials_and_balances_are_as_given(tmp_path: Path) -> None:
         }
 
 
+def test_a_day_of_a_connection_can_last_a_second() -> None:
+    with venue("--time-scale", "86400") as (_, line):
+        port = int(line["url"].rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(HANDSHAKE)
+            received = b""
+            while chunk := connection.recv(4096):
+                received += chunk
+            assert received.startswith(b"HTTP/1.1 101")
+            assert b"\x88\x1f\x03\xf0" in received, "a close frame with 1008"
+
+
 def test_the_limits_in_force_are_those_of_the_command_line() -> None:
     given = {"--orders-10s": 50, "--orders-1d": 160_000, "--weight-1m": 1200, "--raw-requests-5m": 61_000}
     with venue(*(str(part) for pair in given.items() for part in pair), "--connections-5m", "2") as (_, line):
@@ -151,6 +163,8 @@ BAD = [
     (["--co\nlour\x1b"], "--co\\nlour\\x1b"),
     (["--see", "3"], "unrecognized arguments: --see"),
     (["--orders-10s", "0"], "--orders-10s 0 is not from 1 to 1000000000"),
+    (["--time-scale", "0.5"], "--time-scale 0.5 is not a number from 1 to 86400"),
+    (["--time-scale", "fast"], "--time-scale fast is not a number"),
     (["--weight-1m", "many"], "invalid int value: 'many'"),
     (["--market", "recorded"], "--market recorded needs at least one FILE"),
     (["file.gz"], "FILE and --speed go with --market recorded only"),

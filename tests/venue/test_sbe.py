@@ -14,12 +14,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from mmcore.venue.frames import binary_frame
 from mmcore.venue.market import Feed, NewOrder, OrderKind, Side, StreamMessage, TimeInForce, Wire
 from mmcore.venue.matching import MatchingEngine
 from mmcore.venue.publisher import Publisher
 from mmcore.venue.sbe import Encoder, TradeRow
 from mmcore.venue.signing import ed25519_key
-from mmcore.venue.streams import StreamHub, StreamSession, binary_frame
+from mmcore.venue.streams import StreamHub, StreamSession
 from mmcore.venue.synthetic import SyntheticMarket
 
 TICK_E8, STEP_E8 = 10**6, 10**3

@@ -11,9 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from mmcore.venue.frames import text_frame
 from mmcore.venue.market import StreamMessage
 from mmcore.venue.signing import ed25519_key
-from mmcore.venue.streams import InboundLimit, Keepalive, StreamHub, StreamSession, text_frame
+from mmcore.venue.streams import StreamHub, StreamSession
 from mmcore.venue.ws_api import ApiSession
 
 ED_KEY = "e" * 64
@@ -206,25 +207,3 @@ def test_a_connection_takes_1024_streams_and_not_one_more() -> None:
     assert json.loads(refused)["code"] == 2
     taken = session.handle(json.dumps({"method": "SUBSCRIBE", "params": names[:1024], "id": 1}))
     assert json.loads(taken)["result"] is None
-
-
-def test_six_messages_within_a_second_are_one_too_many() -> None:
-    limit = InboundLimit()
-    assert all(limit.admits(time_us) for time_us in (0, 0, 0, 500_000, 999_998))
-    assert not limit.admits(999_999)
-    assert limit.admits(1_000_000)
-    assert all(InboundLimit().admits(time_us) for time_us in range(0, 10_000_000, 200_000))
-
-
-def test_only_pongs_that_copy_a_ping_keep_a_connection() -> None:
-    keepalive = Keepalive(0, interval_us=20_000_000, timeout_us=60_000_000)
-    assert keepalive.due_ping(19_999_999) is None
-    payload = keepalive.due_ping(20_000_000)
-    assert payload
-    assert keepalive.due_ping(20_000_001) is None
-    keepalive.on_pong(b"", 30_000_000)
-    keepalive.on_pong(b"unsolicited", 30_000_000)
-    assert not keepalive.is_lost(60_000_000)
-    assert keepalive.is_lost(60_000_001)
-    keepalive.on_pong(payload, 30_000_000)
-    assert not keepalive.is_lost(90_000_000)
