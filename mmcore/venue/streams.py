@@ -10,7 +10,7 @@ from mmcore.venue.frames import binary_frame, text_frame
 from mmcore.venue.jsontext import TimeUnit, compact_json
 from mmcore.venue.market import Feed, StreamMessage, Wire
 
-_METHODS = "SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY"
+_METHODS = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`"
 _STREAMS_PER_CONNECTION = 1024
 _CULLED = "@bestBidAsk"
 
@@ -142,7 +142,7 @@ class StreamSession:
             line, column = (error.lineno, error.colno) if isinstance(error, json.JSONDecodeError) else (1, 1)
             return _error(3, f"Invalid JSON: expected value at line {line} column {column}")
         if not isinstance(request, dict) or "method" not in request:
-            return _error(2, "Invalid request: missing field `method`")
+            return _error(2, f"Invalid request: missing field `method` at line 1 column {len(text)}")
         request_id = request.get("id")
         if not _is_id(request_id):
             return _error(2, "Invalid request: request ID must be an unsigned integer")
@@ -171,7 +171,11 @@ class StreamSession:
         return _result(None, request_id)
 
     def _property(self, method: str, params: list[Any], request_id: Any) -> str:
-        if not params or params[0] != "combined":
+        if not params or not isinstance(params[0], str):
+            return _error(2, "Invalid request: property name must be a string", request_id)
+        if len(params) > (1 if method == "GET_PROPERTY" else 2):
+            return _error(2, "Invalid request: too many parameters", request_id)
+        if params[0] != "combined":
             return _error(0, "Unknown property", request_id)
         if method == "GET_PROPERTY":
             return _result(self.combined, request_id)

@@ -193,6 +193,19 @@ def test_control_messages_are_answered_like_the_exchange() -> None:
         '{"code":1,"msg":"Invalid value type: expected Boolean","id":5}'
     )
     assert say('{"method":"GET_PROPERTY","params":["colour"],"id":2}') == '{"code":0,"msg":"Unknown property","id":2}'
+    refused = {
+        '{"id":1}': "missing field `method` at line 1 column 8",
+        '{"method":"GET_PROPERTY","params":[],"id":1}': "property name must be a string",
+        '{"method":"SET_PROPERTY","params":[true],"id":1}': "property name must be a string",
+        '{"method":"GET_PROPERTY","params":["combined",true],"id":1}': "too many parameters",
+        '{"method":"DANCE","id":1}': "unknown variant `DANCE`, expected one of `SUBSCRIBE`, `UNSUBSCRIBE`, "
+        "`LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`",
+        '{"method":"SUBSCRIBE","params":[],"id":1.5}': "request ID must be an unsigned integer",
+        f'{{"method":"SUBSCRIBE","params":[],"id":"{uuid}x"}}': "request ID must be an unsigned integer",
+    }
+    for text, why in refused.items():
+        answer = json.loads(say(text))
+        assert (answer["code"], answer["msg"]) == (2, f"Invalid request: {why}")
     assert json.loads(say("{"))["code"] == 3
     assert json.loads(say("[" * 100_000))["code"] == 3
     for text in ('{"id":1}', '{"method":"DANCE","id":1}', '{"method":"SUBSCRIBE","params":[1],"id":1}', "[]"):
