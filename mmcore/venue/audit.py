@@ -11,7 +11,8 @@ from mmcore.venue.exchange import Exchange
 
 
 def audit(exchange: Exchange, queue_log: Sequence[dict[str, Any]] | None) -> dict[str, Any]:
-    """All accounts with every order and fill, and the fees taken. Times are server time in microseconds.
+    """All accounts with every order and fill since the last wipe, and the fees taken. Times are server time in
+    microseconds.
 
     An order rests from `placed_us` to `ended_us` (null while it is open). `queue_log`, with a recorded market only,
     holds the queue model's inputs and fills in order.

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmcore.venue.market import StpMode
 from mmcore.venue.synthetic import SyntheticMarket
 
 UNIT = 100_000_000
@@ -230,7 +231,9 @@ def test_account_and_commission_show_rates_and_balances(desk: Any) -> None:
 
 ACTIONS = st.lists(
     st.tuples(
-        st.sampled_from(["buy", "sell", "market_buy", "market_sell", "ioc", "cancel", "fill", "cancel_all"]),
+        st.sampled_from(
+            ["buy", "sell", "market_buy", "market_sell", "ioc", "cancel", "fill", "cancel_all", "amend", "replace"]
+        ),
         st.integers(9_700, 10_300),
         st.integers(6_000, 120_000),
         st.integers(0, 30),
@@ -266,6 +269,12 @@ def act(desk: Any, name: str, price: str, quantity: str, choice: int) -> None:
         order_id = sorted(desk.market.resting)[choice % len(desk.market.resting)]
         if name == "cancel":
             desk.ok("DELETE", "/api/v3/order", {"symbol": "BTCUSDT", "orderId": order_id})
+        elif name == "amend":
+            order = {"symbol": "BTCUSDT", "orderId": order_id, "newQty": quantity}
+            desk.call("PUT", "/api/v3/order/amend/keepPriority", order, signed=True)
+        elif name == "replace":
+            order |= {"type": "LIMIT_MAKER", "price": price, "cancelReplaceMode": "ALLOW_FAILURE"}
+            desk.call("POST", "/api/v3/order/cancelReplace", {**order, "cancelOrderId": order_id}, signed=True)
         else:
             left = desk.market.resting[order_id][1] // 1_000
             desk.market.fill(order_id, max(1, left * (choice + 1) // 31) * 1_000)
@@ -283,21 +292,37 @@ def test_on_the_synthetic_market_every_atom_is_accounted_for(desk: Any, make_exc
         side, best = rng.choice((("BUY", bids[0][0]), ("SELL", asks[0][0])))
         price = best + rng.randrange(-300, 300) * desk.market.tick_e8
         order = {"symbol": "BTCUSDT", "side": side, "quantity": f"{rng.randrange(10, 900) / 100_000:.5f}"}
-        kind = rng.choice(("LIMIT", "LIMIT_MAKER", "MARKET", "IOC", "FOK", "cancel"))
-        if kind in ("LIMIT", "IOC", "FOK"):
-            order |= {"type": "LIMIT", "timeInForce": "GTC" if kind == "LIMIT" else kind}
-        elif kind != "cancel":
+        kind = rng.choice(("LIMIT", "LIMIT_MAKER", "MARKET", "IOC", "FOK", "cancel", "amend", "meet"))
+        order["selfTradePreventionMode"] = rng.choice([mode.value for mode in StpMode])
+        if kind == "meet" and desk.account.open_orders:
+            own = rng.choice(list(desk.account.open_orders.values()))
+            order["side"], price = ("SELL" if own.side.value == "BUY" else "BUY"), own.price_e8
+            order["quantity"] = "0.4"
+        if kind in ("LIMIT", "IOC", "FOK", "meet"):
+            order |= {"type": "LIMIT", "timeInForce": kind if kind in ("IOC", "FOK") else "GTC"}
+        elif kind not in ("cancel", "amend"):
             order |= {"type": kind}
-        if kind == "cancel":
+        if kind == "cancel" and rng.random() < 0.3:
             desk.call("DELETE", "/api/v3/openOrders", {"symbol": "BTCUSDT"}, signed=True)
+        elif kind in ("cancel", "amend"):
+            amend_one(desk, rng)
         else:
             if kind != "MARKET":
                 order["price"] = f"{price / UNIT:.2f}"
             desk.call("POST", "/api/v3/order", order, signed=True)
         check_balances(desk, rate_e8)
     statuses = {order.status for order in desk.account.orders.values()}
-    assert statuses >= {"FILLED", "CANCELED", "EXPIRED"}
+    assert statuses >= {"FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"}
+    assert any(order.amendments for order in desk.account.orders.values())
     assert {fill.maker for fill in desk.account.fills} == {True, False}
+
+
+def amend_one(desk: Any, rng: random.Random) -> None:
+    if desk.account.open_orders:
+        order = rng.choice(list(desk.account.open_orders.values()))
+        quantity = rng.randrange(1, order.qty_e8 // 1_000 + 2) / 100_000
+        params = {"symbol": "BTCUSDT", "orderId": order.order_id, "newQty": f"{quantity:.5f}"}
+        desk.call("PUT", "/api/v3/order/amend/keepPriority", params, signed=True)
 
 
 def check_balances(desk: Any, rate_e8: int) -> None:
@@ -314,7 +339,7 @@ def check_balances(desk: Any, rate_e8: int) -> None:
             expected[received[1]] -= paid
     locked = {"BTC": 0, "USDT": 0}
     for order in desk.account.open_orders.values():
-        left = order.qty_e8 - sum(fill.qty_e8 for fill in order.fills)
+        left = order.qty_e8 - order.prevented_e8 - sum(fill.qty_e8 for fill in order.fills)
         if order.side.value == "SELL":
             locked["BTC"] += left
         else:
