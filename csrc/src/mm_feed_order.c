@@ -629,8 +629,14 @@ static bool emit_failed_leg(feed_call *call, size_t leg, uint16_t refused, uint6
         return true; /* said once, of both halves */
     }
     *lost |= open;
-    return emit_outcome(call, open ? MM_KIND_LOST : refused, order_seq, MM_OP_REPLACE,
-                        (int32_t)code, message);
+    bool emitted = emit_outcome(call, open ? MM_KIND_LOST : refused, order_seq, MM_OP_REPLACE,
+                                (int32_t)code, message);
+    if (emitted) {
+        /* The status is the whole request's: of what class this half's refusal is, its code tells. */
+        call->out[call->used - 1].body.outcome.detail =
+            mm_feed_reject_class((int32_t)code, 400, message);
+    }
+    return emitted;
 }
 
 static bool emit_leg(feed_call *call, size_t leg, uint64_t order_seq, bool *lost)

@@ -7,6 +7,7 @@ of the local monotonic clock (`_ns`) or microseconds since the epoch (`_us`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from mmcore._native import ffi, lib
@@ -74,6 +75,17 @@ def ban(until_ns: int, now_ns: int) -> Any:
     records = _records(lib.MM_KIND_LIMIT)
     body = records[0].body.outcome
     body.until_ns = until_ns
+    body.recv_ns = now_ns
+    return records
+
+
+def budget(counts: Mapping[str, int], now_ns: int) -> Any:
+    """What the exchange has counted of our requests, and its limits: the fields of `mm_budget_body` that it named."""
+    records = _records(lib.MM_KIND_BUDGET)
+    body = records[0].body.budget
+    for name in ("orders_10s", "orders_10s_limit", "orders_day", "orders_day_limit", "weight_1m", "weight_1m_limit",
+                 "raw_5m", "raw_5m_limit"):
+        setattr(body, name, counts.get(name, -1))
     body.recv_ns = now_ns
     return records
 

@@ -47,6 +47,10 @@ class Operation(enum.Enum):
     PLACE = "place"
     CANCEL = "cancel"
     QUERY = "query"
+    AMEND = "amend"
+    """To make an order smaller where it rests."""
+    REPLACE = "replace"
+    """To cancel an order and, only if that succeeded, place another."""
 
 
 class Outcome(enum.Enum):
@@ -55,7 +59,7 @@ class Outcome(enum.Enum):
     ACKED = "acked"
     """The order rests; `executed_e8` of it may have traded."""
     REJECTED = "rejected"
-    """The exchange refused the order; it never reached the book."""
+    """The exchange refused it: a new order never reached the book, one to be amended is as it was."""
     FILLED = "filled"
     """The order has traded: the whole of it when `executed_e8 == qty_e8`. With `trade_id >= 0` this is one trade."""
     CANCELED = "canceled"
@@ -66,6 +70,8 @@ class Outcome(enum.Enum):
     """The cancel did nothing. By itself this says nothing about the order."""
     NOT_FOUND = "not_found"
     """A query knows no such order. Queries lag, so by itself this proves nothing."""
+    SENT = "sent"
+    """The request's bytes left this machine at `sent_ns`; what became of it is still to come."""
     NOT_SENT = "not_sent"
     """Nothing left this machine."""
     UNKNOWN = "unknown"
@@ -74,19 +80,22 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """A request about one order: to place, cancel or query it."""
+    """A request about one order: to place, cancel, query, amend or replace it."""
 
     client_id: str
-    """Our own id of the order, never used twice."""
+    """Our own id of the order, never used twice; of a replacement: the new order's."""
     symbol: str
     side: Side
     price_e8: int
     qty_e8: int
+    """Of an amend: the order's new whole quantity."""
     exchange_id: int | None = None
-    """The exchange's id, None while it is not known."""
+    """The exchange's id, None while it is not known; of a replacement: that of the order that goes."""
     wire: bytes | memoryview = field(default=b"", repr=False)
     """The request as the gate encoded it, for an exchange whose encoding lives in C. It may hold a signature, so it is
     never shown."""
+    ticket: int = 0
+    """Stands in every response to this request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,10 @@ class OrderResponse:
     """What this answers: an order may be placed and cancelled before either answer is there. None = news of an order
     that nobody asked for."""
     exchange_id: int | None = None
+    ticket: int = 0
+    """That of the request, 0 = news of an order that nobody asked for."""
+    sent_ns: int = 0
+    """SENT: when."""
     code: int = 0
     """The exchange's error code, 0 = none."""
     message: str = ""
@@ -215,10 +228,11 @@ class DepthSnapshot:
 class ExchangeClient(abc.ABC):
     """An exchange that takes orders.
 
-    All methods are called by the holder of the orders role, one at a time. `send_order`, `cancel_order` and
-    `query_order` never wait for the exchange: they return True when the request was taken over, after which exactly
-    one answering `OrderResponse` comes out of `poll` (UNKNOWN when nobody can say), and False when nothing was taken
-    (no room, or not connected). A failure of the network is never reported as a refusal.
+    All methods are called by the holder of the orders role, one at a time. `send_order`, `cancel_order`, `query_order`,
+    `amend_order` and `replace_order` never wait for the exchange: they return True when the request was taken over,
+    after which SENT comes out of `poll` when its bytes left, and then exactly one answering `OrderResponse` (UNKNOWN
+    when nobody can say), and False when nothing was taken (no room, or not connected). A failure of the network is
+    never reported as a refusal.
     """
 
     @abc.abstractmethod
@@ -240,6 +254,18 @@ class ExchangeClient(abc.ABC):
     @abc.abstractmethod
     def query_order(self, request: OrderRequest) -> bool:
         """Asks for the state of one order."""
+
+    @abc.abstractmethod
+    def amend_order(self, request: OrderRequest) -> bool:
+        """Makes an order smaller where it rests, so that it keeps its place. Never repeated by the client."""
+
+    @abc.abstractmethod
+    def replace_order(self, request: OrderRequest) -> bool:
+        """Cancels one order and, only if that succeeded, places another. Never repeated by the client.
+
+        Answered twice, unless its outcome is UNKNOWN as a whole: for the old order CANCELED under its own client id, or
+        CANCEL_REJECTED under the new one's; then for the new order as `send_order` is. UNKNOWN among them means: what
+        the other answer does not tell is open."""
 
     @abc.abstractmethod
     def poll(self) -> Sequence[OrderResponse]:

@@ -49,9 +49,10 @@ class HttpReply:
 class Http(Protocol):
     """What `RestClient` needs of HTTP. One thread at a time."""
 
-    def request(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes | None) -> HttpReply:
-        """One request and its whole answer. Raises UnreachableError with the reason alone: whether the request was
-        carried out is not known then."""
+    def request(self, method: str, path: str, query: str, headers: Mapping[str, str],
+                on_sent: Callable[[], None] | None = None) -> HttpReply:
+        """One request and its whole answer. on_sent: called when the kernel has the request's bytes. Raises
+        UnreachableError with the reason alone: whether the request was carried out is not known then."""
 
     def close(self) -> None:
         """Closes the connection. Idempotent; the next request opens another."""
@@ -70,13 +71,11 @@ class HttpSession:
     def close(self) -> None:
         self._session.close()
 
-    def request(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes | None) -> HttpReply:
+    def request(self, method: str, path: str, query: str, headers: Mapping[str, str],
+                on_sent: Callable[[], None] | None = None) -> HttpReply:
         prepared = self._session.prepare_request(requests.Request(method, self._base + path, headers=dict(headers)))
         prepared.url = self._base + path + (f"?{query}" if query else "")
-        if body is not None:
-            prepared.body = body
-            prepared.headers["Content-Length"] = str(len(body))
-        self._budget.start(_TOTAL_S, _BODY_MAX_BYTES + _HEADERS_MAX_BYTES)
+        self._budget.start(_TOTAL_S, _BODY_MAX_BYTES + _HEADERS_MAX_BYTES, on_sent)
         try:
             return self._send(prepared)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:

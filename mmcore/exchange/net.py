@@ -33,18 +33,26 @@ class TooLargeError(OSError):
 class Budget:
     """Time and bytes left for the present exchange. Used by one thread at a time."""
 
-    __slots__ = ("_bytes_left", "_deadline_ns", "_now_ns")
+    __slots__ = ("_bytes_left", "_deadline_ns", "_now_ns", "_on_sent")
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
         """now_ns: the local monotonic clock."""
         self._now_ns = now_ns
         self._deadline_ns = 0
         self._bytes_left = 0
+        self._on_sent: Callable[[], None] | None = None
 
-    def start(self, total_s: float, max_bytes: int) -> None:
-        """A new exchange may take this long and receive this much, headers included."""
+    def start(self, total_s: float, max_bytes: int, on_sent: Callable[[], None] | None = None) -> None:
+        """A new exchange may take this long and receive this much, headers included. on_sent: called each time the
+        kernel has taken bytes of it."""
         self._deadline_ns = self._now_ns() + int(total_s * _NS_PER_S)
         self._bytes_left = max_bytes
+        self._on_sent = on_sent
+
+    def sent(self) -> None:
+        """Bytes have been handed to the kernel."""
+        if self._on_sent is not None:
+            self._on_sent()
 
     def left_s(self) -> float:
         """Seconds left (> 0). Raises TimeoutError when none are."""
@@ -79,11 +87,14 @@ class BudgetSocket(socket.socket):
 
     def send(self, data: ReadableBuffer, flags: int = 0) -> int:
         self.settimeout(self.budget.left_s())
-        return super().send(data, flags)
+        count = super().send(data, flags)
+        self.budget.sent()
+        return count
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
         self.settimeout(self.budget.left_s())
         super().sendall(data, flags)
+        self.budget.sent()
 
 
 class BudgetSSLSocket(ssl.SSLSocket):
@@ -113,7 +124,10 @@ class BudgetSSLSocket(ssl.SSLSocket):
 
     def send(self, data: ReadableBuffer, flags: int = 0) -> int:
         self._begin()
-        return super().send(data, flags)
+        count = super().send(data, flags)
+        if self.budget is not None:
+            self.budget.sent()
+        return count
 
 
 def tls_context(authorities: str | None = None) -> ssl.SSLContext:

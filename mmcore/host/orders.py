@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mmcore.core import loop as core_loop
@@ -19,7 +19,7 @@ from mmcore.core.gate import Gate
 from mmcore.core.kinds import Kind, Operation
 from mmcore.core.loop import Loop, Ran
 from mmcore.core.ws import WsParser
-from mmcore.exchange.base import ExchangeClient, OrderRequest, Side
+from mmcore.exchange.base import ExchangeClient, OrderRequest, Outcome, Side
 from mmcore.exchange.base import Operation as Asked
 from mmcore.exchange.binance.link import Connect, Drop, Fail, Ping, ResyncClock, Send
 from mmcore.exchange.binance.protocol import ClockOffset, LimitState, Verdict, WsReply, verdict
@@ -38,7 +38,8 @@ HOLDER: Final = 3
 _BUFFER_BYTES: Final = 1 << 20
 _PARK_MAX_NS: Final = 50_000_000
 # News of an order that nobody asked for reads like the answer to a query.
-_ASKED: Final = {Asked.PLACE: Operation.PLACE, Asked.CANCEL: Operation.CANCEL, Asked.QUERY: Operation.QUERY}
+_ASKED: Final = {Asked.PLACE: Operation.PLACE, Asked.CANCEL: Operation.CANCEL, Asked.QUERY: Operation.QUERY,
+                 Asked.AMEND: Operation.AMEND, Asked.REPLACE: Operation.REPLACE}
 _OPERATION: Final = {Kind.PLACE: Operation.PLACE, Kind.CANCEL: Operation.CANCEL, Kind.QUERY: Operation.QUERY,
                      Kind.AMEND: Operation.AMEND, Kind.REPLACE: Operation.REPLACE}
 
@@ -88,6 +89,8 @@ class OrdersThread(HostThread):
         self._action = core_loop.new_record()
         self._was_ready = False
         self._gate_logged_on = False
+        self._ticket = 0
+        self._handed_over: dict[int, Any] = {}  # actions on their way over REST, until they are sent or answered
         self._holder = HOLDER
         self.connects = 0
 
@@ -284,6 +287,11 @@ class OrdersThread(HostThread):
 
     def _take_rest_answers(self, client: ExchangeClient) -> None:
         for response in client.poll():
+            action = self._handed_over.pop(response.ticket, None)
+            if response.outcome is Outcome.SENT:
+                if action is not None:
+                    self._sent(self._holder, action, response.sent_ns)
+                continue
             seq, _ = self._decoder.order_seq(response.client_id)
             operation = _ASKED[response.operation or Asked.QUERY]
             self._push(to_record(response, operation, seq, self._clock.mono_ns()))
@@ -339,26 +347,28 @@ class OrdersThread(HostThread):
             self._not_sent(holder, action, record.verdict("DISCONNECTED"))
 
     def _cancel_elsewhere(self, holder: int, action: Any, operation: Operation) -> None:
+        """The REST worker tells when it was sent, and the answer."""
         request = self._request(action)
-        if request is not None and self._cancel_by_rest(request, operation, int(action.body.action.order_seq)):
-            self._sent(holder, action)
-        else:
+        if request is None or not self._cancel_by_rest(request, operation, int(action.body.action.order_seq)):
             self._not_sent(holder, action, record.verdict("DISCONNECTED"))
 
     def _send_by_rest(self, client: ExchangeClient, holder: int, action: Any, operation: Operation,
                       payload: bytes) -> None:
+        """`poll` tells when it was sent, and the answer."""
         request = self._request(action)
         if request is None:
             self._not_sent(holder, action, record.verdict("DISCONNECTED"))
             return
-        if operation is Operation.PLACE:
+        if operation not in (Operation.CANCEL, Operation.QUERY):
             self._gate.seal(self._session.signer.sign(payload))
-            request = OrderRequest(request.client_id, request.symbol, request.side, request.price_e8, request.qty_e8,
-                                   wire=self._gate.take())
+            request = replace(request, wire=self._gate.take())
         hand_over = {Operation.PLACE: client.send_order, Operation.CANCEL: client.cancel_order,
-                     Operation.QUERY: client.query_order}[operation]
+                     Operation.QUERY: client.query_order, Operation.AMEND: client.amend_order,
+                     Operation.REPLACE: client.replace_order}[operation]
         if hand_over(request):
-            self._sent(holder, action)
+            kept = core_loop.new_record()
+            kept[0] = action[0]
+            self._handed_over[request.ticket] = kept
         else:
             self._not_sent(holder, action, record.verdict("NO_ROOM"))
 
@@ -369,12 +379,12 @@ class OrdersThread(HostThread):
         name = self._gate.client_id(seq, side, layer) if seq else self._leftover_name(int(body.exchange_id))
         if name is None:
             return None
+        self._ticket += 1
         return OrderRequest(name, self._session.symbol, Side.BUY if side == 0 else Side.SELL, int(body.price_e8),
-                            int(body.qty_e8), int(body.exchange_id) or None)
+                            int(body.qty_e8), int(body.exchange_id) or None, ticket=self._ticket)
 
-    def _sent(self, holder: int, action: Any) -> None:
-        now_ns = self._clock.mono_ns()
-        while not self._loop.sent(action, now_ns):
+    def _sent(self, holder: int, action: Any, sent_ns: int) -> None:
+        while not self._loop.sent(action, sent_ns):
             self._run_engine(holder)
 
     def _not_sent(self, holder: int, action: Any, refusal: int) -> None:

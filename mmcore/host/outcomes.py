@@ -12,6 +12,10 @@ from mmcore.exchange.base import OrderResponse, Outcome, Side
 _ENDED: Final = {Outcome.FILLED: OrderState.FILLED, Outcome.CANCELED: OrderState.CANCELED,
                  Outcome.EXPIRED: OrderState.EXPIRED}
 
+_TAKEN: Final = {Operation.PLACE: Kind.ACK, Operation.REPLACE: Kind.ACK, Operation.AMEND: Kind.AMENDED}
+_REFUSED: Final = {Operation.PLACE: Kind.REJECT, Operation.REPLACE: Kind.REJECT, Operation.AMEND: Kind.AMEND_REJECT,
+                   Operation.CANCEL: Kind.CANCEL_REJECT}
+
 
 def side_number(side: Side | None) -> int:
     """0 bid, 1 ask, -1 not said."""
@@ -22,9 +26,8 @@ def to_record(response: OrderResponse, operation: Operation, order_seq: int, now
     """One event for the engine. operation: what the response answers."""
     outcome = response.outcome
     if outcome is Outcome.ACKED:
-        kind = Kind.ACK if operation is Operation.PLACE else Kind.STATUS
-        return _report(kind, response, order_seq, OrderState.LIVE)
-    if outcome is Outcome.CANCELED and operation is Operation.CANCEL:
+        return _report(_TAKEN.get(operation, Kind.STATUS), response, order_seq, OrderState.LIVE)
+    if outcome is Outcome.CANCELED and operation in (Operation.CANCEL, Operation.REPLACE):
         return _report(Kind.CANCELED, response, order_seq, OrderState.CANCELED)
     if outcome in _ENDED:
         return _report(Kind.STATUS, response, order_seq, _ENDED[outcome])
@@ -49,7 +52,7 @@ def _without_order(response: OrderResponse, operation: Operation, order_seq: int
         verdict = record.verdict("BANNED")
         return record.outcome(Kind.NOT_SENT, order_seq, operation, now_ns, verdict=verdict)
     if outcome is Outcome.REJECTED or outcome is Outcome.CANCEL_REJECTED:
-        kind = Kind.REJECT if operation is Operation.PLACE else Kind.CANCEL_REJECT
+        kind = Kind.CANCEL_REJECT if outcome is Outcome.CANCEL_REJECTED else _REFUSED[operation]
         return record.outcome(kind, order_seq, operation, now_ns, code=response.code,
                               reject_class=reject_class(response.code, 400, response.message))
     return record.outcome(Kind.LOST, order_seq, operation, now_ns, code=response.code)

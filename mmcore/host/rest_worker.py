@@ -7,6 +7,7 @@ supervisor. Its results go into a ring of its own. Cancels come first.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 from collections import deque
@@ -106,6 +107,7 @@ class RestWorker(HostThread):
             self._run_jobs()
         if self._clock.mono_ns() >= self._clock_due_ns:
             self._measure_clock()
+        self._tell_counts()
 
     def deadline_ns(self) -> int:
         return 0 if self._has_work() else self._clock_due_ns
@@ -177,6 +179,12 @@ class RestWorker(HostThread):
         if until_ns > self._told_ban_ns:
             self._told_ban_ns = until_ns
             self.push(record.ban(until_ns, self._clock.mono_ns()))
+
+    def _tell_counts(self) -> None:
+        """What the exchange counts of our requests, whoever sent them: the engine plans by it."""
+        counts = self._client.take_counts()
+        if counts is not None:
+            self.push(record.budget(dataclasses.asdict(counts), self._clock.mono_ns()))
 
     def _say_state(self, state: int, verdict: int) -> None:
         why = reasons(verdict)
@@ -301,7 +309,11 @@ class RestWorker(HostThread):
 
     def _cancel_now(self, request: OrderRequest, operation: Operation, order_seq: int) -> None:
         call = self._client.cancel_order if operation is Operation.CANCEL else self._client.query_order
-        response = call(request)
+
+        def sent(sent_ns: int) -> None:
+            self.push(record.outcome(Kind.SENT, order_seq, operation, sent_ns))
+
+        response = call(request, sent)
         self.push(to_record(response, operation, order_seq, self._clock.mono_ns()))
         self._tell_ban()
 

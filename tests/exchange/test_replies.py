@@ -102,6 +102,17 @@ def test_an_account_is_read_whole() -> None:
     assert snapshot.update_time_ms == 123
 
 
+def test_a_balance_that_cannot_be_counted_exactly_is_no_asset_of_ours_and_harms_no_other() -> None:
+    balances = [{"asset": "PEPE", "free": "92233720368.54775808", "locked": "0"},
+                {"asset": "BTTC", "free": "0", "locked": "1" + "0" * 30},
+                {"asset": "BTC", "free": "92233720368.54775807", "locked": "1"}]
+    body = {"canTrade": True, "updateTime": 1, "balances": balances}
+    assert replies.account(json.dumps(body).encode()).balances == (Balance("BTC", 2**63 - 1, E8),)
+    body["balances"] = [{"asset": "BTC", "free": "1e3", "locked": "0"}]
+    with pytest.raises(replies.MalformedError):
+        replies.account(json.dumps(body).encode())
+
+
 def test_commissions_of_all_kinds_are_added_up_and_no_discount_is_counted_on() -> None:
     def kind(maker: str, taker: str, buyer: str, seller: str) -> dict[str, str]:
         return {"maker": maker, "taker": taker, "buyer": buyer, "seller": seller}

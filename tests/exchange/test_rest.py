@@ -26,7 +26,7 @@ from mmcore.exchange.binance.protocol import (
     Sender,
     endpoints_at,
 )
-from mmcore.exchange.binance.rest import RestClient, RestOrders
+from mmcore.exchange.binance.rest import Counts, RestClient, RestOrders
 from mmcore.exchange.binance.signing import Ed25519Signer, HmacSigner, Signer
 
 if TYPE_CHECKING:
@@ -152,12 +152,42 @@ def test_a_signed_call_carries_a_signature_over_exactly_the_bytes_sent(servers: 
 def test_an_order_goes_out_as_the_gates_bytes_and_nothing_else(servers: Servers) -> None:
     with answering(servers, always(servers, body=order_json())) as (bench, server):
         response = bench.rest.place_order(request(wire=memoryview(bytearray(WIRE))))
-    assert server.bodies == [WIRE]
-    assert server.heads[0][0] == "POST /api/v3/order HTTP/1.1"
-    assert "Content-Type: application/x-www-form-urlencoded" in server.heads[0]
+    assert server.bodies == [b""]
+    assert server.heads[0][0] == f"POST /api/v3/order?{WIRE.decode()} HTTP/1.1"
     assert response == OrderResponse(
         Outcome.ACKED, OWN_ID, Operation.PLACE, 28, side=Side.BUY, price_e8=5_000_000_000_000, qty_e8=100_000,
         executed_e8=0, executed_quote_e8=0, time_ms=SERVER_MS)
+
+
+@pytest.mark.parametrize(("call", "line"), [
+    ("place_order", "POST /api/v3/order?"),
+    ("amend_order", "PUT /api/v3/order/amend/keepPriority?"),
+    ("replace_order", "POST /api/v3/order/cancelReplace?"),
+])
+def test_it_is_told_once_when_the_kernel_has_the_bytes_and_before_there_is_an_answer(
+    servers: Servers, call: str, line: str
+) -> None:
+    told: list[int] = []
+
+    def answer(head: str, sent: bytes) -> bytes:
+        assert head == f"{line}{WIRE.decode()} HTTP/1.1"
+        deadline_ns = servers.now_ns() + 5 * NS_PER_S
+        while not told and servers.now_ns() < deadline_ns:
+            pass
+        return servers.reply(200, b"{}") if told else servers.reply(500, b"not told")
+
+    with answering(servers, answer) as (bench, _):
+        before_ns = servers.now_ns()
+        getattr(bench.rest, call)(request(wire=WIRE), told.append)
+        assert len(told) == 1
+        assert before_ns <= told[0] <= servers.now_ns()
+
+
+def test_nothing_is_told_to_be_sent_where_nobody_listens(servers: Servers) -> None:
+    bench = Bench(f"http://127.0.0.1:{servers.unused_port()}", servers, HmacSigner(SECRET))
+    told: list[int] = []
+    assert bench.rest.place_order(request(wire=WIRE), told.append).outcome is Outcome.UNKNOWN
+    assert told == []
 
 
 def test_an_order_without_the_gates_bytes_is_a_mistake(servers: Servers) -> None:
@@ -417,6 +447,31 @@ def test_after_a_429_or_418_nothing_at_all_is_sent_until_the_wait_is_over(
         assert bench.rest.cancel_order(request()).outcome is Outcome.NOT_SENT
         assert bench.rest.query_order(request()).outcome is Outcome.UNKNOWN
         assert len(server.heads) == 1
+
+
+def test_counts_and_limits_are_kept_as_the_exchange_states_them_until_they_are_taken(servers: Servers) -> None:
+    limits = [{"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit}
+              for kind, interval, number, limit in (("ORDERS", "SECOND", 10, 50), ("ORDERS", "DAY", 1, 160_000),
+                                                    ("REQUEST_WEIGHT", "MINUTE", 1, 6000),
+                                                    ("RAW_REQUESTS", "MINUTE", 5, 300_000), ("NEW", "MINUTE", 1, 1))]
+
+    def answer(line: str, sent: bytes) -> bytes:
+        if "exchangeInfo" in line:
+            return servers.reply(200, json.dumps({"symbols": [], "rateLimits": limits}).encode(),
+                                 X_MBX_USED_WEIGHT_1M="27")
+        return servers.reply(200, order_json(), X_MBX_USED_WEIGHT_1M="28", X_MBX_ORDER_COUNT_10S="3",
+                             X_MBX_ORDER_COUNT_1D="many")
+
+    with answering(servers, answer) as (bench, _):
+        assert bench.rest.take_counts() is None
+        bench.rest.exchange_info("BTCUSDT")
+        bench.rest.place_order(request(wire=WIRE))
+        assert bench.rest.take_counts() == Counts(
+            orders_10s=3, orders_10s_limit=50, orders_day=-1, orders_day_limit=160_000, weight_1m=28,
+            weight_1m_limit=6000, raw_5m_limit=300_000)
+        assert bench.rest.take_counts() is None
+        bench.rest.place_order(request(wire=WIRE))
+        assert bench.rest.take_counts() == Counts(orders_10s=3, weight_1m=28)
 
 
 def test_too_many_orders_refuse_orders_but_no_cancel(servers: Servers) -> None:
@@ -734,11 +789,13 @@ def test_orders_over_rest_are_handed_over_and_their_outcomes_come_from_poll(serv
         worker.run()
         assert readable(orders)
         assert [(one.operation, one.outcome) for one in orders.poll()] == [
-            (Operation.CANCEL, Outcome.CANCELED), (Operation.PLACE, Outcome.ACKED), (Operation.QUERY, Outcome.ACKED)]
+            (Operation.CANCEL, Outcome.SENT), (Operation.CANCEL, Outcome.CANCELED),
+            (Operation.PLACE, Outcome.SENT), (Operation.PLACE, Outcome.ACKED),
+            (Operation.QUERY, Outcome.SENT), (Operation.QUERY, Outcome.ACKED)]
         assert not readable(orders)
         assert orders.poll() == []
         assert methods(server)[1:] == ["DELETE /api/v3/order", "POST /api/v3/order", "GET /api/v3/order"]
-        assert WIRE in server.bodies
+        assert f"POST /api/v3/order?{WIRE.decode()} HTTP/1.1" in [head[0] for head in server.heads]
         orders.close()
 
 
@@ -756,7 +813,7 @@ def test_without_room_nothing_is_taken_and_nothing_is_answered(servers: Servers)
         assert not orders.send_order(request(wire=WIRE))
         assert not orders.cancel_order(request())
         worker.run()
-        assert len(orders.poll()) == 1
+        assert [one.outcome for one in orders.poll()] == [Outcome.SENT, Outcome.ACKED]
         assert len(server.heads) == 1
         orders.close()
 
@@ -790,7 +847,8 @@ def test_closing_while_a_request_is_on_its_way_leaves_it_unknown(servers: Server
         thread.start()
         assert asked.wait(60)
         orders.close()
-        assert [(one.operation, one.outcome) for one in orders.poll()] == [(Operation.PLACE, Outcome.UNKNOWN)]
+        assert [(one.operation, one.outcome) for one in orders.poll()] == [
+            (Operation.PLACE, Outcome.SENT), (Operation.PLACE, Outcome.UNKNOWN)]
         go.set()
         thread.join(60)
         assert orders.poll() == [], "one answer for one request"

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from mmcore._native import lib
 from mmcore.config import Settings
 from mmcore.core.engine import Engine
 from mmcore.core.feed import Feed
 from mmcore.core.gate import Gate
 from mmcore.core.kinds import Kind
-from mmcore.core.loop import Loop
+from mmcore.core.loop import Loop, new_record
 from mmcore.exchange.base import (
     CommissionRates,
     ExchangeClient,
@@ -42,6 +43,8 @@ class Answering(ExchangeClient):
 
     def __init__(self) -> None:
         self.answers: list[OrderResponse] = []
+        self.taken: list[OrderRequest] = []
+        self.room = True
         self._near, self._far = socket.socketpair()
 
     def connect(self) -> None:
@@ -52,9 +55,10 @@ class Answering(ExchangeClient):
         self._far.close()
 
     def send_order(self, request: OrderRequest) -> bool:
-        return True
+        self.taken.append(request)
+        return self.room
 
-    cancel_order = query_order = send_order
+    cancel_order = query_order = amend_order = replace_order = send_order
 
     def poll(self) -> Sequence[OrderResponse]:
         taken, self.answers = self.answers, []
@@ -62,6 +66,16 @@ class Answering(ExchangeClient):
 
     def fileno(self) -> int:
         return self._near.fileno()
+
+
+class Standing(SystemClock):
+    """A clock that stands still."""
+
+    def __init__(self, now_ns: int) -> None:
+        self._now_ns = now_ns
+
+    def mono_ns(self) -> int:
+        return self._now_ns
 
 
 class Listening(OrdersThread):
@@ -132,3 +146,87 @@ def test_an_order_of_an_earlier_run_has_no_number_in_this_one(thread: Listening,
     client.answers = [OrderResponse(Outcome.CANCELED, "mA1-0000000-0000009-b0", Operation.CANCEL, exchange_id=7)]
     thread._take_rest_answers(client)
     assert [(kind, seq) for kind, seq, _ in thread.told] == [(Kind.CANCELED, 0)]
+
+
+OLD, NEW = FIRST, SECOND
+
+
+def test_both_halves_of_a_replacement_are_told_under_the_orders_they_are_about(
+    thread: Listening, client: Answering
+) -> None:
+    client.answers = [OrderResponse(Outcome.CANCELED, OLD, Operation.REPLACE, exchange_id=5),
+                      OrderResponse(Outcome.REJECTED, NEW, Operation.REPLACE, code=-2010, message="no")]
+    thread._take_rest_answers(client)
+    client.answers = [OrderResponse(Outcome.CANCEL_REJECTED, NEW, Operation.REPLACE, code=-2011, message="no"),
+                      OrderResponse(Outcome.ACKED, NEW, Operation.REPLACE, exchange_id=6)]
+    thread._take_rest_answers(client)
+    assert [(kind, seq) for kind, seq, _ in thread.told] == [
+        (Kind.CANCELED, 1), (Kind.REJECT, 2), (Kind.CANCEL_REJECT, 2), (Kind.ACK, 2)]
+
+
+def action(kind: Kind, seq: int, exchange_id: int = 0) -> Any:
+    made = new_record()
+    made.kind, made.count = kind, 1
+    body = made.body.action
+    body.order_seq, body.exchange_id = seq, exchange_id
+    body.price_e8, body.qty_e8 = 5_000_000_000_000, 100_000
+    return made
+
+
+def outcomes(thread: Listening) -> list[tuple[int, int, int]]:
+    """What the loop was told of requests: kind, order, time."""
+    found, ring, one = [], lib.mm_loop_ring(thread._loop._raw, lib.MM_RING_EXEC), new_record()
+    while lib.mm_spsc_pop(ring, one, 1):
+        found.append((one.kind, one.body.outcome.order_seq, one.body.outcome.recv_ns))
+    return found
+
+
+def give(thread: Listening, *actions: Any) -> None:
+    """As if the engine had decided on these."""
+    for one in actions:
+        ring = lib.MM_RING_CANCEL if one.kind == Kind.CANCEL else lib.MM_RING_ACTION
+        assert lib.mm_spsc_push(lib.mm_loop_ring(thread._loop._raw, ring), one)
+    thread._gate.set_clock(0)
+    assert thread.try_run(1)
+
+
+def test_a_request_over_rest_is_sent_when_the_kernel_had_it_and_not_when_it_was_handed_over(
+    thread: Listening, client: Answering
+) -> None:
+    thread._clock = Standing(0)
+    give(thread, action(Kind.PLACE, 1), action(Kind.CANCEL, 1, 5), action(Kind.AMEND, 1, 5), action(Kind.REPLACE, 2, 5),
+         action(Kind.QUERY, 1, 5))
+    assert outcomes(thread) == []
+    assert [(one.client_id[-10:], one.exchange_id, bool(one.wire)) for one in client.taken] == [
+        ("0000001-b0", 5, False), ("0000001-b0", None, True), ("0000001-b0", 5, True), ("0000002-b0", 5, True),
+        ("0000001-b0", 5, False)]
+    tickets = [one.ticket for one in client.taken]
+    assert len(set(tickets)) == 5
+    for at, (request, asked) in enumerate(zip(client.taken, (Operation.CANCEL, Operation.PLACE, Operation.AMEND,
+                                                             Operation.REPLACE, Operation.QUERY), strict=True)):
+        client.answers.append(OrderResponse(Outcome.SENT, request.client_id, asked, ticket=request.ticket,
+                                            sent_ns=100 + at))
+    thread._take_rest_answers(client)
+    assert outcomes(thread) == [(Kind.SENT, 1, 100), (Kind.SENT, 1, 101), (Kind.SENT, 1, 102), (Kind.SENT, 2, 103),
+                                (Kind.SENT, 1, 104)]
+    client.answers = [OrderResponse(Outcome.SENT, FIRST, Operation.PLACE, ticket=tickets[1], sent_ns=200)]
+    thread._take_rest_answers(client)
+    assert outcomes(thread) == [], "said once"
+    assert thread._handed_over == {}
+
+
+def test_without_room_nothing_is_sent_and_nothing_kept(thread: Listening, client: Answering) -> None:
+    thread._clock = Standing(7)
+    client.room = False
+    give(thread, action(Kind.PLACE, 1), action(Kind.CANCEL, 1, 5))
+    assert outcomes(thread) == [(Kind.NOT_SENT, 1, 7), (Kind.NOT_SENT, 1, 7)]
+    assert thread._handed_over == {}
+
+
+def test_an_answer_without_a_sending_is_the_end_of_the_request(thread: Listening, client: Answering) -> None:
+    thread._clock = Standing(0)
+    give(thread, action(Kind.PLACE, 1))
+    client.answers = [OrderResponse(Outcome.NOT_SENT, FIRST, Operation.PLACE, ticket=client.taken[0].ticket)]
+    thread._take_rest_answers(client)
+    assert [(kind, seq) for kind, seq, _ in thread.told] == [(Kind.NOT_SENT, 1)]
+    assert thread._handed_over == {}

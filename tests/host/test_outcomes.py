@@ -30,12 +30,23 @@ REPORTS = {
     (Outcome.EXPIRED, Operation.QUERY): (Kind.STATUS, OrderState.EXPIRED, True),
     (Outcome.REJECTED, Operation.QUERY): (Kind.STATUS, OrderState.REJECTED, True),
     (Outcome.NOT_FOUND, Operation.QUERY): (Kind.STATUS, OrderState.OTHER, False),
+    (Outcome.ACKED, Operation.AMEND): (Kind.AMENDED, OrderState.LIVE, False),
+    (Outcome.FILLED, Operation.AMEND): (Kind.STATUS, OrderState.FILLED, True),
+    (Outcome.CANCELED, Operation.AMEND): (Kind.STATUS, OrderState.CANCELED, True),
+    (Outcome.EXPIRED, Operation.AMEND): (Kind.STATUS, OrderState.EXPIRED, True),
+    (Outcome.ACKED, Operation.REPLACE): (Kind.ACK, OrderState.LIVE, False),
+    (Outcome.FILLED, Operation.REPLACE): (Kind.STATUS, OrderState.FILLED, True),
+    (Outcome.CANCELED, Operation.REPLACE): (Kind.CANCELED, OrderState.CANCELED, False),
+    (Outcome.EXPIRED, Operation.REPLACE): (Kind.STATUS, OrderState.EXPIRED, True),
 }
 # (outcome, what was asked) -> kind: these say nothing of the order itself.
 VERDICTS = {
     (Outcome.REJECTED, Operation.PLACE): Kind.REJECT,
     (Outcome.CANCEL_REJECTED, Operation.CANCEL): Kind.CANCEL_REJECT,
     (Outcome.REJECTED, Operation.CANCEL): Kind.CANCEL_REJECT,
+    (Outcome.REJECTED, Operation.AMEND): Kind.AMEND_REJECT,
+    (Outcome.REJECTED, Operation.REPLACE): Kind.REJECT,
+    (Outcome.CANCEL_REJECTED, Operation.REPLACE): Kind.CANCEL_REJECT,
     **{(Outcome.NOT_SENT, asked): Kind.NOT_SENT for asked in Operation},
     **{(Outcome.UNKNOWN, asked): Kind.LOST for asked in Operation},
 }
@@ -69,16 +80,18 @@ def test_what_became_of_a_request_names_the_request(outcome: Outcome, asked: Ope
     told = made.body.outcome
     assert (made.kind, made.count) == (VERDICTS[outcome, asked], 1)
     assert (told.order_seq, told.operation, told.recv_ns) == (SEQ, asked, NOW_NS)
-    refused = made.kind in (Kind.REJECT, Kind.CANCEL_REJECT)
+    refused = made.kind in (Kind.REJECT, Kind.CANCEL_REJECT, Kind.AMEND_REJECT)
     assert told.detail == (lib.MM_REJECT_WOULD_MATCH if refused else 0)
     assert told.code == (-2010 if made.kind != Kind.NOT_SENT else 0)
     assert bool(told.verdict) is (made.kind == Kind.NOT_SENT)
 
 
 def test_every_outcome_is_covered_for_every_question_it_can_answer() -> None:
-    impossible = {(Outcome.CANCEL_REJECTED, Operation.PLACE), (Outcome.CANCEL_REJECTED, Operation.QUERY),
-                  (Outcome.NOT_FOUND, Operation.PLACE), (Outcome.NOT_FOUND, Operation.CANCEL)}
-    every = {(outcome, asked) for outcome in Outcome for asked in Operation}
+    impossible = {
+        *((Outcome.CANCEL_REJECTED, asked) for asked in (Operation.PLACE, Operation.QUERY, Operation.AMEND)),
+        *((Outcome.NOT_FOUND, asked) for asked in Operation if asked is not Operation.QUERY)}
+    # SENT is no outcome of the request: the loop is told of it, not the engine by this.
+    every = {(outcome, asked) for outcome in Outcome if outcome is not Outcome.SENT for asked in Operation}
     assert {*REPORTS, *VERDICTS} == every - impossible
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from mmcore.errors import UnreachableError
@@ -20,7 +21,7 @@ from mmcore.exchange.base import (
     OwnTrade,
     Side,
 )
-from mmcore.units import parse_e8
+from mmcore.units import E8, INT64_MAX, parse_e8
 
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "NEW": Outcome.ACKED,
@@ -76,7 +77,8 @@ def account(body: bytes) -> AccountSnapshot:
     permissions = found.get("permissions", [])
     return AccountSnapshot(
         balances=tuple(
-            Balance(_text(row, "asset"), _e8(row, "free"), _e8(row, "locked")) for row in _rows(found.get("balances"))
+            Balance(_text(row, "asset"), _e8(row, "free"), _e8(row, "locked"))
+            for row in _rows(found.get("balances")) if _countable(row)
         ),
         can_trade=found.get("canTrade") is True,
         permissions=frozenset(str(name) for name in permissions) if isinstance(permissions, list) else frozenset(),
@@ -145,23 +147,63 @@ def client_id(body: bytes) -> str:
 def order(body: bytes, client_id: str) -> OrderResponse:
     """Of /order, whichever method. client_id: the order's, which the reply must be about. A reply of the shortest form
     (symbol, ids and time) means that the order was accepted; a state unknown here is UNKNOWN."""
-    found = _object(document(body))
-    about = found.get("origClientOrderId") or _text(found, "clientOrderId")
-    if about != client_id:
+    return _about(_order(_object(document(body))), client_id)
+
+
+def amended(body: bytes, client_id: str) -> OrderResponse:
+    """Of /order/amend/keepPriority: the order as it is now."""
+    return _about(_order(_object(_object(document(body)).get("amendedOrder"))), client_id)
+
+
+def _about(response: OrderResponse, client_id: str) -> OrderResponse:
+    if response.client_id != client_id:
         raise MalformedError("the answer is about another order")
+    return response
+
+
+def _order(found: Mapping[str, Any]) -> OrderResponse:
     status = found.get("status")
     side = found.get("side")
     return OrderResponse(
         outcome=Outcome.ACKED if status is None else _OUTCOMES.get(str(status), Outcome.UNKNOWN),
-        client_id=client_id,
+        client_id=_text(found, "origClientOrderId" if found.get("origClientOrderId") else "clientOrderId"),
         exchange_id=_int(found, "orderId"),
         side=None if side is None else _side(found),
         price_e8=_e8(found, "price", 0),
-        qty_e8=_e8(found, "origQty", 0),
+        qty_e8=_e8(found, "origQty" if "origQty" in found else "qty", 0),
         executed_e8=_e8(found, "executedQty", -1),
         executed_quote_e8=_e8(found, "cummulativeQuoteQty", -1),
         time_ms=_int(found, "transactTime" if "transactTime" in found else "updateTime", 0),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """What became of one half of a cancelReplace. result: SUCCESS with the order, FAILURE or NOT_ATTEMPTED with code
+    and message (0 and "" when none were given)."""
+
+    result: str
+    order: OrderResponse | None
+    code: int
+    message: str
+
+
+def replacement(body: bytes) -> tuple[Half, Half] | None:
+    """Of /order/cancelReplace, its errors too: the cancel and the new order. None: the answer tells nothing of them."""
+    found = _object(document(body))
+    halves = found.get("data", found)
+    if not isinstance(halves, Mapping) or "cancelResult" not in halves:
+        return None
+    return _half(halves, "cancelResult", "cancelResponse"), _half(halves, "newOrderResult", "newOrderResponse")
+
+
+def _half(halves: Mapping[str, Any], result: str, response: str) -> Half:
+    told = halves.get(response)
+    if halves.get(result) == "SUCCESS":
+        return Half("SUCCESS", _order(_object(told)), 0, "")
+    if told is None:
+        return Half(_text(halves, result), None, 0, "")
+    return Half(_text(halves, result), None, _int(_object(told), "code"), _text(_object(told), "msg"))
 
 
 def _object(value: object) -> Mapping[str, Any]:
@@ -208,6 +250,22 @@ def _e8(row: Mapping[str, Any], field: str, absent: int | None = None) -> int:
         except ValueError as error:
             fault = str(error)
     raise MalformedError(f"the answer's {field} {fault}")
+
+
+def _countable(row: Mapping[str, Any]) -> bool:
+    """Whether a balance fits the exact integers used here: an account may hold other assets of any number."""
+    return all(_fits(str(row.get(field))) for field in ("free", "locked"))
+
+
+def _fits(text: str) -> bool:
+    whole = text.partition(".")[0]
+    if not whole.isdecimal() or int(whole[:40]) < INT64_MAX // E8:
+        return True
+    try:
+        parse_e8(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _side(row: Mapping[str, Any]) -> Side:

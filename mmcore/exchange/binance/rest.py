@@ -13,7 +13,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from mmcore.errors import CredentialsError, ExchangeError, MmcoreError, UnreachableError
 from mmcore.exchange.base import (
@@ -52,7 +52,32 @@ _LIMIT_CODE: Final = -1003
 _TRADES_PAGE: Final = 1000
 _OPEN_ORDERS_PATH: Final = "/api/v3/openOrders"
 _ORDER_PATH: Final = "/api/v3/order"
-_FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
+_AMEND_PATH: Final = "/api/v3/order/amend/keepPriority"
+_REPLACE_PATH: Final = "/api/v3/order/cancelReplace"
+_COUNT_HEADERS: Final = (("X-MBX-USED-WEIGHT-1M", "weight_1m"), ("X-MBX-ORDER-COUNT-10S", "orders_10s"),
+                         ("X-MBX-ORDER-COUNT-1D", "orders_day"))
+_LIMITS: Final = {("REQUEST_WEIGHT", 60_000): "weight_1m_limit", ("ORDERS", 10_000): "orders_10s_limit",
+                  ("ORDERS", 86_400_000): "orders_day_limit", ("RAW_REQUESTS", 300_000): "raw_5m_limit"}
+
+OnSent: TypeAlias = Callable[[int], None]
+"""Told the local monotonic time at which the kernel had a request."""
+
+
+def _nobody(sent_ns: int) -> None:
+    """For requests whose sending nobody waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the exchange has counted of our requests, and its limits; -1 = not said."""
+
+    orders_10s: int = -1
+    orders_10s_limit: int = -1
+    orders_day: int = -1
+    orders_day_limit: int = -1
+    weight_1m: int = -1
+    weight_1m_limit: int = -1
+    raw_5m_limit: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +110,7 @@ class RestClient:
         self._signer = signer
         self._key_header = {"X-MBX-APIKEY": api_key} if api_key else {}
         self._http = http or HttpSession(endpoints.rest, now_ns, authorities)
+        self._counts: Counts | None = None
 
     def __repr__(self) -> str:
         return f"RestClient({self._base})"
@@ -116,9 +142,11 @@ class RestClient:
                 raise
             raise not_listed(symbol) from None
         info = ExchangeInfo(_object(reply.body))
-        for limit in info.rate_limits:
-            if limit.kind == "REQUEST_WEIGHT" and limit.interval_ms == 60_000:
-                self._limits.set_weight_limit(limit.limit)
+        limits = {name: limit.limit for limit in info.rate_limits
+                  if (name := _LIMITS.get((limit.kind, limit.interval_ms))) is not None}
+        if "weight_1m_limit" in limits:
+            self._limits.set_weight_limit(limits["weight_1m_limit"])
+        self._merge_counts(limits)
         return info
 
     def depth(self, symbol: str, levels: int) -> DepthSnapshot:
@@ -167,36 +195,79 @@ class RestClient:
 
     # Orders: these never raise for what the exchange or the network does.
 
-    def place_order(self, request: OrderRequest) -> OrderResponse:
+    def place_order(self, request: OrderRequest, on_sent: OnSent = _nobody) -> OrderResponse:
         """Sends exactly the bytes the gate sealed, once. NOT_SENT only if a limit forbids it now."""
-        if not request.wire:
-            raise ValueError("an order has no bytes of its own: they come from the gate")
         answer = _Answer(request, Operation.PLACE)
-        if self._limits.wait_ns(Sender.ORDER, self._now_ns()):
-            return answer.of(Outcome.NOT_SENT, message="the exchange asked to wait")
-        try:
-            reply = self._exchange("POST", _ORDER_PATH, b"", bytes(request.wire), {**self._key_header, **_FORM})
-        except UnreachableError as error:
-            return answer.of(Outcome.UNKNOWN, message=str(error))
+        reply = self._send_sealed("POST", _ORDER_PATH, answer, Sender.ORDER, on_sent)
+        if isinstance(reply, OrderResponse):
+            return reply
         if reply.status == 200:
             return answer.read(reply.body)
+        return self._refused_sealed(answer, reply)
+
+    def amend_order(self, request: OrderRequest, on_sent: OnSent = _nobody) -> OrderResponse:
+        """The same with an amend, which is no new order to the exchange's limits."""
+        answer = _Answer(request, Operation.AMEND)
+        reply = self._send_sealed("PUT", _AMEND_PATH, answer, Sender.READ, on_sent)
+        if isinstance(reply, OrderResponse):
+            return reply
+        if reply.status == 200:
+            return answer.read(reply.body, replies.amended)
+        return self._refused_sealed(answer, reply)
+
+    def replace_order(self, request: OrderRequest, on_sent: OnSent = _nobody) -> tuple[OrderResponse, ...]:
+        """The same with a replacement. What became of the old order comes first, under its own client id when it was
+        cancelled, else under the new one's; then the new one. A single UNKNOWN or NOT_SENT speaks of both."""
+        answer = _Answer(request, Operation.REPLACE)
+        reply = self._send_sealed("POST", _REPLACE_PATH, answer, Sender.ORDER, on_sent)
+        if isinstance(reply, OrderResponse):
+            return (reply,)
+        refusal = None if reply.status == 200 else self._refused_sealed(answer, reply, partly=True)
+        if refusal is not None and refusal.outcome is Outcome.UNKNOWN:
+            return (refusal,)
+        try:
+            halves = replies.replacement(reply.body)
+            if halves is not None:
+                return tuple(answer.halves(halves, refusal))
+        except replies.MalformedError as error:
+            return (answer.of(Outcome.UNKNOWN, message=str(error)),)
+        if refusal is None:
+            return (answer.of(Outcome.UNKNOWN, message="the answer tells nothing of either order"),)
+        return replace(refusal, outcome=Outcome.CANCEL_REJECTED), refusal
+
+    def _send_sealed(self, method: str, path: str, answer: _Answer, sender: Sender,
+                     on_sent: OnSent) -> _Reply | OrderResponse:
+        """The gate's bytes, once; or why there is no reply."""
+        if not answer.request.wire:
+            raise ValueError("an order has no bytes of its own: they come from the gate")
+        if self._limits.wait_ns(sender, self._now_ns()):
+            return answer.of(Outcome.NOT_SENT, message="the exchange asked to wait")
+        try:
+            return self._exchange(method, path, bytes(answer.request.wire), self._key_header, on_sent)
+        except UnreachableError as error:
+            return answer.of(Outcome.UNKNOWN, message=str(error))
+
+    def _refused_sealed(self, answer: _Answer, reply: _Reply, *, partly: bool = False) -> OrderResponse:
+        """partly: 409 is the exchange's word for a replacement that was done by half."""
         meaning, code, message = self._judge(reply)
         if meaning is Verdict.CLOCK:
             self._resync_clock()
+        if partly and reply.status == 409:
+            meaning = verdict(400, code, message)
         return answer.of(Outcome.REJECTED if meaning.is_definite else Outcome.UNKNOWN, code, message)
 
-    def cancel_order(self, request: OrderRequest) -> OrderResponse:
+    def cancel_order(self, request: OrderRequest, on_sent: OnSent = _nobody) -> OrderResponse:
         """Cancels one own order by its client id (with the exchange's id as well when that is known, so that both must
         agree). After -1021 the clock is read anew and the cancel sent once more. Raises ValueError for a foreign id."""
         if not is_own(request.client_id, self._tag):
             raise ValueError(f"{printable(request.client_id, 40)} is not an own order: it is not cancelled")
-        response, meaning = self._cancel_once(request)
+        response, meaning = self._cancel_once(request, on_sent)
         if meaning is Verdict.CLOCK:
             self._resync_clock()
-            response, _ = self._cancel_once(request)
+            response, _ = self._cancel_once(request, _nobody)
         return response
 
-    def _cancel_once(self, request: OrderRequest) -> tuple[OrderResponse, Verdict | None]:
+    def _cancel_once(self, request: OrderRequest, on_sent: OnSent) -> tuple[OrderResponse, Verdict | None]:
         answer = _Answer(request, Operation.CANCEL)
         if self._limits.wait_ns(Sender.CANCEL, self._now_ns()):
             return answer.of(Outcome.NOT_SENT, message="the exchange asked to wait"), None
@@ -204,7 +275,7 @@ class RestClient:
         if query is None:
             return answer.of(Outcome.NOT_SENT, message="the exchange's time is not known"), None
         try:
-            reply = self._exchange("DELETE", _ORDER_PATH, query, None, self._key_header)
+            reply = self._exchange("DELETE", _ORDER_PATH, query, self._key_header, on_sent)
         except UnreachableError as error:
             return answer.of(Outcome.UNKNOWN, message=str(error)), None
         if reply.status == 200:
@@ -219,15 +290,15 @@ class RestClient:
         if query is None or self._limits.wait_ns(Sender.CANCEL, self._now_ns()):
             return
         with contextlib.suppress(UnreachableError):
-            reply = self._exchange("DELETE", _OPEN_ORDERS_PATH, query, None, self._key_header)
+            reply = self._exchange("DELETE", _OPEN_ORDERS_PATH, query, self._key_header)
             if reply.status != 200:
                 self._judge(reply)
 
-    def query_order(self, request: OrderRequest) -> OrderResponse:
+    def query_order(self, request: OrderRequest, on_sent: OnSent = _nobody) -> OrderResponse:
         """The state of one order. NOT_FOUND proves nothing by itself; UNKNOWN = no usable answer."""
         answer = _Answer(request, Operation.QUERY)
         try:
-            reply = self._get(_ORDER_PATH, _order_params(request), signed=True)
+            reply = self._get(_ORDER_PATH, _order_params(request), signed=True, on_sent=on_sent)
         except ExchangeError as error:
             nowhere = verdict(400, error.code, error.msg) is Verdict.UNKNOWN_ORDER
             return answer.of(Outcome.NOT_FOUND if nowhere else Outcome.UNKNOWN, error.code, error.msg)
@@ -238,10 +309,10 @@ class RestClient:
     # Inside.
 
     def _get(self, path: str, params: Sequence[tuple[str, Value]], *, signed: bool = False,
-             sender: Sender = Sender.READ) -> _Reply:
+             sender: Sender = Sender.READ, on_sent: OnSent = _nobody) -> _Reply:
         self._check_limits(sender)
         query = self._signed(params) if signed else rest_payload(params)
-        reply = self._exchange("GET", path, query, None, self._key_header if signed else {})
+        reply = self._exchange("GET", path, query, self._key_header if signed else {}, on_sent)
         if reply.status == 200:
             return reply
         meaning, code, message = self._judge(reply)
@@ -295,24 +366,49 @@ class RestClient:
             self._limits.on_refusal(meaning, code, raw, _retry_after_ns(reply.headers), now_ns, server_ms)
         return meaning, code, message or f"HTTP {reply.status} without an error of the exchange"
 
-    def _exchange(self, method: str, path: str, query: bytes, body: bytes | None,
-                  headers: Mapping[str, str]) -> _Reply:
-        """One request and its whole answer. Raises UnreachableError."""
-        sent_ns = self._now_ns()
+    def _exchange(self, method: str, path: str, query: bytes, headers: Mapping[str, str],
+                  on_sent: OnSent = _nobody) -> _Reply:
+        """One request and its whole answer. on_sent: told once, when the kernel has the request. Raises
+        UnreachableError."""
+        told: list[int] = []
+
+        def tell() -> None:
+            if not told:
+                told.append(self._now_ns())
+                on_sent(told[0])
+
+        begun_ns = self._now_ns()
         try:
-            reply = self._http.request(method, path, query.decode("ascii"), headers, body)
+            reply = self._http.request(method, path, query.decode("ascii"), headers, tell)
         except UnreachableError as error:
             failure = str(error)
         else:
+            tell()  # whoever answered has got it
             received_ns = self._now_ns()
-            self._note_weight(reply.headers, received_ns)
-            return _Reply(reply.status, reply.headers, reply.body, sent_ns, received_ns)
+            self._note_counts(reply.headers, received_ns)
+            return _Reply(reply.status, reply.headers, reply.body, begun_ns, received_ns)
         raise UnreachableError(f"{path}: {failure}")
 
-    def _note_weight(self, headers: Mapping[str, str], now_ns: int) -> None:
-        used = headers.get("X-MBX-USED-WEIGHT-1M", "")
-        if used.isascii() and used.isdigit() and len(used) < 10:
-            self._limits.on_weight(int(used), now_ns, self._clock.server_ms(now_ns) if self._clock.known else 0)
+    def _note_counts(self, headers: Mapping[str, str], now_ns: int) -> None:
+        counts = {name: _count(headers.get(header, "")) for header, name in _COUNT_HEADERS}
+        used = counts["weight_1m"]
+        if used >= 0:
+            self._limits.on_weight(used, now_ns, self._clock.server_ms(now_ns) if self._clock.known else 0)
+        self._merge_counts(counts)
+
+    def _merge_counts(self, news: Mapping[str, int]) -> None:
+        said = {name: value for name, value in news.items() if value >= 0}
+        if said:
+            self._counts = replace(self._counts or Counts(), **said)
+
+    def take_counts(self) -> Counts | None:
+        """What the exchange has said of its counts and limits since the last call; None = nothing."""
+        taken, self._counts = self._counts, None
+        return taken
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 
 def _order_params(request: OrderRequest) -> list[tuple[str, Value]]:
@@ -330,14 +426,46 @@ class _Answer:
     operation: Operation
 
     def of(self, outcome: Outcome, code: int = 0, message: str = "") -> OrderResponse:
-        return OrderResponse(outcome, self.request.client_id, self.operation, self.request.exchange_id, code, message)
+        # Of a replacement the request names the old order's number, and the new one has none yet.
+        known = None if self.operation is Operation.REPLACE else self.request.exchange_id
+        return OrderResponse(outcome, self.request.client_id, self.operation, known, self.request.ticket, code=code,
+                             message=message)
 
-    def read(self, body: bytes) -> OrderResponse:
+    def read(self, body: bytes, reader: Callable[[bytes, str], OrderResponse] = replies.order) -> OrderResponse:
         """From the body of a success."""
         try:
-            return replace(replies.order(body, self.request.client_id), operation=self.operation)
+            return self.mine(reader(body, self.request.client_id))
         except replies.MalformedError as error:
             return self.of(Outcome.UNKNOWN, message=str(error))
+
+    def mine(self, response: OrderResponse) -> OrderResponse:
+        return replace(response, operation=self.operation, ticket=self.request.ticket)
+
+    def halves(self, halves: tuple[replies.Half, replies.Half],
+               refusal: OrderResponse | None) -> Iterator[OrderResponse]:
+        """What became of both halves of a replacement; UNKNOWN, at most once, for what is open."""
+        open_told = False
+        for half, refused in zip(halves, (Outcome.CANCEL_REJECTED, Outcome.REJECTED), strict=True):
+            response = self._half(half, refused, refusal)
+            if response.outcome is Outcome.UNKNOWN:
+                if open_told:
+                    continue
+                open_told = True
+            yield response
+
+    def _half(self, half: replies.Half, refused: Outcome, refusal: OrderResponse | None) -> OrderResponse:
+        if half.order is not None:
+            if refused is Outcome.REJECTED and half.order.client_id != self.request.client_id:
+                raise replies.MalformedError("the answer is about another order")
+            return self.mine(half.order)
+        if half.result not in ("FAILURE", "NOT_ATTEMPTED"):
+            return self.of(Outcome.UNKNOWN, 0 if refusal is None else refusal.code,
+                           f"the exchange says {printable(half.result, 40)}")
+        code, message = half.code, half.message
+        if not code and refusal is not None:
+            code, message = refusal.code, refusal.message
+        definite = verdict(400, code, message).is_definite
+        return self.of(refused if definite else Outcome.UNKNOWN, code, printable(message))
 
 
 def _object(body: bytes) -> Mapping[str, Any]:
@@ -354,6 +482,18 @@ def _retry_after_ns(headers: Mapping[str, str]) -> int | None:
 
 # --------------------------------------------------------------------------------------------------------------------
 # Order entry over REST
+
+
+_Call: TypeAlias = Callable[[OrderRequest, OnSent], Sequence[OrderResponse]]
+
+
+def _one(call: Callable[[OrderRequest, OnSent], OrderResponse]) -> _Call:
+    return lambda request, on_sent: (call(request, on_sent),)
+
+
+def _sealed(request: OrderRequest, operation: Operation) -> _Answer:
+    """The gate's bytes live until its next call only."""
+    return _Answer(replace(request, wire=bytes(request.wire)), operation)
 
 
 class RestOrders(ExchangeClient):
@@ -388,15 +528,19 @@ class RestOrders(ExchangeClient):
         self._woken.close()
 
     def send_order(self, request: OrderRequest) -> bool:
-        # The gate's bytes live until its next call only.
-        kept = replace(request, wire=bytes(request.wire))
-        return self._hand_over(_Answer(kept, Operation.PLACE), self._client.place_order, urgent=False)
+        return self._hand_over(_sealed(request, Operation.PLACE), _one(self._client.place_order), urgent=False)
+
+    def amend_order(self, request: OrderRequest) -> bool:
+        return self._hand_over(_sealed(request, Operation.AMEND), _one(self._client.amend_order), urgent=False)
+
+    def replace_order(self, request: OrderRequest) -> bool:
+        return self._hand_over(_sealed(request, Operation.REPLACE), self._client.replace_order, urgent=False)
 
     def cancel_order(self, request: OrderRequest) -> bool:
-        return self._hand_over(_Answer(request, Operation.CANCEL), self._client.cancel_order, urgent=True)
+        return self._hand_over(_Answer(request, Operation.CANCEL), _one(self._client.cancel_order), urgent=True)
 
     def query_order(self, request: OrderRequest) -> bool:
-        return self._hand_over(_Answer(request, Operation.QUERY), self._client.query_order, urgent=False)
+        return self._hand_over(_Answer(request, Operation.QUERY), _one(self._client.query_order), urgent=False)
 
     def poll(self) -> Sequence[OrderResponse]:
         with contextlib.suppress(OSError):  # drained, or closed
@@ -409,7 +553,7 @@ class RestOrders(ExchangeClient):
     def fileno(self) -> int:
         return self._woken.fileno()
 
-    def _hand_over(self, answer: _Answer, call: Callable[[OrderRequest], OrderResponse], *, urgent: bool) -> bool:
+    def _hand_over(self, answer: _Answer, call: _Call, *, urgent: bool) -> bool:
         ticket = next(self._tickets)
         with self._lock:
             self._waiting[ticket] = answer
@@ -418,20 +562,27 @@ class RestOrders(ExchangeClient):
         with self._lock:
             return self._waiting.pop(ticket, None) is None
 
-    def _run(self, ticket: int, call: Callable[[OrderRequest], OrderResponse]) -> None:
+    def _run(self, ticket: int, call: _Call) -> None:
         """On the REST thread."""
         with self._lock:
             answer = self._waiting.pop(ticket, None)
             if answer is None:
                 return
             self._running[ticket] = answer
-        response = answer.of(Outcome.UNKNOWN, message="the call failed inside")
+
+        def sent(sent_ns: int) -> None:
+            with self._lock:
+                if ticket in self._running:
+                    self._done.append(replace(answer.of(Outcome.SENT), sent_ns=sent_ns))
+            self._signal()
+
+        responses: Sequence[OrderResponse] = (answer.of(Outcome.UNKNOWN, message="the call failed inside"),)
         try:
-            response = call(answer.request)
+            responses = call(answer.request, sent)
         finally:
             with self._lock:
                 if self._running.pop(ticket, None) is not None:
-                    self._done.append(response)
+                    self._done += responses
             self._signal()
 
     def _signal(self) -> None:
