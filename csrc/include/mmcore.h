@@ -113,6 +113,7 @@ enum {
     MM_REASON_CREDENTIALS,
     MM_REASON_ACCOUNT_RESET,
     MM_REASON_LEDGER_MISMATCH,
+    MM_REASON_OTHER_INSTANCE,
     /* strategy */
     MM_REASON_STRATEGY_PASS,
     MM_REASON_STRATEGY_FAULT,
@@ -312,6 +313,7 @@ enum {
     MM_FLAG_FOUND = 16,      /* STATUS: the order exists */
     MM_FLAG_FOREIGN = 32,    /* the order is not ours (other prefix) */
     MM_FLAG_OLD_RUN = 64,    /* our prefix, an earlier run's epoch */
+    MM_FLAG_NEW_RUN = 512,   /* our prefix, a later run's epoch, on the order or on the request that canceled it */
     MM_FLAG_MAKER = 128,     /* REPORT/TRADE_ROW: we were the maker */
     MM_FLAG_BY_REST = 256    /* came over the REST worker */
 };

@@ -101,6 +101,7 @@ static const named_text reason_texts[] = {
     REASON(CREDENTIALS, "The exchange refused the credentials."),
     REASON(ACCOUNT_RESET, "The account was reset by the exchange; accept it to go on."),
     REASON(LEDGER_MISMATCH, "The ledger and the exchange disagree about the account."),
+    REASON(OTHER_INSTANCE, "A later run with the same account.tag trades: give each bot its own."),
     REASON(STRATEGY_PASS, "The strategy does not want this side."),
     REASON(STRATEGY_FAULT, "The strategy failed, gave no number or took too long."),
     REASON(PRICE_FILTER, "The price breaks the symbol's price filter."),

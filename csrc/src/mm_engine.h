@@ -179,6 +179,7 @@ void mm__engine_due(mm_engine *engine);
 const mm_order *mm__engine_order(mm_engine *engine, const mm_record *event);
 void mm__engine_doubt(mm_engine *engine, const mm_order *order);
 void mm__engine_halt(mm_engine *engine, int32_t reason);
+void mm__engine_kill(mm_engine *engine, int32_t reason);
 void mm__engine_check_balances(mm_engine *engine);
 uint64_t mm__engine_account_verdict(mm_engine *engine);
 int64_t mm__engine_exec_deadline(const mm_engine *engine);

@@ -24,7 +24,7 @@ void mm__engine_halt(mm_engine *engine, int32_t reason)
     engine->halt_bits |= MM_BIT(reason);
 }
 
-static void kill_latch(mm_engine *engine, int32_t reason)
+void mm__engine_kill(mm_engine *engine, int32_t reason)
 {
     engine->killed = 1;
     engine->kill_bits |= MM_BIT(reason);
@@ -92,7 +92,7 @@ static void apply_fill(mm_engine *engine, const mm_record *event, mm_order *orde
         return; /* applied before */
     }
     if (status != MM_OK) {
-        kill_latch(engine, MM_REASON_LEDGER_MISMATCH);
+        mm__engine_kill(engine, MM_REASON_LEDGER_MISMATCH);
         return;
     }
     engine->counters.fills++;
@@ -175,9 +175,9 @@ static void watch_exchange_id(mm_engine *engine, const mm_order *order)
 static void watch_gate(mm_engine *engine, uint64_t verdict)
 {
     if ((verdict & MM_BIT(MM_REASON_COUNT_MISMATCH)) != 0) {
-        kill_latch(engine, MM_REASON_COUNT_MISMATCH);
+        mm__engine_kill(engine, MM_REASON_COUNT_MISMATCH);
     } else if ((verdict & MM_BIT(MM_REASON_KILLED)) != 0) {
-        kill_latch(engine, MM_REASON_KILLED);
+        mm__engine_kill(engine, MM_REASON_KILLED);
     }
 }
 
@@ -194,7 +194,7 @@ const mm_order *mm__engine_order(mm_engine *engine, const mm_record *event)
     watch_codes(engine, event);
     mm_orders_apply(engine->orders, event, engine->now_ns, &change);
     if (change.zombie) {
-        kill_latch(engine, MM_REASON_UNKNOWN_ORDER);
+        mm__engine_kill(engine, MM_REASON_UNKNOWN_ORDER);
     }
     if (change.order == NULL) {
         if (event->kind == MM_KIND_REPORT && event->body.report.status == MM_ORDER_LIVE) {
@@ -235,6 +235,9 @@ const mm_order *mm__engine_order(mm_engine *engine, const mm_record *event)
 static void on_report(mm_engine *engine, const mm_record *event)
 {
     bool ours = event->body.report.order_seq != 0;
+    if ((event->flags & MM_FLAG_NEW_RUN) != 0) {
+        mm__engine_kill(engine, MM_REASON_OTHER_INSTANCE); /* two that quote the same would undo each other's orders */
+    }
     if (event->kind == MM_KIND_TRADE_ROW) {
         mm__engine_trade_row(engine, event[1].body.fill.trade_id);
     }
@@ -363,7 +366,7 @@ void mm__engine_command(mm_engine *engine, const mm_record *event)
         engine->stopping = 1;
         break;
     case MM_COMMAND_KILL:
-        kill_latch(engine, body->value > 0 && body->value < MM_REASON_COUNT ? (int32_t)body->value
+        mm__engine_kill(engine, body->value > 0 && body->value < MM_REASON_COUNT ? (int32_t)body->value
                                                                             : MM_REASON_KILLED);
         break;
     case MM_COMMAND_PAUSE:

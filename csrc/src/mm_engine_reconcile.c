@@ -168,6 +168,10 @@ void mm__engine_open_row(mm_engine *engine, const mm_record *event)
     if ((event->flags & MM_FLAG_FOREIGN) != 0) {
         return; /* somebody else's order: never touched */
     }
+    if ((event->flags & MM_FLAG_NEW_RUN) != 0) {
+        mm__engine_kill(engine, MM_REASON_OTHER_INSTANCE);
+        return; /* it is the later run's to see to */
+    }
     engine->start_check.rows++;
     engine->stop_check.rows++;
     if (body->order_seq != 0) {

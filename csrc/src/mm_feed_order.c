@@ -31,6 +31,25 @@ static bool begins_with(const char *text, size_t text_bytes, const char *prefix,
            memcmp(text, prefix, prefix_bytes) == 0;
 }
 
+/* An id of our account tag whose epoch is after this run's: both are base 36 of one length, so they compare as text. */
+static bool is_of_later_run(const mm_feed *feed, const char *client_id, size_t client_id_bytes)
+{
+    const char *prefix = feed->config.order_prefix;
+    size_t from = feed->account_prefix_bytes;
+    size_t whole = feed->order_prefix_bytes;
+    if (!begins_with(prefix, whole, feed->config.account_prefix, from) || whole <= from + 1 ||
+        client_id_bytes <= whole || client_id[whole - 1] != '-') {
+        return false;
+    }
+    for (size_t i = from; i < whole - 1; i++) {
+        bool digit = (client_id[i] >= '0' && client_id[i] <= '9') || (client_id[i] >= 'a' && client_id[i] <= 'z');
+        if (!digit) {
+            return false;
+        }
+    }
+    return memcmp(client_id + from, prefix + from, whole - 1 - from) > 0;
+}
+
 uint64_t mm_feed_order_seq(const mm_feed *feed, const char *client_id, size_t client_id_bytes,
                            uint16_t *flags)
 {
@@ -52,7 +71,8 @@ uint64_t mm_feed_order_seq(const mm_feed *feed, const char *client_id, size_t cl
     }
     bool ours = begins_with(client_id, client_id_bytes, feed->config.account_prefix,
                             feed->account_prefix_bytes);
-    *flags = ours ? MM_FLAG_OLD_RUN : MM_FLAG_FOREIGN;
+    bool later = ours && is_of_later_run(feed, client_id, client_id_bytes);
+    *flags = later ? MM_FLAG_NEW_RUN : ours ? MM_FLAG_OLD_RUN : MM_FLAG_FOREIGN;
     return 0;
 }
 
@@ -191,7 +211,11 @@ bool mm__feed_on_execution_report(feed_call *call, const feed_table *table)
     mm_fill_body *fill = &records[1].body.fill;
     fill->trade_id = -1;
     fill->quote_e8 = -1;
-    if (!take_client_id(call, table, reported_id_slot(table, execution), report,
+    uint32_t id_slot = reported_id_slot(table, execution);
+    bool renamed = id_slot != SLOT_OF('c');
+    uint16_t requester = 0; /* who asked for a cancel: perhaps a later run */
+    if ((renamed && !take_client_id(call, table, SLOT_OF('c'), report, &requester)) ||
+        !take_client_id(call, table, id_slot, report,
                         &records[0].flags) ||
         !feed_want_natural(call, table, SLOT_OF('i'), &report->exchange_id) ||
         !feed_want_decimal(call, table, SLOT_OF('p'), &report->price_e8) ||
@@ -201,6 +225,7 @@ bool mm__feed_on_execution_report(feed_call *call, const feed_table *table)
         !read_status(call, status, &report->status) || !read_side(call, side, &report->side)) {
         return false;
     }
+    records[0].flags |= requester & MM_FLAG_NEW_RUN;
     if (report->status == MM_ORDER_REJECTED) {
         report->code = reject_reason(table);
     }

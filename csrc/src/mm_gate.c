@@ -379,11 +379,15 @@ static void fill_place(mm_gate *gate, const mm_record *action, int64_t now_ns)
 }
 
 /* By the exchange's id where it is known (its fastest look-up), else by ours. An amended order keeps its client id: without one the
- * exchange would give it a new one. */
+ * exchange would give it a new one. The cancel of an order that is not of this run carries a name of this run: should its owner
+ * still live, its account events tell it that it has been succeeded. */
 static void fill_reference(mm_gate *gate, const mm_record *action, int64_t now_ns)
 {
-    if (action->kind == MM_KIND_AMEND) {
+    bool of_another_run = action->kind == MM_KIND_CANCEL && action->body.action.order_seq == 0;
+    if (action->kind == MM_KIND_AMEND || of_another_run) {
         add_client_id(gate, "newClientOrderId", action);
+    }
+    if (action->kind == MM_KIND_AMEND) {
         add_decimal(gate, "newQty", action->body.action.qty_e8, gate->config.qty_decimals);
     }
     if (action->body.action.exchange_id > 0) {

@@ -64,6 +64,7 @@ class RecordFlag(enum.IntFlag):
     FOUND = lib.MM_FLAG_FOUND
     FOREIGN = lib.MM_FLAG_FOREIGN
     OLD_RUN = lib.MM_FLAG_OLD_RUN
+    NEW_RUN = lib.MM_FLAG_NEW_RUN
     MAKER = lib.MM_FLAG_MAKER
 
 

@@ -252,7 +252,7 @@ class RestWorker(HostThread):
         if parsed is None or parsed.tag != self._run_names.tag:
             return 0, RecordFlag.FOREIGN
         if parsed.epoch != self._run_names.epoch:
-            return 0, RecordFlag.OLD_RUN
+            return 0, RecordFlag.OLD_RUN if parsed.epoch < self._run_names.epoch else RecordFlag.NEW_RUN
         return parsed.sequence, 0
 
     def read_trades(self, token: int, from_id: int) -> None:
@@ -317,6 +317,10 @@ class RestWorker(HostThread):
         self.push(to_record(response, operation, order_seq, self._clock.mono_ns()))
         self._tell_ban()
 
+    def _is_to_cancel(self, client_id: str) -> bool:
+        """Own orders of this run and earlier ones; those of a later run are that run's."""
+        return is_own(client_id, self._run_names.tag) and not self._seq_of(client_id)[1] & RecordFlag.NEW_RUN
+
     def cancel_everything(self, until_ns: int) -> list[str]:
         """For when the engine cannot: cancels every own open order until none is left in two reads a second apart.
 
@@ -332,7 +336,7 @@ class RestWorker(HostThread):
         while empty_reads < 2 and self._clock.mono_ns() < until_ns:
             try:
                 rows = [row for row in self._client.open_orders(self._run_names.symbol)
-                        if is_own(row.client_id, self._run_names.tag)]
+                        if self._is_to_cancel(row.client_id)]
             except MmcoreError as error:
                 _log.warning("open orders: %s", error)
                 self._clock.sleep(_CONFIRM_S / 4)

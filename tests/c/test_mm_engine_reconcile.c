@@ -225,6 +225,36 @@ static void an_own_order_nobody_knows_is_cancelled_at_once_and_a_foreign_one_is_
     host_close(h);
 }
 
+/* Two bots with one tag would cancel each other's orders for ever: the older one ends. */
+static void an_order_or_a_cancel_of_a_later_run_ends_this_one(void)
+{
+    for (int how = 0; how < 3; how++) {
+        host *h = trading();
+        mm_order own;
+        MM_REQUIRE(mm_engine_orders(h->engine, &own, 1) == 1);
+        if (how == 0) {
+            MM_REQUIRE(until_asked(h, MM_KIND_WANT_OPEN, 11 * SECOND));
+            mm_record row = order_row(0, 777, MM_FLAG_NEW_RUN);
+            host_feed(h, &row);
+        } else {
+            mm_record report[2] = {order_row(how == 1 ? 0 : own.seq, 778, MM_FLAG_NEW_RUN), host_event(MM_KIND_MORE)};
+            report[0].kind = MM_KIND_REPORT;
+            report[0].count = 2;
+            report[0].body.report.status = how == 1 ? MM_ORDER_LIVE : MM_ORDER_CANCELED;
+            report[1].body.fill.trade_id = -1;
+            host_feed(h, report);
+        }
+        host_decide(h);
+        MM_CHECK_INT(host_status(h).state, ==, MM_STATE_KILLED);
+        MM_CHECK(has(host_status(h).verdict, MM_REASON_OTHER_INSTANCE));
+        MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, how == 2 ? 1 : 2); /* its own orders, not the other's */
+        for (size_t i = h->batch_first; i < h->action_count; i++) {
+            MM_CHECK(h->actions[i].kind != MM_KIND_CANCEL || h->actions[i].body.action.order_seq != 0);
+        }
+        host_close(h);
+    }
+}
+
 static void an_order_that_ended_moments_ago_may_still_be_shown_but_not_for_long(void)
 {
     host *h = trading();
@@ -786,6 +816,7 @@ int main(int argc, char **argv)
         MM_TEST(an_order_that_the_second_read_shows_again_was_never_gone),
         MM_TEST(an_order_placed_while_the_read_was_under_way_is_not_missed),
         MM_TEST(an_own_order_nobody_knows_is_cancelled_at_once_and_a_foreign_one_is_not),
+        MM_TEST(an_order_or_a_cancel_of_a_later_run_ends_this_one),
         MM_TEST(an_order_that_ended_moments_ago_may_still_be_shown_but_not_for_long),
         MM_TEST(a_fill_nobody_told_is_found_by_the_trades_and_applied_once),
         MM_TEST(a_trade_that_a_read_shows_a_moment_before_its_report_is_no_repair),

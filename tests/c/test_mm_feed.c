@@ -1638,6 +1638,21 @@ static void long_texts_are_cut_at_a_whole_character(void)
     }
 }
 
+static void a_cancel_by_a_later_run_is_told_from_any_other(void)
+{
+#define CANCELED_BY(id)                                                                                                \
+    "{\"e\":\"executionReport\",\"E\":1,\"s\":\"BTCUSDT\",\"c\":\"" id "\",\"C\":\"mA1-0k3f9zq-5-b0\","                     \
+    "\"S\":\"BUY\",\"x\":\"CANCELED\",\"X\":\"CANCELED\",\"i\":7,\"p\":\"1\",\"q\":\"1\",\"z\":\"0\",\"T\":1}"
+    open_feed("");
+    MM_CHECK(check_event(CANCELED_BY("mA1-0k3f9zr-0000000-b0"), MM_KIND_REPORT, MM_FLAG_NEW_RUN, 2));
+    MM_CHECK_UINT(got.records[0].body.report.order_seq, ==, 5);
+    MM_CHECK_TEXT(info()->client_id, "mA1-0k3f9zq-5-b0");
+    MM_CHECK(check_event(CANCELED_BY("mA1-0k3f9zp-0000000-b0"), MM_KIND_REPORT, 0, 2));
+    MM_CHECK(check_event(CANCELED_BY("web_8fd1"), MM_KIND_REPORT, 0, 2));
+    MM_CHECK(check_event(CANCELED_BY("mA1-0k3f9zq-5-b0"), MM_KIND_REPORT, 0, 2));
+#undef CANCELED_BY
+}
+
 /* ---- Ids and codes ------------------------------------------------------------------------------
  */
 
@@ -1660,6 +1675,12 @@ static void client_ids_tell_whose_order_it_is(void)
                  {"mA1-0k3f9zq-12-x0", 0, MM_FLAG_OLD_RUN},
                  {"mA1-0k3f9zq-12-b012", 0, MM_FLAG_OLD_RUN},
                  {"mA1-0k3f9zp-00001c4-b0", 0, MM_FLAG_OLD_RUN},
+                 {"mA1-0k3f9zr-00001c4-b0", 0, MM_FLAG_NEW_RUN},
+                 {"mA1-0l00000-0000000-b0", 0, MM_FLAG_NEW_RUN},
+                 {"mA1-zzzzzzz-", 0, MM_FLAG_OLD_RUN},
+                 {"mA1-0l0000-00000001-b0", 0, MM_FLAG_OLD_RUN},
+                 {"mA1-0k3f9zZ-00001c4-b0", 0, MM_FLAG_OLD_RUN},
+                 {"mA2-zzzzzzz-0000001-b0", 0, MM_FLAG_FOREIGN},
                  {"mA1-", 0, MM_FLAG_OLD_RUN},
                  {"mA1", 0, MM_FLAG_FOREIGN},
                  {"mA2-0k3f9zq-00001c4-b0", 0, MM_FLAG_FOREIGN},
@@ -1779,6 +1800,7 @@ int main(int argc, char **argv)
         MM_TEST(too_little_room_is_said_and_nothing_is_written_behind_it),
         MM_TEST(a_side_holds_ten_thousand_levels_and_no_more),
         MM_TEST(execution_reports_are_a_report_and_its_fill),
+        MM_TEST(a_cancel_by_a_later_run_is_told_from_any_other),
         MM_TEST(a_cancel_closes_the_order_it_names_and_not_itself),
         MM_TEST(every_report_of_the_exchange_is_read_and_none_but_a_trade_is_a_fill),
         MM_TEST(unknown_states_are_said_to_be_unknown),

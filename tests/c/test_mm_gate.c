@@ -135,6 +135,22 @@ static void a_cancel_names_the_exchange_id_when_known_and_the_client_id_otherwis
     mm_gate_free(gate);
 }
 
+static void the_cancel_of_another_runs_order_carries_this_runs_name(void)
+{
+    mm_gate *gate = open_gate(MM_WIRE_REST);
+    const char *payload = NULL;
+    size_t bytes = 0;
+    mm_record action = place_action(0, 0);
+    action.kind = MM_KIND_CANCEL;
+    action.flags = 0;
+    action.body.action.exchange_id = 991;
+    MM_CHECK(mm_gate_encode(gate, &action, 0, &payload, &bytes) == 0);
+    MM_CHECK(is_text(payload, bytes,
+                     "newClientOrderId=mA1-0k3f9zq-0000000-b0&orderId=991&recvWindow=5000&symbol=BTCUSDT&"
+                     "timestamp=1700000000000"));
+    mm_gate_free(gate);
+}
+
 static void rest_percent_encodes_a_base64_signature(void)
 {
     mm_gate_config config = config_of(MM_WIRE_REST);
@@ -412,6 +428,7 @@ int main(int argc, char **argv)
         MM_TEST(a_new_order_is_signed_over_its_sorted_parameters),
         MM_TEST(a_sealed_order_is_a_masked_frame_of_json_with_numbers_as_signed),
         MM_TEST(a_cancel_names_the_exchange_id_when_known_and_the_client_id_otherwise),
+        MM_TEST(the_cancel_of_another_runs_order_carries_this_runs_name),
         MM_TEST(rest_percent_encodes_a_base64_signature),
         MM_TEST(nothing_can_be_sealed_that_was_not_let_through_just_before),
         MM_TEST(after_a_log_on_a_request_is_complete_at_once_with_neither_key_nor_signature),
