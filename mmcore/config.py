@@ -394,6 +394,10 @@ class HostSettings:
         None, Whole(0, 1023), "core number", "with wait spin: the core the hot thread is pinned to; null: not pinned",
         null=True,
     )
+    state_dir: Path | None = _setting(
+        None, FilePath(), "", "where the last run's epoch is kept and a second bot of one tag, symbol and exchange is "
+        "locked out; `~` is the home directory; null: mmcore below XDG_STATE_HOME or ~/.local/state", null=True,
+    )
     record: Path | None = _setting(
         None, FilePath(), "", "the engine's input log is written here, for `mmcore replay`; null: none",
         null=True, option="--record",

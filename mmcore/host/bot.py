@@ -41,6 +41,7 @@ from mmcore.host.orders import OrdersThread, Session
 from mmcore.host.recorder import Recorder
 from mmcore.host.rest_worker import RestWorker
 from mmcore.host.rest_worker import Run as RunNames
+from mmcore.host.state import RunState
 from mmcore.host.stop import Stop
 from mmcore.host.strategy import StrategyThread
 from mmcore.host.worker import HostThread
@@ -103,8 +104,11 @@ class Known:
 class Reach:
     """First contact: the exchange gets 10 s altogether."""
 
-    def __init__(self, rest: RestClient, settings: Settings, clock: Clock, stop: Stop) -> None:
+    def __init__(self, rest: RestClient, settings: Settings, clock: Clock, stop: Stop,
+                 state: RunState | None = None) -> None:
+        """state: keeps this run's epoch before the first order; None: the exchange does not outlive the run."""
         self._rest = rest
+        self._state = state
         self._symbol = settings.exchange.symbol
         self._tag = settings.account.tag
         self._stp_mode = settings.exchange.stp_mode.value
@@ -137,9 +141,16 @@ class Reach:
         if refusal is not None:
             raise SymbolError(refusal)
         rates = self._rest.commission(self._symbol)
-        seen = [order.client_id for order in self._rest.open_orders(self._symbol)]
-        epoch = next_epoch(self._clock.epoch_ns() // _NS_PER_S, self._tag, seen)
-        return Known(info, rules, rates, epoch, any(is_own(client_id, self._tag) for client_id in seen))
+        resting = [order.client_id for order in self._rest.open_orders(self._symbol)]
+        return Known(info, rules, rates, self._epoch(resting), any(is_own(name, self._tag) for name in resting))
+
+    def _epoch(self, resting: list[str]) -> int:
+        recent = self._rest.recent_client_ids(self._symbol)
+        stored = self._state.epoch() if self._state is not None else 0
+        epoch = next_epoch(self._clock.epoch_ns() // _NS_PER_S, self._tag, [*resting, *recent], stored)
+        if self._state is not None:
+            self._state.keep(epoch)
+        return epoch
 
 
 def refused(error: ExchangeError) -> MmcoreError:

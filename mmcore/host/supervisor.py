@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from mmcore.config import MarketData, Mode, RunOptions, Settings
@@ -26,6 +27,7 @@ from mmcore.host.bot import HOLDER, TICK_S, Access, Bot, Keys, Reach, World
 from mmcore.host.clock import Clock, SystemClock
 from mmcore.host.connector import over_sockets
 from mmcore.host.demo import DemoVenue
+from mmcore.host.state import RunState, state_folder
 from mmcore.host.stop import Stop
 from mmcore.host.watch import End, Watch
 from mmcore.strategy.loading import load_strategy
@@ -88,6 +90,15 @@ def _access(settings: Settings, credentials: Credentials | None, endpoints: Endp
     return Access(endpoints, keys, rest, offset, limits)
 
 
+def _state(settings: Settings, endpoints: Endpoints,
+           venue: DemoVenue | None) -> AbstractContextManager[RunState | None]:
+    """What is kept between runs; nothing of the demo, whose exchange ends with the run."""
+    if venue is not None:
+        return contextlib.nullcontext()
+    return RunState(state_folder(settings.host.state_dir, endpoints.rest, settings.exchange.symbol,
+                                 settings.account.tag, os.environ))
+
+
 def _world(clock: Clock) -> World:
     """The machine's own."""
     return World(clock, over_sockets(clock.mono_ns), random.Random(secrets.randbits(64)))
@@ -111,14 +122,15 @@ def _run(settings: Settings, options: RunOptions, redactor: Redactor, stop: Stop
         if credentials is not None:
             redactor.add(*credentials.secrets)
         access = _access(settings, credentials, endpoints, clock)
-        try:
-            known = Reach(access.rest, settings, clock, stop).ask()
-        except MmcoreError as error:
-            if options.summary is not None:
-                summaries.write(options.summary, _never_began(settings, error))
-            raise
-        bot = Bot(settings, options, access, _world(clock), known, maker)
-        return _Show(bot, options, venue).run(stop, started_ns)
+        with _state(settings, endpoints, venue) as state:
+            try:
+                known = Reach(access.rest, settings, clock, stop, state).ask()
+            except MmcoreError as error:
+                if options.summary is not None:
+                    summaries.write(options.summary, _never_began(settings, error))
+                raise
+            bot = Bot(settings, options, access, _world(clock), known, maker)
+            return _Show(bot, options, venue).run(stop, started_ns)
     finally:
         if venue is not None:
             venue.stop()

@@ -124,7 +124,7 @@ class Watch:
     def _trade(self, now_ns: int) -> End | None:
         """Whether something ends the run."""
         if self._stop.count:
-            return End(ExitReason.SIGNAL)
+            return self._halted() or End(ExitReason.SIGNAL)
         if self._until_ns is not None and now_ns >= self._until_ns:
             return self._end_of_duration()
         if self._broken(now_ns) is not None:
@@ -136,12 +136,17 @@ class Watch:
         return end
 
     def _end_of_duration(self) -> End:
-        if self._bot.state is EngineState.HALTED:
-            return End(ExitReason.RISK, (ExitCode.RISK,))
+        halted = self._halted()
+        if halted is not None:
+            return halted
         if not self._began or self._status().synced_ns == 0:
             _log.critical("the duration is over before the first sync with the exchange")
             return End(ExitReason.UNREACHABLE, (ExitCode.UNREACHABLE,))
         return End(ExitReason.DURATION)
+
+    def _halted(self) -> End | None:
+        """Whoever ends a run that a limit has halted is told of the limit: it stopped trading before."""
+        return End(ExitReason.RISK, (ExitCode.RISK,)) if self._bot.state is EngineState.HALTED else None
 
     def _begin(self) -> None:
         """Once orders and account events flow, the engine may start."""

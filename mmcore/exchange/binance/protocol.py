@@ -229,12 +229,13 @@ def is_own(client_id: str, tag: str) -> bool:
     return parsed is not None and parsed.tag == tag
 
 
-def next_epoch(unix_s: int, tag: str, seen: Iterable[str]) -> int:
-    """The epoch of a new run: the wall clock's second, but above every own id seen, so that no id comes back after a
-    clock step. seen: client ids of own open orders and of recent own orders, foreign ones are passed over."""
+def next_epoch(unix_s: int, tag: str, seen: Iterable[str], stored: int = 0) -> int:
+    """The epoch of a new run: the wall clock's second, but above every own id seen and the run before, so that no id
+    comes back after a clock step. seen: client ids of own open orders and of recent own orders, foreign ones are passed
+    over. stored: the epoch of the last run on this machine, 0 = not known."""
     parsed = (ClientId.parse(client_id) for client_id in seen)
     epoch = max((one.epoch + 1 for one in parsed if one is not None and one.tag == tag), default=0)
-    epoch = max(epoch, unix_s)
+    epoch = max(epoch, unix_s, stored + 1)
     if not 0 < epoch < _ID_LIMIT:
         raise ValueError(f"epoch {epoch} does not fit an order id")
     return epoch

@@ -144,6 +144,11 @@ def client_id(body: bytes) -> str:
     return _text(_object(document(body)), "clientOrderId")
 
 
+def client_ids(body: bytes) -> tuple[str, ...]:
+    """Of /allOrders."""
+    return tuple(_text(row, "clientOrderId") for row in _rows(document(body)))
+
+
 def order(body: bytes, client_id: str) -> OrderResponse:
     """Of /order, whichever method. client_id: the order's, which the reply must be about. A reply of the shortest form
     (symbol, ids and time) means that the order was accepted; a state unknown here is UNKNOWN."""

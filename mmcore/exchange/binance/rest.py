@@ -50,6 +50,7 @@ _RESYNC_SAMPLES: Final = 3
 _INVALID_SYMBOL: Final = -1121
 _LIMIT_CODE: Final = -1003
 _TRADES_PAGE: Final = 1000
+_ORDERS_PAGE: Final = 1000
 _OPEN_ORDERS_PATH: Final = "/api/v3/openOrders"
 _ORDER_PATH: Final = "/api/v3/order"
 _AMEND_PATH: Final = "/api/v3/order/amend/keepPriority"
@@ -178,6 +179,11 @@ class RestClient:
         if exchange_id is not None:
             params.append(("orderId", exchange_id))
         return replies.own_trades(self._get("/api/v3/myTrades", params, signed=True).body)
+
+    def recent_client_ids(self, symbol: str) -> tuple[str, ...]:
+        """Client ids of the account's latest orders on the symbol, at most 1000, ended ones too."""
+        params: list[tuple[str, Value]] = [("symbol", symbol), ("limit", _ORDERS_PAGE)]
+        return replies.client_ids(self._get("/api/v3/allOrders", params, signed=True).body)
 
     def own_trades_from(self, symbol: str, from_id: int) -> Iterator[OwnTrade]:
         """All own trades from a trade id on, oldest first, page by page; each page is one request."""
