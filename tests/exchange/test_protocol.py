@@ -238,17 +238,20 @@ def test_parts_that_do_not_fit_a_name_are_refused(parts: tuple[str, int, int, in
         ClientId(tag, epoch, sequence, Side.BUY, layer)
 
 
-@given(st.integers(1, 36**7 - 2), st.lists(IDS, max_size=8), TAGS)
-def test_a_new_epoch_is_above_every_own_one_seen(unix_s: int, seen: list[ClientId], tag: str) -> None:
+@given(st.integers(1, 36**7 - 2), st.lists(IDS, max_size=8), TAGS, st.integers(0, 36**7 - 3))
+def test_a_new_epoch_is_above_every_own_one_seen_and_the_last_runs(
+    unix_s: int, seen: list[ClientId], tag: str, stored: int
+) -> None:
     own = [one.epoch for one in seen if one.tag == tag]
     if own and max(own) >= 36**7 - 1:
         with pytest.raises(ValueError, match="does not fit"):
             next_epoch(unix_s, tag, map(str, seen))
         return
-    epoch = next_epoch(unix_s, tag, [*map(str, seen), "web_foreign"])
+    epoch = next_epoch(unix_s, tag, [*map(str, seen), "web_foreign"], stored)
     assert epoch >= unix_s
+    assert epoch > stored
     assert all(epoch > other for other in own)
-    assert epoch == unix_s or epoch - 1 in own
+    assert epoch == unix_s or epoch - 1 in (*own, stored)
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -138,6 +138,12 @@ def test_open_orders_are_read_whole() -> None:
     assert replies.open_orders(b"[]") == ()
 
 
+def test_client_ids_of_orders_are_read_and_nothing_else_of_them() -> None:
+    assert replies.client_ids(b'[{"clientOrderId":"a","orderId":1},{"clientOrderId":"b"}]') == ("a", "b")
+    with pytest.raises(replies.MalformedError):
+        replies.client_ids(b'[{"orderId":1}]')
+
+
 def test_own_trades_are_read_whole() -> None:
     row = {"symbol": "BNBBTC", "id": 28457, "orderId": 100234, "price": "4.00000100", "qty": "12.00000000",
            "quoteQty": "48.000012", "commission": "-0.00000001", "commissionAsset": "BNB", "time": 1499865549590,
