@@ -20,16 +20,21 @@ _DAY_US = 86_400_000_000
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request on its way through the exchange: `key` is the authenticated key, None on public requests."""
+    """One request on its way through the exchange: `key` is the authenticated key, None on public requests. What only
+    `queries` may read a store that lags behind the matching engine.
+    """
 
     exchange: Exchange
     params: Params
     key: ApiKey | None
+    queries: bool = False
 
     @property
     def account(self) -> Account:
         """The authenticated account."""
         assert self.key is not None, "only signed operations ask for the account"
+        if self.queries:
+            return self.exchange.account_for_queries(self.key.account_id)
         return self.exchange.accounts[self.key.account_id]
 
 

@@ -10,6 +10,7 @@ from mmcore.venue.errors import VenueError
 from mmcore.venue.exchange import Exchange, OrderRequest
 from mmcore.venue.faults import Fault
 from mmcore.venue.market import OrderKind, Side, StpMode, TimeInForce
+from mmcore.venue.snapshots import BOUNDARY, INSIDE, STALE
 
 _FOREIGN_PREFIX = "web_"
 
@@ -120,7 +121,25 @@ def _place_foreign(exchange: Exchange, fault: Fault) -> str:
     return f"order {order.order_id} {order.status}"
 
 
+def _freezer(mode: str) -> Callable[[Exchange, Fault], str]:
+    def freeze(exchange: Exchange, fault: Fault) -> str:
+        now_us = exchange.clock.now_us()
+        exchange.snapshots.freeze(mode, now_us, now_us + 1000 * fault.whole("for_ms"))
+        return f"snapshots {mode}"
+
+    return freeze
+
+
+def _lag_queries(exchange: Exchange, fault: Fault) -> str:
+    exchange.lag_queries(1000 * fault.whole("lag_ms"))
+    _later(exchange, fault, lambda: exchange.lag_queries(0))
+    return f"{len(exchange.accounts)} accounts"
+
+
 _EFFECTS: Mapping[str, Callable[[Exchange, Fault], str]] = {
+    "snapshot_stale": _freezer(STALE),
+    "snapshot_boundary": _freezer(BOUNDARY),
+    "snapshot_inside": _freezer(INSIDE),
     "clock_step": _step_clock,
     "wipe": _wipe,
     "symbol_status": _set_status,
@@ -130,4 +149,5 @@ _EFFECTS: Mapping[str, Callable[[Exchange, Fault], str]] = {
     "external_lock": _lock,
     "foreign_order": _place_foreign,
     "bnb_gone": _lose_bnb,
+    "query_lag": _lag_queries,
 }

@@ -34,7 +34,9 @@ from mmcore.venue.market import (
     StreamMessage,
     TimeInForce,
 )
+from mmcore.venue.replica import Replica
 from mmcore.venue.signing import KeyRing
+from mmcore.venue.snapshots import Snapshots
 from mmcore.venue.symbol import STATUSES, change_rules, rules_for
 from mmcore.venue.traffic import Traffic
 
@@ -110,6 +112,7 @@ class Exchange:
         self.clock = clock
         self.agenda = Agenda()
         self.faults = FaultPlan()
+        self.snapshots = Snapshots(market)
         self.traffic = Traffic()
         self.archive: list[dict[str, Any]] = []
         """For the audit: the accounts as they were before each wipe."""
@@ -122,6 +125,8 @@ class Exchange:
         self._next_prevented_id = 0
         self._outbox: list[UserEvent] = []
         self._reports: deque[UserEvent] = deque(maxlen=_REPORTS_KEPT)
+        self._replicas: dict[str, Replica] = {}
+        self._touched: list[Order] = []
 
     # Time and status
 
@@ -163,6 +168,7 @@ class Exchange:
         self._market_us = self.clock.now_us()
         messages, executions = self.market.advance(self._market_us)
         self._book(executions)
+        self.snapshots.observe(messages, self._market_us)
         self.agenda.run(self._market_us)
         return messages
 
@@ -174,6 +180,16 @@ class Exchange:
     def recent_reports(self, account_id: str, count: int) -> list[UserEvent]:
         """The account's last executionReports, oldest first."""
         return [event for event in self._reports if event.account_id == account_id][-count:]
+
+    def lag_queries(self, lag_us: int) -> None:
+        """From now on queries see every account as it was `lag_us` ago; 0: as it is."""
+        self._touched.clear()
+        self._replicas = {name: Replica(account, lag_us) for name, account in self.accounts.items() if lag_us}
+
+    def account_for_queries(self, account_id: str) -> Account:
+        """The account as queries see it."""
+        replica = self._replicas.get(account_id)
+        return self.accounts[account_id] if replica is None else replica.account(self.clock.now_us())
 
     # Orders
 
@@ -321,6 +337,7 @@ class Exchange:
             account.updated_us = self.server_us()
         self._open.clear()
         self._reports.clear()
+        self._replicas.clear()
         self._next_order_id, self._next_execution_id, self._next_prevented_id = _FIRST_ORDER_ID, 1, 0
 
     @property
@@ -561,6 +578,7 @@ class Exchange:
             order, self.rules.symbol, match, execution_id=self._execution_id(), now_us=match.time_us
         )
         self._outbox.append(UserEvent(order.account_id, event))
+        self._touch(order)
         self._position(account, match.time_us)
 
     def _book_one(self, account: Account, order: Order, execution: Execution, now_us: int) -> None:
@@ -661,9 +679,18 @@ class Exchange:
         )
         self._outbox.append(UserEvent(order.account_id, event))
         self._reports.append(self._outbox[-1])
+        self._touch(order)
+
+    def _touch(self, order: Order) -> None:
+        if self._replicas:
+            self._touched.append(order)
 
     def _position(self, account: Account, now_us: int, *assets: str) -> None:
         account.updated_us = now_us
+        replica = self._replicas.get(account.account_id)
+        if replica is not None:
+            replica.note(self._touched, self.clock.now_us())
+            self._touched.clear()
         names = (self.rules.base, self.rules.quote, *assets)
         touched = {asset: account.balance(asset) for asset in names}
         event = userdata.account_position(touched, event_us=now_us, updated_us=now_us)

@@ -1,9 +1,9 @@
 """Faults on request: which faults there are, a plan of them from JSON, and when each of them strikes.
 
-Pure: no sockets, no clock. The venue's hooks tell the plan what happens (a request, a user event, a write, the passing
-of time) and it answers which fault strikes there, if any; what a strike does is the hook's own business. Each fault
-draws from its own generator, seeded by the plan's seed and the fault's id: the same happenings give the same strikes,
-and a fault that is added changes no other's.
+Pure: no sockets, no clock. The venue's hooks tell the plan what happens (a request, a user event, a market message, a
+write, the passing of time) and it answers which fault strikes there, if any; what a strike does is the hook's own
+business. Each fault draws from its own generator, seeded by the plan's seed and the fault's id: the same happenings
+give the same strikes, and a fault that is added changes no other's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-REQUEST, EVENT, SUBSCRIPTION, WRITE, TIME = "request", "event", "subscription", "write", "time"
+REQUEST, EVENT, SUBSCRIPTION, MESSAGE, WRITE, TIME = "request", "event", "subscription", "message", "write", "time"
 
 OPERATIONS = ("place", "cancel", "cancel_all", "amend", "cancel_replace", "query")
 """What a fault on requests can name. A request of no class here (depth, time, exchangeInfo) is never struck."""
@@ -123,6 +123,8 @@ def _on(*default: str) -> SomeOf:
 _VIA = OneOf("any", ("any", "rest", "ws"))
 _SOCKETS = OneOf("all", ("streams", "api", "all"))
 _WHICH = OneOf("all", ("one", "all"))
+_STREAM = OneOf("any", ("any", "depth", "bookTicker", "trade"))
+_FORMAT = OneOf("any", ("any", "json", "sbe"))
 _EVENT = OneOf("any", ("any", "position", "NEW", "TRADE", "CANCELED", "REPLACED", "EXPIRED", "TRADE_PREVENTION"))
 _EXECUTED = OneOf("yes", ("yes", "no", "late"))
 _SIDE = OneOf("both", ("both", "BUY", "SELL"))
@@ -134,6 +136,10 @@ def _span(default_ms: int) -> Whole:
 
 def _request(name: str, text: str, via: OneOf = _VIA, on: SomeOf | None = None, **more: Parameter) -> Kind:
     return Kind(name, REQUEST, text, {"on": on or _on(), "via": via, **more})
+
+
+def _message(name: str, text: str, **more: Parameter) -> Kind:
+    return Kind(name, MESSAGE, text, {"stream": _STREAM, "format": _FORMAT, "which": _WHICH, **more})
 
 
 def _event(name: str, text: str, **more: Parameter) -> Kind:
@@ -148,6 +154,7 @@ def _state(name: str, text: str, **more: Parameter) -> Kind:
     return Kind(name, TIME, text, more)
 
 
+MALFORMED_FORMS = ("cut", "text", "number", "huge", "bytes", "deep")
 _REST_ONLY = OneOf("rest", ("rest",))
 
 _ALL_KINDS = (
@@ -210,6 +217,14 @@ _ALL_KINDS = (
         "a new subscription begins with the account's last `count` executionReports, sent before already",
         {"count": Whole(10, 1, 100)},
     ),
+    # Market streams, by message
+    _message("message_dropped", "the message is left out: a gap in the depth stream"),
+    _message("message_doubled", "the message comes twice"),
+    _message("message_swapped", "the message comes behind the next one of its connection"),
+    _message(
+        "message_malformed", "a message that cannot be read comes in its place", form=OneOf("cut", MALFORMED_FORMS)
+    ),
+    _message("book_crossed", "a bookTicker or depth message says that the best bid is above the best ask"),
     # Bytes
     Kind(
         "write_delayed",
@@ -243,6 +258,10 @@ _ALL_KINDS = (
         "every new connection, or request of REST, is reset for `for_ms`",
         {"sockets": OneOf("all", ("streams", "api", "rest", "all")), "for_ms": _span(5_000)},
     ),
+    # Snapshots
+    _state("snapshot_stale", "for `for_ms` all snapshots are the book of the beginning", for_ms=_span(5_000)),
+    _state("snapshot_boundary", "for `for_ms` snapshots end exactly where a depth message ends", for_ms=_span(5_000)),
+    _state("snapshot_inside", "for `for_ms` snapshots end inside the range of a depth message", for_ms=_span(5_000)),
     # Accounts and symbol
     _state("stream_terminated", "every user-data subscription ends with eventStreamTerminated"),
     _state(
@@ -293,6 +312,12 @@ _ALL_KINDS = (
         for_ms=_span(5_000),
     ),
     _state("bnb_gone", "all free BNB leaves the account: commissions are paid in the received asset"),
+    _state(
+        "query_lag",
+        "for `for_ms` queries of orders, trades and balances answer as of `lag_ms` ago",
+        lag_ms=_span(2_000),
+        for_ms=_span(10_000),
+    ),
 )
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL_KINDS}
@@ -517,6 +542,18 @@ class FaultPlan:
                 return self._strike(armed, now_us, f"subscription of {account_id}")
         return None
 
+    def on_message(self, stream: str, form: str, now_us: int) -> tuple[Fault, random.Random] | None:
+        """A message of `stream` ("btcusdt@depth@100ms") is about to go out as "json" or "sbe", to somebody."""
+        if MESSAGE not in self._armed:
+            return None
+        what = stream_class(stream)
+        for armed in self._armed[MESSAGE]:
+            values = armed.fault.values
+            fits = values["stream"] in ("any", what) and values["format"] in ("any", form)
+            if fits and (armed.fault.kind != "book_crossed" or what != "trade") and armed.meets(now_us):
+                return self._strike(armed, now_us, f"{stream} as {form}"), armed.rng
+        return None
+
     def on_write(self, sockets: str, now_us: int) -> Fault | None:
         """Bytes are about to be written to a connection of `sockets` ("streams" or "api")."""
         for armed in self._armed.get(WRITE, ()):
@@ -548,6 +585,14 @@ class FaultPlan:
         armed.strikes += 1
         self.note(armed.fault, now_us, hit)
         return armed.fault
+
+
+def stream_class(stream: str) -> str:
+    """ "depth", "bookTicker" or "trade" (what a fault's `stream` names); else the stream's own second part."""
+    name = stream.partition("@")[2].partition("@")[0]
+    if name.startswith("depth"):
+        return "depth"
+    return "bookTicker" if name == "bestBidAsk" else name
 
 
 # ---- Random plans ------------------------------------------------------------------------------------------------
@@ -585,7 +630,7 @@ def random_plan(seed: int, kinds: Iterable[str] | None, hours: float) -> tuple[F
     return parse_rows(rows)
 
 
-_PROBABILITY = {REQUEST: 0.005, EVENT: 0.005, SUBSCRIPTION: 0.5, WRITE: 0.00005}
+_PROBABILITY = {REQUEST: 0.005, EVENT: 0.005, SUBSCRIPTION: 0.5, MESSAGE: 0.00005, WRITE: 0.00005}
 
 
 def _draw(rng: random.Random, name: str, allowed: Parameter) -> Any:

@@ -162,7 +162,7 @@ def _carry_out(request: _Request) -> Outcome:
             _authenticate(exchange, key, params, credentials)
             if operation.places_order:
                 order_counts = exchange.accounts[key.account_id].order_counts
-        result = operation.handler(Call(exchange, params, key))
+        result = operation.handler(Call(exchange, params, key, operation.fault_class == "query"))
     except VenueError as error:
         visitor.weight.add(now_us, weight)
         if error.retry_at_ms is not None:

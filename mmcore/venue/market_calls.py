@@ -84,7 +84,7 @@ def depth_weight(params: Params) -> int:
 def depth(call: Call) -> dict[str, Any]:
     """GET depth, depth."""
     check_symbol(call)
-    book = call.exchange.market.depth(_depth_limit(call.params))
+    book = call.exchange.snapshots.depth(_depth_limit(call.params), call.exchange.clock.now_us())
     if book is None:
         raise errors.not_ready()
     last_update_id, bids, asks = book

@@ -28,6 +28,7 @@ from mmcore.venue.market import Wire
 from mmcore.venue.operations import DEPTH, REST_ROUTES
 from mmcore.venue.rest import RestReply, error_reply
 from mmcore.venue.streams import StreamHub, StreamSession
+from mmcore.venue.tamper import Tamperer
 from mmcore.venue.ws_api import CONNECT_WEIGHT, ApiSession
 
 _LOOPBACK = "127.0.0.1"
@@ -124,7 +125,7 @@ class VenueServer:
         self.exchange = exchange
         self._start_with_depth = start_with_depth
         self._settings = settings or ServerSettings()
-        self._hub = StreamHub(exchange.market.want)
+        self._hub = StreamHub(exchange.market.want, Tamperer(exchange.faults, exchange.clock))
         self._front = Front(exchange, self._hub, order_rng, self._settings.rules())
         self._admin = Admin(self._front, queue_log)
         self._peers: set[_Peer] = set()

@@ -9,6 +9,7 @@ from typing import Any
 from mmcore.venue.frames import binary_frame, text_frame
 from mmcore.venue.jsontext import TimeUnit, compact_json
 from mmcore.venue.market import Feed, StreamMessage, Wire
+from mmcore.venue.tamper import NO_TAMPERING, Tamperer, Tampering, spoil
 
 _METHODS = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`"
 _STREAMS_PER_CONNECTION = 1024
@@ -16,10 +17,14 @@ _CULLED = "@bestBidAsk"
 
 
 class StreamHub:
-    """Which session takes which feed. `want` is told the feeds that have takers whenever they change."""
+    """Which session takes which feed. `want` is told the feeds that have takers whenever they change; a `tamperer` may
+    strike each message that is taken.
+    """
 
-    def __init__(self, want: Callable[[Set[Feed]], None]) -> None:
+    def __init__(self, want: Callable[[Set[Feed]], None], tamperer: Tamperer | None = None) -> None:
         self._want = want
+        self._tamperer = tamperer
+        self._swapped: dict[StreamSession, list[bytes]] = {}
         self._takers: dict[Feed, dict[StreamSession, None]] = {}
         self._holding: dict[StreamSession, None] = {}
         self.depth_wanted = False
@@ -53,14 +58,43 @@ class StreamHub:
                 outgoing[session] = session.release()
         for message in messages:
             takers = self._takers.get(Feed(message.stream, message.wire))
-            if takers is not None:
+            if takers is None:
+                continue
+            tampering = self._tamperer.strike(message, len(takers)) if self._tamperer is not None else None
+            if tampering is None and not self._swapped:
                 self._frame(message, takers, outgoing)
+            else:
+                self._frame_struck(message, takers, tampering or NO_TAMPERING, outgoing)
         for session, frames in outgoing.items():
             session.write(b"".join(frames))
 
     def drop(self, session: StreamSession) -> None:
         """The session is gone, with what it held back."""
         self._holding.pop(session, None)
+        self._swapped.pop(session, None)
+
+    def _frame_struck(
+        self,
+        message: StreamMessage,
+        takers: Iterable[StreamSession],
+        tampering: Tampering,
+        outgoing: dict[StreamSession, list[bytes]],
+    ) -> None:
+        """As `_frame`, with what a fault makes of the message for some of its takers."""
+        numbered = list(enumerate(takers))
+        spared = [session for number, session in numbered if number not in tampering.hit]
+        struck = [session for number, session in numbered if number in tampering.hit]
+        self._frame(message, spared, outgoing)
+        for one in tampering.instead:
+            self._frame(one, struck, outgoing)
+        if tampering.spoiled:
+            for session in struck:
+                outgoing[session][-1] = spoil(outgoing[session][-1])
+        freed = [(session, self._swapped.pop(session)) for _, session in numbered if session in self._swapped]
+        if tampering.held:
+            self._frame(message, struck, self._swapped)
+        for session, frames in freed:
+            outgoing.setdefault(session, []).extend(frames)
 
     def _frame(
         self, message: StreamMessage, takers: Iterable[StreamSession], outgoing: dict[StreamSession, list[bytes]]

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import re
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,8 +21,11 @@ from mmcore.venue.audit import audit
 from mmcore.venue.faults import KINDS, TIME, FaultError, FaultPlan, parse_faults, parse_rows, random_plan
 from mmcore.venue.front import API, STREAMS, Front
 from mmcore.venue.line import Line
+from mmcore.venue.market import StreamMessage
+from mmcore.venue.market import Wire as Encoding
 from mmcore.venue.streams import StreamHub, StreamSession
 from mmcore.venue.synthetic import SyntheticMarket
+from mmcore.venue.tamper import Tamperer
 from mmcore.venue.ws_api import ApiSession
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,7 +86,8 @@ class Venue:
 
     def __init__(self, exchange: Any, clock: Any, signer: Callable[[str], str]) -> None:
         self.exchange, self.clock, self.signer = exchange, clock, signer
-        self.front = Front(exchange, StreamHub(exchange.market.want), random.Random(3))
+        hub = StreamHub(exchange.market.want, Tamperer(exchange.faults, clock))
+        self.front = Front(exchange, hub, random.Random(3))
         self._ids = iter(range(1, 1_000_000))
         self._struck_before = 0
 
@@ -101,11 +106,12 @@ class Venue:
             self.send(line, "userDataStream.subscribe.signature")
         return line, wire
 
-    def streams(self, *names: str, combined: bool = False) -> tuple[Line, Wire]:
-        wire = Wire(self.clock)
-        line = self.front.open_line(STREAMS, wire)
-        self.front.attach_streams(line, StreamSession(self.front.hub, names, combined=combined, write=line.send))
-        return line, wire
+    def streams(self, *names: str, combined: bool = False, wire: Encoding = Encoding.JSON) -> tuple[Line, Wire]:
+        seen = Wire(self.clock)
+        line = self.front.open_line(STREAMS, seen)
+        session = StreamSession(self.front.hub, names, combined=combined, write=line.send, wire=wire)
+        self.front.attach_streams(line, session)
+        return line, seen
 
     def send(self, line: Line, method: str, **params: Any) -> int:
         number = next(self._ids)
@@ -128,10 +134,13 @@ class Venue:
         self.front.advance()
         return self.front.rest(method, f"{path}?{query}&signature={self.signer(query)}", KEY, b"")
 
+    def rest_public(self, target: str) -> Any:
+        self.front.advance()
+        return self.front.rest("GET", target, None, b"")
+
     def symbol(self) -> Any:
         """The symbol's entry of exchangeInfo."""
-        self.front.advance()
-        return json.loads(self.front.rest("GET", "/api/v3/exchangeInfo", None, b"").body)["symbols"][0]
+        return json.loads(self.rest_public("/api/v3/exchangeInfo").body)["symbols"][0]
 
     def run(self, for_ms: int) -> None:
         """Let time pass, waking as a driver does."""
@@ -221,7 +230,7 @@ def test_an_id_is_armed_once_and_a_refused_batch_arms_nothing() -> None:
 
 def shared_parameters() -> dict[str, Any]:
     """Those of several kinds that are the same in all but a few of these."""
-    names = ("on", "via", "event", "sockets", "which")
+    names = ("on", "via", "event", "stream", "format", "sockets", "which")
     first = {name: parameter for kind in reversed(KINDS.values()) for name, parameter in kind.parameters.items()}
     return {name: first[name] for name in names}
 
@@ -581,6 +590,189 @@ def test_a_shutdown_is_announced_in_three_shapes_and_comes(venue: Venue) -> None
     assert [wire.ended for wire in wires] == [""] * 3
     venue.run(1)
     assert [wire.ended for wire in wires] == ["end"] * 3
+
+
+# ---- Market messages and snapshots ---------------------------------------------------------------------------
+
+TRADE, DEPTH, BEST = "btcusdt@trade", "btcusdt@depth@100ms", "btcusdt@bookTicker"
+
+
+def publish(venue: Venue, *messages: StreamMessage) -> None:
+    venue.exchange.market.messages = list(messages)
+    venue.front.advance()
+
+
+def trades(*numbers: int) -> list[StreamMessage]:
+    return [StreamMessage(TRADE, f'{{"t":{number}}}') for number in numbers]
+
+
+def test_messages_are_dropped_doubled_and_swapped(venue: Venue) -> None:
+    _, wire = venue.streams(TRADE)
+    for kind, seen in (
+        ("message_dropped", [1, 3, 4]),
+        ("message_doubled", [1, 2, 2, 3, 4]),
+        ("message_swapped", [1, 3, 2, 4]),
+    ):
+        venue.arm({"kind": kind, "stream": "trade", "after": 1})
+        publish(venue, *trades(1, 2, 3))
+        publish(venue, *trades(4))
+        assert [message["t"] for message in wire.take()] == seen, kind
+        assert venue.strikes[0]["hit"] == "btcusdt@trade as json"
+
+
+def test_one_of_several_takers_is_struck(venue: Venue) -> None:
+    wires = [venue.streams(TRADE, combined=number == 1)[1] for number in range(4)]
+    venue.arm({"kind": "message_dropped", "which": "one"})
+    publish(venue, *trades(1))
+    assert sorted(len(wire.take()) for wire in wires) == [0, 1, 1, 1]
+
+
+def test_a_message_held_back_goes_with_its_connection(venue: Venue) -> None:
+    line, wire = venue.streams(TRADE)
+    venue.arm({"kind": "message_swapped"})
+    publish(venue, *trades(1))
+    venue.front.close(line)
+    publish(venue, *trades(2))
+    assert wire.pieces == []
+
+
+@pytest.mark.parametrize("form", ["cut", "text", "number", "huge", "bytes", "deep"])
+@pytest.mark.parametrize("combined", [False, True])
+def test_a_malformed_message_is_no_message_but_a_whole_frame(busy: Venue, form: str, combined: bool) -> None:
+    _, wire = busy.streams(DEPTH, combined=combined)
+    busy.run(250)
+    good = len(wire.take())
+    busy.arm({"kind": "message_malformed", "form": form, "stream": "depth"})
+    busy.run(200)
+    (_, bad), *others = wire.frames()
+    assert good >= 2
+    assert len(others) == 1
+    if form == "bytes":
+        with pytest.raises(UnicodeDecodeError):
+            bad.decode()
+    elif form in ("number", "huge"):
+        assert ("NaN" if form == "number" else "9" * 40) in json.dumps(json.loads(bad))
+    else:
+        with pytest.raises((ValueError, RecursionError)):
+            json.loads(bad)
+
+
+@pytest.mark.parametrize("form", ["cut", "text", "number", "huge", "bytes", "deep"])
+def test_a_malformed_sbe_message_differs_from_the_true_one(busy: Venue, form: str) -> None:
+    _, struck = busy.streams("btcusdt@depth", wire=Encoding.SBE)
+    busy.arm({"kind": "message_malformed", "form": form, "format": "sbe", "which": "all"})
+    busy.run(100)
+    bad, *good = (payload for opcode, payload in struck.frames() if opcode == 2)
+    assert good
+    template = int.from_bytes(good[0][2:4], "little")
+    whole = bad[2:4] == good[0][2:4] and bad[4:8] == good[0][4:8] and bad[:2] == good[0][:2] and bad[-7:] == b"BTCUSDT"
+    assert template == 10003
+    assert not whole
+
+
+def best_of(message: Any) -> tuple[float, float]:
+    return float(message["b"]), float(message["a"])
+
+
+def test_a_book_message_crosses_the_book(busy: Venue) -> None:
+    _, best = busy.streams(BEST)
+    _, depth = busy.streams(DEPTH)
+    _, partial = busy.streams("btcusdt@depth5@100ms")
+    for stream in ("bookTicker", "depth", "depth"):
+        busy.arm({"kind": "book_crossed", "stream": stream})
+        busy.run(200)
+    tickers = [best_of(message) for message in best.take()]
+    assert sum(bid > ask for bid, ask in tickers) == 1
+    highest = [max((float(price) for price, qty in message["b"] if float(qty)), default=0) for message in depth.take()]
+    wide = [message for message in partial.take() if float(message["bids"][0][0]) > float(message["asks"][0][0])]
+    assert sum(bid > 100_000 for bid in highest) + len(wide) == 2
+
+
+def test_a_binary_book_message_crosses_the_book(busy: Venue) -> None:
+    _, best = busy.streams("btcusdt@bestBidAsk", wire=Encoding.SBE)
+    _, depth = busy.streams("btcusdt@depth", wire=Encoding.SBE)
+    busy.arm(
+        {"kind": "book_crossed", "stream": "bookTicker", "format": "sbe"},
+        {"kind": "book_crossed", "stream": "depth", "format": "sbe"},
+    )
+    busy.run(300)
+    crossed = 0
+    for _, payload in best.frames():
+        _, _, _, _, bid, _, ask, _ = struct.unpack_from("<qqbbqqqq", payload, 8)
+        crossed += bid > ask
+    assert crossed == 1
+    wide = []
+    for _, payload in depth.frames():
+        (exponent,) = struct.unpack_from("<b", payload, 8 + 24)
+        size, count = struct.unpack_from("<HH", payload, 8 + 26)
+        prices = [struct.unpack_from("<q", payload, 8 + 26 + 4 + size * number)[0] for number in range(count)]
+        asks_at = 8 + 26 + 4 + size * count
+        size, count = struct.unpack_from("<HH", payload, asks_at)
+        assert payload[asks_at + 4 + size * count :] == b"\x07BTCUSDT", "the message stays whole"
+        wide.append(max(prices, default=0) * 10.0**exponent > 100_000)
+    assert sum(wide) == 1
+
+
+def synced(venue: Venue, wire: Wire, kind: str | None) -> tuple[int, list[tuple[int, int]]]:
+    """(lastUpdateId of a snapshot, (U, u) of the diffs before and after it)."""
+    wire.take()
+    if kind is not None:
+        venue.arm({"kind": kind, "for_ms": 5_000})
+    venue.run(1_000)
+    body = json.loads(venue.rest_public("/api/v3/depth?symbol=BTCUSDT&limit=50").body)
+    assert len(body["bids"]) == 50
+    venue.run(500)
+    return body["lastUpdateId"], [(message["U"], message["u"]) for message in wire.take()]
+
+
+def test_a_stale_snapshot_lies_before_what_a_client_buffered(busy: Venue) -> None:
+    _, wire = busy.streams(DEPTH)
+    busy.run(300)
+    last_id, ranges = synced(busy, wire, "snapshot_stale")
+    assert last_id <= ranges[0][1]
+    busy.run(4_000)
+    live_id, _ = synced(busy, wire, None)
+    assert live_id > ranges[-1][1]
+
+
+def test_snapshots_end_with_a_message_or_inside_one(busy: Venue) -> None:
+    _, wire = busy.streams(DEPTH)
+    busy.run(300)
+    last_id, ranges = synced(busy, wire, "snapshot_boundary")
+    assert last_id in {end for _, end in ranges}
+    busy.run(5_000)
+    last_id, ranges = synced(busy, wire, "snapshot_inside")
+    assert any(first <= last_id < end for first, end in ranges)
+
+
+def test_queries_lag_behind_the_engine_and_cancels_do_not(venue: Venue) -> None:
+    line, _ = venue.api(subscribe=False)
+
+    def seen() -> tuple[list[str], str, int]:
+        opened = json.loads(venue.rest("GET", "/api/v3/openOrders", symbol="BTCUSDT").body)
+        rows = json.loads(venue.rest("GET", "/api/v3/account").body)["balances"]
+        fills = json.loads(venue.rest("GET", "/api/v3/myTrades", symbol="BTCUSDT").body)
+        return [row["clientOrderId"] for row in opened], rows[1]["locked"], len(fills)
+
+    venue.place(line, "old")
+    venue.arm({"kind": "query_lag", "lag_ms": 1_000, "for_ms": 3_000})
+    venue.run(0)
+    venue.place(line, "new")
+    venue.place(line, "taker", price="101.00")
+    asked = venue.rest("GET", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="new")
+    assert (asked.status, json.loads(asked.body)["code"]) == (400, -2013)
+    assert seen() == (["old"], "9.00000000", 0)
+    venue.run(600)
+    assert venue.rest("DELETE", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="new").status == 200
+    assert seen() == (["old"], "9.00000000", 0)
+    venue.run(400)
+    assert seen() == (["old", "new"], "18.00000000", 1)
+    venue.run(600)
+    assert seen() == (["old"], "9.00000000", 1)
+    venue.place(line, "last")
+    assert seen()[0] == ["old"]
+    venue.run(1_400)
+    assert seen()[0] == ["old", "last"], "the lag is over"
 
 
 # ---- Symbol and accounts -------------------------------------------------------------------------------------
