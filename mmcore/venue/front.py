@@ -156,7 +156,7 @@ class Front:
         if client.inbound is None or client.inbound.admits(now_us):
             return True
         server_us = self.exchange.server_us()
-        client.visitor.penalty.refuse(server_us, client.visitor.stream_connections.resets_at_us(server_us))
+        client.visitor.stream_penalty.refuse(server_us, client.visitor.stream_connections.resets_at_us(server_us))
         line.send(close_frame(POLICY_VIOLATION, "Too many requests"))
         line.end()
         return False

@@ -10,7 +10,7 @@ from mmcore.venue.calls import Call, Operation, authenticate, check_time
 from mmcore.venue.errors import VenueError, bad_key_format, ip_banned, too_many_requests
 from mmcore.venue.exchange import Exchange
 from mmcore.venue.faults import Fault
-from mmcore.venue.limits import Visitor, WindowCounter
+from mmcore.venue.limits import Penalty, Visitor, WindowCounter
 from mmcore.venue.params import Params
 from mmcore.venue.signing import ApiKey
 
@@ -183,10 +183,9 @@ def refuse(exchange: Exchange, error: VenueError, visitor: Visitor) -> Outcome:
 
 def refusal(visitor: Visitor, now_us: int, weight: int) -> VenueError | None:
     """Why a request of a visitor is not even looked at: 418 while it is banned, 429 if it is over a limit."""
-    banned_until_us = visitor.penalty.banned_until_us(now_us)
-    if banned_until_us is not None:
-        visitor.penalty.refuse(now_us, banned_until_us)
-        return ip_banned((visitor.penalty.banned_until_us(now_us) or banned_until_us) // 1000)
+    unheard = _sent_away(visitor.penalty, now_us)
+    if unheard is not None:
+        return unheard
     held_until_us = visitor.penalty.held_until_us(now_us)
     if held_until_us is not None:
         visitor.penalty.refuse(now_us, held_until_us)
@@ -196,19 +195,42 @@ def refusal(visitor: Visitor, now_us: int, weight: int) -> VenueError | None:
         (visitor.weight, "request weight", weight),
     ):
         if counter.exceeded_by(now_us, more):
-            return _too_many(visitor, counter, what, now_us)
+            return _too_many(visitor.penalty, counter, what, now_us)
     return None
 
 
-def admit_connection(exchange: Exchange, visitor: Visitor, attempts: WindowCounter, weight: int) -> None:
-    """Count an attempt to open a WebSocket; raises `VenueError` if it may not be opened."""
+def admit_api(exchange: Exchange, visitor: Visitor, weight: int) -> None:
+    """Count an attempt to open a WebSocket of the API; raises `VenueError` if it may not be opened."""
     now_us = exchange.server_us()
-    attempts.add(now_us, 1)
+    visitor.api_connections.add(now_us, 1)
     error = refusal(visitor, now_us, weight)
-    if error is None and attempts.exceeded_by(now_us, 0):
-        error = _too_many(visitor, attempts, "connection attempts", now_us)
+    if error is None:
+        error = _over_attempts(visitor.penalty, visitor.api_connections, now_us)
     if error is not None:
         raise error
+
+
+def admit_stream(exchange: Exchange, visitor: Visitor) -> None:
+    """The same for market streams. They stay open to who is over a limit of the API or banned from it."""
+    now_us = exchange.server_us()
+    visitor.stream_connections.add(now_us, 1)
+    error = _sent_away(visitor.stream_penalty, now_us)
+    if error is None:
+        error = _over_attempts(visitor.stream_penalty, visitor.stream_connections, now_us)
+    if error is not None:
+        raise error
+
+
+def _sent_away(penalty: Penalty, now_us: int) -> VenueError | None:
+    banned_until_us = penalty.banned_until_us(now_us)
+    if banned_until_us is None:
+        return None
+    penalty.refuse(now_us, banned_until_us)
+    return ip_banned((penalty.banned_until_us(now_us) or banned_until_us) // 1000)
+
+
+def _over_attempts(penalty: Penalty, attempts: WindowCounter, now_us: int) -> VenueError | None:
+    return _too_many(penalty, attempts, "connection attempts", now_us) if attempts.exceeded_by(now_us, 0) else None
 
 
 def _cost(operation: Operation, params: Params) -> tuple[int, VenueError | None]:
@@ -232,7 +254,7 @@ def _authenticate(exchange: Exchange, key: ApiKey, params: Params, credentials: 
         check_time(exchange, params)
 
 
-def _too_many(visitor: Visitor, counter: WindowCounter, what: str, now_us: int) -> VenueError:
+def _too_many(penalty: Penalty, counter: WindowCounter, what: str, now_us: int) -> VenueError:
     resets_at_us = counter.resets_at_us(now_us)
-    visitor.penalty.refuse(now_us, resets_at_us)
+    penalty.refuse(now_us, resets_at_us)
     return too_many_requests(counter.limit, what, resets_at_us // 1000)

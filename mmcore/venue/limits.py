@@ -135,9 +135,9 @@ class Penalty:
 
 
 class Visitor:
-    """What one IP address has used, and how long it is banned."""
+    """What one IP address has used, and how long it is banned: from REST and WebSocket API, and from streams."""
 
-    __slots__ = ("api_connections", "penalty", "raw_requests", "stream_connections", "weight")
+    __slots__ = ("api_connections", "penalty", "raw_requests", "stream_connections", "stream_penalty", "weight")
 
     def __init__(self, limits: Limits) -> None:
         self.weight = WindowCounter(limits.weight)
@@ -145,6 +145,7 @@ class Visitor:
         self.stream_connections = WindowCounter(limits.connections)
         self.api_connections = WindowCounter(limits.connections)
         self.penalty = Penalty(limits)
+        self.stream_penalty = Penalty(limits)
 
 
 class Visitors:

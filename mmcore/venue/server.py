@@ -20,14 +20,14 @@ from mmcore.venue.connection import ConnectionRules
 from mmcore.venue.errors import VenueError, bad_key_format, invalid_time_unit, rejected_key
 from mmcore.venue.exchange import Exchange
 from mmcore.venue.front import API, REST, STREAMS, Front
-from mmcore.venue.gateway import admit_connection
+from mmcore.venue.gateway import admit_api, admit_stream
 from mmcore.venue.jsontext import TimeUnit, time_unit
 from mmcore.venue.limits import LOCAL
 from mmcore.venue.line import Line
 from mmcore.venue.market import Wire
 from mmcore.venue.operations import DEPTH, REST_ROUTES
 from mmcore.venue.rest import RestReply, error_reply
-from mmcore.venue.streams import StreamHub, StreamSession
+from mmcore.venue.streams import STREAMS_PER_CONNECTION, StreamHub, StreamSession
 from mmcore.venue.tamper import Tamperer
 from mmcore.venue.ws_api import CONNECT_WEIGHT, ApiSession
 
@@ -221,9 +221,9 @@ class VenueServer:
                 raise invalid_time_unit()
             visitor = self.exchange.visitors.of(_address(request))
             if stream_path is None:
-                admit_connection(self.exchange, visitor, visitor.api_connections, CONNECT_WEIGHT)
+                admit_api(self.exchange, visitor, CONNECT_WEIGHT)
                 return await self._serve_api(request, unit)
-            admit_connection(self.exchange, visitor, visitor.stream_connections, 0)
+            admit_stream(self.exchange, visitor)
             wire = Wire.SBE if path.startswith(_SBE_PREFIX) else _JSON_WIRES[unit]
             if wire is Wire.SBE:
                 self._check_sbe_key(request)
@@ -290,6 +290,8 @@ class VenueServer:
         combined = path == "/stream"
         listed = query.get("streams", [""])[0] if combined else unquote(path.removeprefix("/ws").removeprefix("/"))
         names = [name for name in listed.split("/") if "@" in name]
+        if len(set(names)) > STREAMS_PER_CONNECTION:
+            raise VenueError(-1000, f"A connection takes {STREAMS_PER_CONNECTION} streams at most.")
         socket_, peer = await self._open_socket(request, STREAMS)
         with self._core():
             self._advance()

@@ -12,7 +12,7 @@ from mmcore.venue.market import Feed, StreamMessage, Wire
 from mmcore.venue.tamper import NO_TAMPERING, Tamperer, Tampering, spoil
 
 _METHODS = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`"
-_STREAMS_PER_CONNECTION = 1024
+STREAMS_PER_CONNECTION = 1024
 _CULLED = "@bestBidAsk"
 
 
@@ -198,7 +198,7 @@ class StreamSession:
             return _error(2, "Invalid request: stream names must be strings", request_id)
         if method == "UNSUBSCRIBE":
             self._unsubscribe(names)
-        elif len({*self._names, *names}) > _STREAMS_PER_CONNECTION:
+        elif len({*self._names, *names}) > STREAMS_PER_CONNECTION:
             return _error(2, "Invalid request: too many parameters", request_id)
         else:
             self._subscribe(names)

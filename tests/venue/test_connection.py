@@ -224,3 +224,18 @@ def test_a_revoked_key_ends_its_subscriptions_and_no_others(
                 await sockets[name].close()
 
     serve(body, desk.market)
+
+
+def test_a_url_names_1024_streams_at_most(serve: Any, desk: Any) -> None:
+    async def body(server: Any, url: str) -> None:
+        names = [f"{number}@t" for number in range(1025)]
+        async with aiohttp.ClientSession() as http:
+            socket = await http.ws_connect(f"{url}/stream?streams={'/'.join(names[1:])}")
+            await socket.send_str('{"method":"LIST_SUBSCRIPTIONS","id":1}')
+            assert len((await socket.receive_json())["result"]) == 1024
+            await socket.close()
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await http.ws_connect(f"{url}/stream?streams={'/'.join(names)}")
+            assert refused.value.status == 400
+
+    serve(body, desk.market)

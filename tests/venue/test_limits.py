@@ -218,6 +218,22 @@ def test_raw_requests_are_limited_whatever_they_weigh(make_desk: Any) -> None:
     assert desk.call("GET", "/api/v3/ping").status == 200
 
 
+def test_market_streams_stay_open_to_who_is_over_the_weight_and_the_api_does_not(serve: Any, desk: Any) -> None:
+    async def body(server: Any, url: str) -> None:
+        async with aiohttp.ClientSession() as http:
+            for _ in range(2):
+                await (await http.ws_connect(f"{url}/ws-api/v3")).close()
+            async with http.get(f"{url}/api/v3/ping") as reply:
+                assert (reply.status, reply.headers["X-MBX-USED-WEIGHT-1M"]) == (200, "5"), "connecting weighs 2"
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await http.ws_connect(f"{url}/ws-api/v3")
+            assert refused.value.status == 429
+            await (await http.ws_connect(f"{url}/ws")).close()
+
+    limits = Limits(weight=RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6))
+    serve(body, desk.market, limits=limits, clock=desk.clock)
+
+
 def test_exchange_info_tells_the_limits_in_force_and_connections_on_the_websocket_api_only(
     make_desk: Any,
 ) -> None:
@@ -255,11 +271,13 @@ def test_too_many_attempts_to_connect_are_refused_then_banned_for_streams_and_ap
             assert [(await attempt(http, f"{url}/ws"))[0] for _ in range(3)] == [101, 101, 429]
             assert [(await attempt(http, f"{url}/ws-api/v3"))[0] for _ in range(3)] == [101, 101, 429]
             assert (await attempt(http, f"{url}/stream?streams=a@trade"))[0] == 429
-            assert [(await attempt(http, f"{url}/ws"))[0] for _ in range(2)] == [429, 418]
-            status, wait_s = await attempt(http, f"{url}/ws-api/v3")
-            assert (status, wait_s) == (418, 120)
+            assert [await attempt(http, f"{url}/ws") for _ in range(3)] == [(429, 100), (429, 100), (418, 120)]
             async with http.get(f"{url}/api/v3/ping") as reply:
-                assert reply.status == 418
+                assert reply.status == 200, "who is banned from streams is not banned from the API"
+            statuses = [(await attempt(http, f"{url}/ws-api/v3"))[0] for _ in range(4)]
+            assert statuses == [429, 429, 429, 418]
+            async with http.get(f"{url}/api/v3/ping") as reply:
+                assert (reply.status, reply.headers["Retry-After"]) == (418, "120")
         elsewhere = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
         async with aiohttp.ClientSession(connector=elsewhere) as http:
             assert (await attempt(http, f"{url}/ws"))[0] == 101

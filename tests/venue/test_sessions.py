@@ -220,3 +220,11 @@ def test_a_connection_takes_1024_streams_and_not_one_more() -> None:
     assert json.loads(refused)["code"] == 2
     taken = session.handle(json.dumps({"method": "SUBSCRIBE", "params": names[:1024], "id": 1}))
     assert json.loads(taken)["result"] is None
+
+
+def test_a_connection_has_65535_subscriptions_in_its_life(session: ApiSession, ws_call: Callable[..., Any]) -> None:
+    session._next_subscription = 65_534
+    assert ws_call(session, "userDataStream.subscribe.signature")["result"] == {"subscriptionId": 65_534}
+    session.handle('{"id":1,"method":"userDataStream.unsubscribe"}')
+    refused = ws_call(session, "userDataStream.subscribe.signature")["error"]
+    assert refused == {"code": -2042, "msg": "Maximum subscription ID reached for this connection."}
