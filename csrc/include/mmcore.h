@@ -98,6 +98,7 @@ enum {
     MM_REASON_SYNCING,
     MM_REASON_STALE_BOOK,
     MM_REASON_GAP,
+    MM_REASON_BOOK_MISMATCH,
     MM_REASON_CROSSED_BOOK,
     MM_REASON_THIN_BOOK,
     MM_REASON_ONE_SIDED,
@@ -857,6 +858,9 @@ MM_API bool mm_book_vwap(const mm_book *book, int32_t side, size_t level_count, 
 MM_API bool mm_book_fill_price(const mm_book *book, int32_t side, int64_t qty_e8, int64_t *average_e8);
 /* Farthest price that is known of a side: levels beyond it may exist unseen. false = the whole side is known. */
 MM_API bool mm_book_horizon(const mm_book *book, int32_t side, int64_t *price_e8);
+/* Whether two books of one symbol hold the same levels as far as both know them (to the nearer horizon of each side); else *side
+ * and *price_e8 tell the first difference. O(levels). */
+MM_API bool mm_book_same(const mm_book *book, const mm_book *other, int32_t *side, int64_t *price_e8);
 MM_API mm_book_stats mm_book_statistics(const mm_book *book);
 /* Full invariant check, O(levels). */
 MM_API bool mm_book_valid(const mm_book *book);
@@ -939,6 +943,18 @@ MM_API int32_t mm_sync_depth(mm_sync *sync, mm_book *book, const mm_record *reco
 /* A SNAPSHOT event; a side with fewer levels than `levels_asked` is there wholly. MM_SYNC_REPLAYED, STALE_SNAPSHOT, DROPPED
  * (the book is exact already), or mm_status < 0 when the snapshot or a buffered diff is not valid. */
 MM_API int32_t mm_sync_snapshot(mm_sync *sync, mm_book *book, const mm_record *records, size_t levels_asked);
+/* A second look at an exact book while it stays in use. `keep`: diffs are kept from now on besides being applied; ask for a
+ * snapshot then. `merge` builds in `fresh`, a book apart, what the snapshot and the kept diffs make. MM_SYNC_REPLAYED: `fresh` is
+ * exact at the book's own id. MM_SYNC_BUFFERED: the snapshot is ahead of the book; `fresh` must live on, takes every diff that
+ * mm_sync_depth applies, and mm_sync_fresh turns true when the book has caught up. Either way the caller may compare the two and
+ * go on with `fresh` in place of the book. MM_SYNC_STALE_SNAPSHOT: older than what was kept: keep and ask again.
+ * MM_SYNC_DROPPED: nothing was kept (any loss of the book ends it, too). mm_status < 0: the snapshot is not valid. */
+MM_API void mm_sync_keep(mm_sync *sync);
+MM_API int32_t mm_sync_merge(mm_sync *sync, mm_book *fresh, const mm_record *records, size_t levels_asked);
+/* True once: `fresh` is exact at the book's id now. */
+MM_API bool mm_sync_fresh(mm_sync *sync);
+/* A merged book is ahead of the one in use. */
+MM_API bool mm_sync_is_ahead(const mm_sync *sync);
 MM_API int32_t mm_sync_state(const mm_sync *sync);
 MM_API int64_t mm_sync_last_id(const mm_sync *sync); /* u of the book, -1 while waiting */
 MM_API mm_sync_stats mm_sync_statistics(const mm_sync *sync);
@@ -1507,6 +1523,7 @@ typedef struct mm_engine_config {
     int64_t crossed_max_ns;         /* a crossed book is resynced after this (250 ms) */
     int64_t warm_ns;                /* time after a sync before quoting, >= 0 */
     int64_t stop_confirm_ns;        /* between the two empty openOrders at the end (1 s) */
+    int64_t audit_ns;               /* the book is compared with a new snapshot so often, 0 = never */
     int64_t reconcile_open_ns;      /* between two reads of the open orders while trading (10 s), >= 1 s */
     int64_t reconcile_trades_ns;    /* of own trades (60 s), >= 1 s */
     int64_t reconcile_account_ns;   /* of the balances (30 s), >= 1 s */
@@ -1532,6 +1549,8 @@ typedef struct mm_engine_status {
     uint64_t book_updates;     /* depth messages applied */
     uint64_t gaps;
     uint64_t resyncs;
+    uint64_t book_audits;      /* comparisons of the book with a later snapshot */
+    uint64_t book_audit_failures;
     uint64_t malformed;
     uint64_t quotes;           /* changed quote decisions */
     uint64_t orders_sent;

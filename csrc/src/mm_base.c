@@ -87,6 +87,7 @@ static const named_text reason_texts[] = {
     REASON(SYNCING, "The book is being built from a snapshot and its updates."),
     REASON(STALE_BOOK, "Market data is too old to quote on."),
     REASON(GAP, "Market data has a gap; a new snapshot is on its way."),
+    REASON(BOOK_MISMATCH, "The book differs from the exchange's own; a new snapshot is on its way."),
     REASON(CROSSED_BOOK, "The best bid is not below the best ask."),
     REASON(THIN_BOOK, "The book has too few levels."),
     REASON(ONE_SIDED, "One side of the book is empty."),

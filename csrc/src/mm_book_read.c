@@ -288,6 +288,40 @@ size_t mm_book_dump(const mm_book *book, int32_t side, size_t level_count, mm_le
     return count;
 }
 
+/* Whether a side of two books has the same levels up to the nearer horizon; else *price_e8 is the best price that differs. */
+static bool side_same(const book_side *one, const book_side *other, int64_t *price_e8)
+{
+    uint64_t limit = one->horizon < other->horizon ? one->horizon : other->horizon;
+    cursor walk, walk_other;
+    cursor_open(&walk, one, NULL, limit);
+    cursor_open(&walk_other, other, NULL, limit);
+    for (;;) { /* a level a turn */
+        mm_level level, level_other;
+        bool some = cursor_take(&walk, &level);
+        bool some_other = cursor_take(&walk_other, &level_other);
+        if (!some && !some_other) {
+            return true;
+        }
+        uint64_t value = some ? value_of_price(one, level.price_e8) : NONE;
+        uint64_t value_other = some_other ? value_of_price(one, level_other.price_e8) : NONE;
+        if (value != value_other || level.qty_e8 != level_other.qty_e8) {
+            *price_e8 = price_of_value(one, value < value_other ? value : value_other);
+            return false;
+        }
+    }
+}
+
+bool mm_book_same(const mm_book *book, const mm_book *other, int32_t *side, int64_t *price_e8)
+{
+    MM_ASSERT(side != NULL && price_e8 != NULL);
+    for (*side = MM_BID; *side <= MM_ASK; ++*side) {
+        if (!side_same(side_of(book, *side), side_of(other, *side), price_e8)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Sum of the levels behind a full top up to number level_count, added to that of the top. */
 static uint64_t qty_sum_deep(const book_side *side, size_t level_count)
 {

@@ -69,6 +69,9 @@ static const char *bad_config_field(const mm_engine_config *config)
     if (config->stop_confirm_ns < 1) {
         return "stop_confirm_ns";
     }
+    if (config->audit_ns < 0) {
+        return "audit_ns";
+    }
     if (!is_period(config->reconcile_open_ns)) {
         return "reconcile_open_ns";
     }
@@ -87,7 +90,7 @@ size_t mm_engine_bytes(const mm_engine_config *config)
         return 0;
     }
     parts p = parts_of(config);
-    return p.engine + p.book + p.sync + p.orders + p.ledger + p.risk;
+    return p.engine + 2 * p.book + p.sync + p.orders + p.ledger + p.risk;
 }
 
 static void builtin_inventory_skew(void *state, const mm_quote_input *input, mm_quotes *quotes)
@@ -121,6 +124,10 @@ static mm_status init_parts(mm_engine *engine, uint8_t *memory, const char **bad
     mm_status status =
         mm_book_init(at, p.book, (size_t)config->book_levels, config->symbol.tick_e8, &engine->book);
     at += p.book;
+    if (status == MM_OK) {
+        status = mm_book_init(at, p.book, (size_t)config->book_levels, config->symbol.tick_e8, &engine->spare);
+        at += p.book;
+    }
     if (status == MM_OK) {
         *bad_field = "sync_records";
         status = mm_sync_init(at, p.sync, (size_t)config->sync_records, &engine->sync);

@@ -18,6 +18,9 @@
 /* Orders of an earlier run (or unknown to us) that are being cancelled by exchange id. */
 #define MM__LEFTOVERS_MAX 64
 
+/* Most snapshots a minute, of few levels. */
+#define MM__SNAPSHOTS_MAX 32
+
 /* Progress of a read that has to be empty twice: at the start and at the end of a run. */
 typedef struct mm__confirm {
     int32_t active;
@@ -51,6 +54,7 @@ typedef struct mm__missing {
 struct mm_engine {
     mm_engine_config config;
     mm_book *book;
+    mm_book *spare;             /* what a later snapshot makes of the book: compared with it, then in its place */
     mm_sync *sync;
     mm_orders *orders;
     mm_ledger *ledger;
@@ -76,6 +80,10 @@ struct mm_engine {
     int64_t snapshot_asked_ns;  /* 0 = none under way */
     int64_t snapshot_next_ns;
     int64_t snapshot_failures;
+    int64_t snapshot_times_ns[MM__SNAPSHOTS_MAX]; /* when the last ones were asked for */
+    uint64_t snapshot_count;
+    int64_t renewed_ns;         /* latest sync or merge: how old the known depth is */
+    int64_t depth_e8[2];        /* then, from the best price to the horizon; 0 = the side is wholly known */
     int64_t synced_ns;          /* first sync */
     int64_t resynced_ns;        /* latest sync */
     int64_t first_mid_e8;       /* of an exact book, 0 = none yet: values the start inventory */
@@ -85,6 +93,7 @@ struct mm_engine {
     int32_t market_up;
     int32_t market_changed;     /* since the last decision */
     int32_t gapped;             /* the book was lost to a gap and is not back yet */
+    int32_t mismatched;         /* it was lost because a snapshot differed */
     int32_t buffered_any;       /* a diff arrived since the last reset: a snapshot may be asked for */
 
     /* account and channels */

@@ -5,12 +5,17 @@
 
 /* A snapshot that does not come back is asked for again after this. */
 #define SNAPSHOT_REPLY_NS 5000000000
-/* First wait after a snapshot that could not be used; doubled up to 32 times: at most about 8 a minute, so a resync
- * storm cannot eat the request weight (a 5,000-level snapshot costs 250 of 6,000 a minute). */
+/* First wait after a snapshot that could not be used; doubled up to 32 times. */
 #define SNAPSHOT_RETRY_NS 250000000
 #define SNAPSHOT_RETRY_DOUBLINGS 5
-/* A new snapshot for more depth is asked for this long after the last one at the earliest. */
-#define DEPTH_AGAIN_NS 1000000000
+/* Request weight a minute that snapshots may cost, a quarter of the exchange's 6,000: 6 of 5,000 levels. Those for an exact
+ * book, which can wait, get half of it. */
+#define SNAPSHOT_WEIGHT_MAX 1500
+#define SNAPSHOT_WINDOW_NS 60000000000
+/* A new snapshot is merged when the best price has come so near the horizon: a tenth of the known depth. */
+#define DEPTH_LEFT_PARTS 10
+/* So many snapshots that could not be merged, and a book of which too little is known is built anew. */
+#define MERGE_FAILURES_MAX 3
 /* A crossed book that stays so for this many depth messages is wrong, not fast. */
 #define CROSSED_RUN_MAX 3
 
@@ -87,10 +92,30 @@ static void top_changed(mm_engine *engine, int64_t recv_ns)
     mm_signal_top(&engine->signals, &top, recv_ns);
 }
 
+/* Best price to horizon, 0 where nothing is beyond it. */
+static int64_t depth_left_e8(const mm_engine *engine, int32_t side)
+{
+    int64_t horizon_e8 = 0;
+    mm_level best;
+    if (!mm_book_horizon(engine->book, side, &horizon_e8) || !mm_book_best(engine->book, side, &best)) {
+        return 0;
+    }
+    return side == MM_BID ? best.price_e8 - horizon_e8 : horizon_e8 - best.price_e8;
+}
+
+static void note_depth(mm_engine *engine, int64_t recv_ns)
+{
+    engine->renewed_ns = recv_ns;
+    engine->depth_e8[MM_BID] = depth_left_e8(engine, MM_BID);
+    engine->depth_e8[MM_ASK] = depth_left_e8(engine, MM_ASK);
+}
+
 static void after_sync(mm_engine *engine, int64_t recv_ns)
 {
     signal_reset(engine);
     engine->gapped = 0;
+    engine->mismatched = 0;
+    note_depth(engine, recv_ns);
     engine->snapshot_failures = 0;
     engine->resynced_ns = recv_ns;
     if (engine->synced_ns == 0) {
@@ -140,6 +165,26 @@ static void follow_ticker(mm_engine *engine)
     engine->pending_ticker_ns = engine->ticker_ns;
 }
 
+/* The spare book is what a later snapshot makes of this one, at the same update id: it takes its place, and they must not differ. */
+static void adopt_spare(mm_engine *engine, int64_t recv_ns)
+{
+    int32_t side = 0;
+    int64_t price_e8 = 0;
+    mm_book *checked = engine->book;
+    engine->counters.book_audits++;
+    if (!mm_book_same(engine->book, engine->spare, &side, &price_e8)) {
+        engine->counters.book_audit_failures++;
+        mm__engine_invalidate(engine);
+        engine->mismatched = 1;
+        return;
+    }
+    engine->book = engine->spare;
+    engine->spare = checked;
+    engine->snapshot_failures = 0;
+    note_depth(engine, recv_ns);
+    top_changed(engine, recv_ns); /* a side that had run thin may have levels again */
+}
+
 static void on_depth(mm_engine *engine, const mm_record *event)
 {
     const mm_depth_body *body = &event->body.depth;
@@ -166,13 +211,34 @@ static void on_depth(mm_engine *engine, const mm_record *event)
     }
     check_crossed(engine, body->recv_ns);
     top_changed(engine, body->recv_ns);
+    if (mm_sync_fresh(engine->sync)) {
+        adopt_spare(engine, body->recv_ns);
+    }
+}
+
+/* A snapshot for a book that is exact and in use. */
+static void merge_snapshot(mm_engine *engine, const mm_record *event)
+{
+    int64_t recv_ns = event->body.depth.recv_ns;
+    int32_t result =
+        mm_sync_merge(engine->sync, engine->spare, event, (size_t)engine->config.snapshot_levels);
+    if (result == MM_SYNC_DROPPED) {
+        return; /* a late second answer */
+    }
+    engine->snapshot_asked_ns = 0;
+    if (result < 0 || result == MM_SYNC_STALE_SNAPSHOT) {
+        snapshot_failed(engine, recv_ns);
+    } else if (result == MM_SYNC_REPLAYED) {
+        adopt_spare(engine, recv_ns);
+    }
 }
 
 static void on_snapshot(mm_engine *engine, const mm_record *event)
 {
     const mm_depth_body *body = &event->body.depth;
     if (mm_sync_state(engine->sync) == MM_SYNC_SYNCED) {
-        return; /* a late second answer: the book is exact already */
+        merge_snapshot(engine, event);
+        return;
     }
     if (!engine->buffered_any) {
         /* Asked for before the book was thrown away: nothing ties it to what comes, and it may be old. */
@@ -298,24 +364,77 @@ void mm__engine_market(mm_engine *engine, const mm_record *event)
     }
 }
 
-/* Asks for a snapshot when one is due: a diff must have been buffered first, so that the snapshot can bridge it. */
+/* Request weight of a snapshot. */
+static int64_t snapshot_weight(int64_t levels)
+{
+    return levels <= 100 ? 5 : levels <= 500 ? 25 : levels <= 1000 ? 50 : 250;
+}
+
+/* When the budget allows another snapshot: not before the oldest of as many as a minute has room for is a minute old. */
+static int64_t snapshot_allowed_ns(const mm_engine *engine, bool synced)
+{
+    uint64_t most = (uint64_t)(SNAPSHOT_WEIGHT_MAX / snapshot_weight(engine->config.snapshot_levels));
+    most = most < MM__SNAPSHOTS_MAX ? most : MM__SNAPSHOTS_MAX;
+    most = synced ? most / 2 : most;
+    MM_ASSERT(most >= 1);
+    if (engine->snapshot_count < most) {
+        return engine->snapshot_next_ns;
+    }
+    int64_t oldest_ns = engine->snapshot_times_ns[(engine->snapshot_count - most) % MM__SNAPSHOTS_MAX];
+    int64_t at_ns = oldest_ns + SNAPSHOT_WINDOW_NS;
+    return at_ns > engine->snapshot_next_ns ? at_ns : engine->snapshot_next_ns;
+}
+
+static bool is_near_horizon(const mm_engine *engine)
+{
+    for (int32_t side = MM_BID; side <= MM_ASK; side++) {
+        if (engine->depth_e8[side] > 0 && depth_left_e8(engine, side) < engine->depth_e8[side] / DEPTH_LEFT_PARTS) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* When the exact book is due for a second look; INT64_MAX = not by time. */
+static int64_t renewal_ns(const mm_engine *engine)
+{
+    if (is_near_horizon(engine)) {
+        return engine->renewed_ns;
+    }
+    return engine->config.audit_ns > 0 ? engine->renewed_ns + engine->config.audit_ns : INT64_MAX;
+}
+
+/* When a snapshot is to be asked for, if none is under way; INT64_MAX = nothing asks for one. For a book that is lost a diff must
+ * have been buffered first, so that the snapshot can bridge it. */
+static int64_t snapshot_due_ns(const mm_engine *engine)
+{
+    bool synced = mm_sync_state(engine->sync) == MM_SYNC_SYNCED;
+    bool wanted = synced ? !mm_sync_is_ahead(engine->sync) : engine->buffered_any != 0;
+    if (!engine->market_up || !engine->start_confirmed || !wanted) {
+        return INT64_MAX;
+    }
+    int64_t wanted_ns = synced ? renewal_ns(engine) : engine->snapshot_next_ns;
+    int64_t allowed_ns = snapshot_allowed_ns(engine, synced);
+    return wanted_ns > allowed_ns ? wanted_ns : allowed_ns;
+}
+
+/* Asks for a snapshot when one is due. */
 void mm__engine_want_snapshot(mm_engine *engine)
 {
-    if (!engine->market_up || !engine->start_confirmed || !engine->buffered_any ||
-        mm_sync_state(engine->sync) == MM_SYNC_SYNCED) {
-        return;
-    }
     if (engine->snapshot_asked_ns != 0) {
         if (engine->now_ns - engine->snapshot_asked_ns < SNAPSHOT_REPLY_NS) {
             return;
         }
         snapshot_failed(engine, engine->now_ns);
     }
-    if (engine->now_ns < engine->snapshot_next_ns) {
+    if (engine->now_ns < snapshot_due_ns(engine) ||
+        !mm__engine_emit_want(engine, MM_KIND_WANT_SNAPSHOT, 0, engine->config.snapshot_levels, 0)) {
         return;
     }
-    if (mm__engine_emit_want(engine, MM_KIND_WANT_SNAPSHOT, 0, engine->config.snapshot_levels, 0)) {
-        engine->snapshot_asked_ns = engine->now_ns;
+    engine->snapshot_asked_ns = engine->now_ns;
+    engine->snapshot_times_ns[engine->snapshot_count++ % MM__SNAPSHOTS_MAX] = engine->now_ns;
+    if (mm_sync_state(engine->sync) == MM_SYNC_SYNCED) {
+        mm_sync_keep(engine->sync);
     }
 }
 
@@ -365,15 +484,20 @@ static bool has_left_known_depth(const mm_engine *engine)
     return false;
 }
 
-static bool is_depth_due(const mm_engine *engine)
+/* Too little is known, and a second look will not mend it: its snapshots come to nothing, or the budget has none left for one but
+ * for a sync. */
+static bool is_lost(const mm_engine *engine)
 {
-    return mm_sync_state(engine->sync) == MM_SYNC_SYNCED && has_left_known_depth(engine);
+    bool under_way = engine->snapshot_asked_ns != 0 || mm_sync_is_ahead(engine->sync);
+    return mm_sync_state(engine->sync) == MM_SYNC_SYNCED && !under_way && has_left_known_depth(engine) &&
+           (engine->snapshot_failures >= MERGE_FAILURES_MAX || engine->now_ns < snapshot_allowed_ns(engine, true)) &&
+           engine->now_ns >= snapshot_allowed_ns(engine, false);
 }
 
 /* Why the market data does not allow a quote. May throw away a book that stays crossed or of which too little is known. */
 uint64_t mm__engine_market_verdict(mm_engine *engine)
 {
-    if (is_depth_due(engine) && engine->now_ns - engine->resynced_ns >= DEPTH_AGAIN_NS) {
+    if (is_lost(engine)) {
         mm__engine_invalidate(engine);
     }
     if (engine->crossed_since_ns != 0 &&
@@ -384,7 +508,9 @@ uint64_t mm__engine_market_verdict(mm_engine *engine)
         return MM_BIT(MM_REASON_DISCONNECTED);
     }
     if (mm_sync_state(engine->sync) != MM_SYNC_SYNCED) {
-        return MM_BIT(engine->gapped ? MM_REASON_GAP : MM_REASON_SYNCING);
+        return MM_BIT(engine->mismatched ? MM_REASON_BOOK_MISMATCH
+                      : engine->gapped   ? MM_REASON_GAP
+                                         : MM_REASON_SYNCING);
     }
     uint64_t verdict = is_stale(engine) ? MM_BIT(MM_REASON_STALE_BOOK) : 0;
     return verdict | shape_verdict(engine);
@@ -402,12 +528,9 @@ int64_t mm__engine_market_deadline(const mm_engine *engine)
     if (!engine->market_up) {
         return at;
     }
+    at = engine->snapshot_asked_ns != 0 ? engine->snapshot_asked_ns + SNAPSHOT_REPLY_NS : snapshot_due_ns(engine);
     if (mm_sync_state(engine->sync) != MM_SYNC_SYNCED) {
-        if (!engine->start_confirmed || !engine->buffered_any) {
-            return at;
-        }
-        return engine->snapshot_asked_ns != 0 ? engine->snapshot_asked_ns + SNAPSHOT_REPLY_NS
-                                              : engine->snapshot_next_ns;
+        return at;
     }
     if (!is_stale(engine)) {
         at = earlier(at, engine->frame_ns + risk->stale_book_ns + 1);
@@ -420,9 +543,6 @@ int64_t mm__engine_market_deadline(const mm_engine *engine)
     }
     if (engine->crossed_since_ns != 0) {
         at = earlier(at, engine->crossed_since_ns + engine->config.crossed_max_ns);
-    }
-    if (is_depth_due(engine)) {
-        at = earlier(at, engine->resynced_ns + DEPTH_AGAIN_NS);
     }
     if (engine->now_ns - engine->resynced_ns < engine->config.warm_ns) {
         at = earlier(at, engine->resynced_ns + engine->config.warm_ns);

@@ -9,6 +9,11 @@
  *     spot     u <= last          U <= last + 1                           gap
  *     futures  u <  snapshot's    U <= snapshot's (the first); pu == last gap (u <= last: dropped)
  *
+ * A second look (keep, merge) makes another book of a later snapshot while this one is in use. The buffer then holds the diffs
+ * since the snapshot was asked for, so what is older than `lost_id`, the book's u at that moment, cannot be merged. A snapshot
+ * that is ahead of the book waits as a book of its own, to which every diff behind it is applied as well, until the book has
+ * come to the same u: ids never step back, and both books can be compared level by level.
+ *
  * On spot the first diff behind a snapshot and all later ones obey one rule. It is U <= id + 1 and
  * u > id, not "U <= id <= u": when the snapshot ends exactly where a diff ended, that diff is
  * dropped and the next begins at id + 1. A diff that overlaps what is applied is applied: its
@@ -27,6 +32,9 @@ struct mm_sync {
     int64_t last_id;     /* u of the book; of a snapshot its id; -1 while waiting */
     int32_t state;
     bool bridged; /* a diff has been applied behind the snapshot */
+    bool keeping; /* synced, and diffs go into the buffer too */
+    mm_book *fresh;   /* a merged book that is ahead of the one in use, NULL = none */
+    int64_t fresh_id; /* its u */
     mm_sync_stats stats;
     mm_sync_fn observer;
     void *observer_context;
@@ -162,6 +170,8 @@ static void wait_for_snapshot(mm_sync *sync, mm_book *book)
     sync->last_id = -1;
     sync->lost_id = -1;
     sync->bridged = false;
+    sync->keeping = false;
+    sync->fresh = NULL;
 }
 
 /* What a diff is to a book at `last_id`: MM_SYNC_DROPPED, MM_SYNC_APPLIED (it may be) or
@@ -200,6 +210,21 @@ static mm_status apply(mm_sync *sync, mm_book *book, const mm_record *records)
     return MM_OK;
 }
 
+/* A diff that the book has taken, for the second look at it: kept, or into the book that is ahead. */
+static mm_status follow(mm_sync *sync, const mm_record *records)
+{
+    const mm_depth_body *body = &records->body.depth;
+    if (sync->keeping) {
+        (void)buffer_add(sync, records);
+    }
+    if (sync->fresh == NULL || body->last_id <= sync->fresh_id) {
+        return MM_OK;
+    }
+    sync->fresh_id = body->last_id;
+    event_levels(sync, records);
+    return mm_book_apply(sync->fresh, sync->bids, body->bid_count, sync->asks, body->ask_count);
+}
+
 int32_t mm_sync_depth(mm_sync *sync, mm_book *book, const mm_record *records)
 {
     if (!event_valid(records, MM_KIND_DEPTH)) {
@@ -223,6 +248,9 @@ int32_t mm_sync_depth(mm_sync *sync, mm_book *book, const mm_record *records)
         return MM_SYNC_GAP;
     }
     mm_status status = apply(sync, book, records);
+    if (status == MM_OK) {
+        status = follow(sync, records);
+    }
     if (status < 0) {
         wait_for_snapshot(sync, book);
     }
@@ -293,6 +321,88 @@ int32_t mm_sync_snapshot(mm_sync *sync, mm_book *book, const mm_record *records,
     buffer_clear(sync);
     sync->lost_id = -1;
     return MM_SYNC_REPLAYED;
+}
+
+/* ---- A second look
+ * -------------------------------------------------------------------------------------- */
+
+static void stop_keeping(mm_sync *sync)
+{
+    buffer_clear(sync);
+    sync->lost_id = -1;
+    sync->keeping = false;
+}
+
+void mm_sync_keep(mm_sync *sync)
+{
+    MM_ASSERT(sync->state == MM_SYNC_SYNCED);
+    stop_keeping(sync);
+    sync->fresh = NULL;
+    sync->keeping = true;
+    sync->lost_id = sync->last_id; /* what came before is not kept */
+}
+
+/* The kept diffs from `at` on, into `fresh`. */
+static mm_status replay_kept(mm_sync *sync, mm_book *fresh, size_t at)
+{
+    mm_status status = MM_OK;
+    while (at < sync->end && status == MM_OK) {
+        const mm_record *records = &sync->buffer[at];
+        const mm_depth_body *body = &records->body.depth;
+        event_levels(sync, records);
+        status = mm_book_apply(fresh, sync->bids, body->bid_count, sync->asks, body->ask_count);
+        at += records->count;
+    }
+    return status;
+}
+
+int32_t mm_sync_merge(mm_sync *sync, mm_book *fresh, const mm_record *records, size_t levels_asked)
+{
+    const mm_depth_body *body = &records->body.depth;
+    uint64_t older = 0;
+    if (!sync->keeping) {
+        return MM_SYNC_DROPPED;
+    }
+    if (!event_valid(records, MM_KIND_SNAPSHOT)) {
+        return MM_E_ARGUMENT;
+    }
+    if (body->last_id < sync->lost_id) {
+        return MM_SYNC_STALE_SNAPSHOT;
+    }
+    size_t first = buffer_skip(sync, body->last_id, &older);
+    MM_ASSERT(first == sync->end ||
+              judge(&sync->buffer[first], body->last_id, false) == MM_SYNC_APPLIED);
+    event_levels(sync, records);
+    mm_status status = mm_book_snapshot(fresh, sync->bids, body->bid_count, sync->asks, body->ask_count,
+                                        levels_asked);
+    if (status == MM_OK) {
+        status = replay_kept(sync, fresh, first);
+    }
+    stop_keeping(sync);
+    if (status < 0) {
+        return status;
+    }
+    sync->stats.snapshots++;
+    if (body->last_id <= sync->last_id) {
+        return MM_SYNC_REPLAYED;
+    }
+    sync->fresh = fresh;
+    sync->fresh_id = body->last_id;
+    return MM_SYNC_BUFFERED;
+}
+
+bool mm_sync_fresh(mm_sync *sync)
+{
+    bool ready = sync->fresh != NULL && sync->fresh_id == sync->last_id;
+    if (ready) {
+        sync->fresh = NULL;
+    }
+    return ready;
+}
+
+bool mm_sync_is_ahead(const mm_sync *sync)
+{
+    return sync->fresh != NULL;
 }
 
 /* ---- Life, state

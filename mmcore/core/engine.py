@@ -124,6 +124,8 @@ class EngineStatus:
     book_updates: int
     gaps: int
     resyncs: int
+    book_audits: int
+    book_audit_failures: int
     malformed: int
     quotes: int
     orders_sent: int
@@ -172,8 +174,8 @@ class EngineStatus:
 
 _PLAIN = (
     "now_ns", "synced_ns", "state", "verdict", "bid_verdict", "ask_verdict", "events", "book_updates", "gaps",
-    "resyncs", "malformed", "quotes", "orders_sent", "orders_acked", "orders_rejected", "orders_refused",
-    "orders_canceled", "would_match", "fills", "foreign_orders", "reconciles", "reconcile_repairs", "dust_e8",
-    "open_orders", "unknown_orders",
-    "position_e8", "inventory_e8", "mid_e8", "quoted_bid_ns", "quoted_ask_ns", "synced_time_ns",
+    "resyncs", "book_audits", "book_audit_failures", "malformed", "quotes", "orders_sent", "orders_acked",
+    "orders_rejected", "orders_refused", "orders_canceled", "would_match", "fills", "foreign_orders", "reconciles",
+    "reconcile_repairs", "dust_e8", "open_orders", "unknown_orders", "position_e8", "inventory_e8", "mid_e8",
+    "quoted_bid_ns", "quoted_ask_ns", "synced_time_ns",
 )

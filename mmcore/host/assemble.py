@@ -83,6 +83,7 @@ def engine_config(settings: Settings, rules: SymbolRules, rates: CommissionRates
         "crossed_max_ns": 250 * _NS_PER_MS,
         "warm_ns": 0,
         "stop_confirm_ns": _NS_PER_S,
+        "audit_ns": book.audit_s * _NS_PER_S,
         "reconcile_open_ns": settings.reconcile.open_orders_s * _NS_PER_S,
         "reconcile_trades_ns": settings.reconcile.trades_s * _NS_PER_S,
         "reconcile_account_ns": settings.reconcile.account_s * _NS_PER_S,

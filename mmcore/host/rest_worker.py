@@ -189,6 +189,8 @@ class RestWorker(HostThread):
     def _say_state(self, state: int, verdict: int) -> None:
         why = reasons(verdict)
         _log.info("%s %s", state_name(state), ", ".join(why))
+        if "BOOK_MISMATCH" in why:
+            _log.warning("the book differed from the exchange's snapshot: it is built anew")
         if state == EngineState.HALTED:
             self._warn_halted(verdict)
         elif "ACCOUNT_RESET" in why and state in _RUNNING:

@@ -142,10 +142,10 @@ def _never_began(settings: Settings, error: MmcoreError) -> summaries.RunSummary
               ExitCode.CREDENTIALS: ExitReason.CREDENTIALS}.get(error.exit_code, ExitReason.ERROR)
     return summaries.RunSummary(
         mode=str(settings.exchange.mode), symbol=settings.exchange.symbol, exit_reason=reason, events=0,
-        book_updates=0, gaps=0, resyncs=0, quotes=0, quoted_share=summaries.QuotedShare(0.0, 0.0), orders_sent=0,
-        orders_acked=0, orders_rejected=0, orders_refused=0, orders_canceled=0, fills=0, open_orders_at_exit=0,
-        unknown_orders=0, reconciles=0, reconcile_repairs=0,
-        position_e8=0, balances={}, pnl=summaries.Pnl(0, 0, 0), no_quote_reasons={},
+        book_updates=0, gaps=0, resyncs=0, book_audits=0, book_audit_failures=0, market_duplicates=0, quotes=0,
+        quoted_share=summaries.QuotedShare(0.0, 0.0), orders_sent=0, orders_acked=0, orders_rejected=0,
+        orders_refused=0, orders_canceled=0, fills=0, open_orders_at_exit=0, unknown_orders=0, reconciles=0,
+        reconcile_repairs=0, position_e8=0, balances={}, pnl=summaries.Pnl(0, 0, 0), no_quote_reasons={},
         latency_ns={stage: summaries.Latency(0, 0, 0, 0, 0) for stage in summaries.Stage})
 
 
@@ -229,6 +229,8 @@ class _Show:
         return summaries.RunSummary(
             mode=str(bot.settings.exchange.mode), symbol=bot.known.rules.symbol, exit_reason=reason,
             events=status.events, book_updates=status.book_updates, gaps=status.gaps, resyncs=status.resyncs,
+            book_audits=status.book_audits, book_audit_failures=status.book_audit_failures,
+            market_duplicates=bot.loop.duplicates(),
             quotes=status.quotes,
             quoted_share=summaries.QuotedShare.of_times(status.quoted_bid_ns, status.quoted_ask_ns,
                                                         status.synced_time_ns),

@@ -94,11 +94,12 @@ class RunSummary:
     """The run summary. Fields named `_e8` appear without the suffix, as decimal text.
 
     events: inputs of the engine. book_updates: depth messages applied. gaps: breaks of the sequence after the first
-    sync. quotes: changed quote decisions. orders_rejected: by the exchange; orders_refused: by our own gate.
-    position_e8: base bought less base sold less fees taken in base. no_quote_reasons: reason to milliseconds.
-    reconciles: answered reads of open orders, trades and balances while trading. reconcile_repairs: what they put
-    right.
-    actions_digest: hex SHA-256, only of a recorded run. venue_audit: the demo exchange's own truth, only in mode demo.
+    sync. book_audits: comparisons of the book with a later snapshot; book_audit_failures: those that differed.
+    market_duplicates: events that the other market connection had brought before. quotes: changed quote decisions.
+    orders_rejected: by the exchange; orders_refused: by our own gate. position_e8: base bought less base sold less
+    fees taken in base. no_quote_reasons: reason to milliseconds. reconciles: answered reads of open orders, trades
+    and balances while trading. reconcile_repairs: what they put right. actions_digest: hex SHA-256, only of a
+    recorded run. venue_audit: the demo exchange's own truth, only in mode demo.
     """
 
     mode: str
@@ -108,6 +109,9 @@ class RunSummary:
     book_updates: int
     gaps: int
     resyncs: int
+    book_audits: int
+    book_audit_failures: int
+    market_duplicates: int
     quotes: int
     quoted_share: QuotedShare
     orders_sent: int

@@ -181,32 +181,221 @@ static void bids_leave(host *h, uint32_t count)
     host_feed(h, records);
 }
 
-static void a_price_that_leaves_the_known_depth_brings_a_new_snapshot_and_quotes_come_back(void)
+/* A snapshot at the book's own id or another: `count` levels a side, bids from `bid_first` levels below the best on. */
+static void second_snapshot(host *h, int64_t id, uint32_t bid_first, uint32_t count)
+{
+    static mm_record records[1 + 2 * 128];
+    uint32_t used = (count + 2) / 3;
+    memset(records, 0, sizeof records);
+    records[0].kind = MM_KIND_SNAPSHOT;
+    records[0].count = 1 + 2 * used;
+    records[0].body.depth.first_id = id;
+    records[0].body.depth.last_id = id;
+    records[0].body.depth.recv_ns = h->now_ns;
+    records[0].body.depth.bid_count = count;
+    records[0].body.depth.ask_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        mm_level bid = {MID - (5 + 10 * (int64_t)(bid_first + i)) * TICK, MM_ONE_E8};
+        mm_level ask = {MID + (5 + 10 * (int64_t)i) * TICK, MM_ONE_E8};
+        records[1 + i / 3].body.levels[i % 3] = bid;
+        records[1 + used + i / 3].body.levels[i % 3] = ask;
+    }
+    host_feed(h, records);
+}
+
+/* Quoting on a book of which 40 levels a side are known and there is more beyond. */
+static host *quoting_in_a_deep_book(int64_t audit_ns)
 {
     mm_engine_config config = host_config();
-    config.snapshot_levels = 40; /* as many as it gets: there is more beyond the last */
+    config.snapshot_levels = 40;
+    config.audit_ns = audit_ns;
     host *h = host_open(&config);
     host_start(h);
     host_sync(h);
     host_exchange(h);
     host_decide(h);
     h->now_ns += 2 * SECOND;
+    host_tick(h);
+    return h;
+}
+
+static int64_t bid_horizon_e8(const host *h)
+{
+    int64_t price_e8 = 0;
+    MM_CHECK(mm_book_horizon(mm_engine_book(h->engine), MM_BID, &price_e8));
+    return price_e8;
+}
+
+static void a_price_near_the_end_of_the_known_depth_brings_more_of_it_while_quotes_stay(void)
+{
+    host *h = quoting_in_a_deep_book(0);
+    bids_leave(h, 30);
+    host_decide(h);
+    MM_CHECK(host_find(h, MM_KIND_WANT_SNAPSHOT) == NULL); /* a quarter is left */
+    host_exchange(h);
+    bids_leave(h, 37);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_SNAPSHOT), ==, 1);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
+    host_exchange(h);
+    host_tick(h);
+    second_snapshot(h, h->last_id - 1, 37, 40);
+    host_decide(h);
+    mm_engine_status status = host_status(h);
+    MM_CHECK_INT(bid_horizon_e8(h), ==, MID - (5 + 10 * 76) * TICK);
+    MM_CHECK_INT(status.last_update_id, ==, h->last_id);
+    MM_CHECK_INT(status.state, ==, MM_STATE_ACTIVE);
+    MM_CHECK_UINT(status.resyncs, ==, 0);
+    MM_CHECK_UINT(status.book_audits, ==, 1);
+    MM_CHECK_UINT(status.book_audit_failures, ==, 0);
+    host_tick(h);
+    host_decide(h);
+    MM_CHECK(host_find(h, MM_KIND_WANT_SNAPSHOT) == NULL);
+    host_close(h);
+}
+
+static void a_snapshot_ahead_of_the_book_waits_until_the_book_has_come_to_it(void)
+{
+    host *h = quoting_in_a_deep_book(0);
+    bids_leave(h, 37);
+    host_decide(h);
+    host_exchange(h);
+    int64_t before_e8 = bid_horizon_e8(h);
+    second_snapshot(h, h->last_id + 2, 37, 40);
+    host_decide(h);
+    MM_CHECK_INT(host_status(h).last_update_id, ==, h->last_id);
+    for (int i = 0; i < 3; i++) {
+        MM_CHECK_INT(bid_horizon_e8(h), ==, i < 2 ? before_e8 : MID - (5 + 10 * 76) * TICK);
+        h->last_id++;
+        host_depth(h, MM_KIND_DEPTH, h->last_id, h->last_id, 0, 0);
+        host_decide(h);
+        MM_CHECK(host_find(h, MM_KIND_WANT_SNAPSHOT) == NULL);
+    }
+    MM_CHECK_INT(bid_horizon_e8(h), ==, MID - (5 + 10 * 76) * TICK);
+    MM_CHECK_UINT(host_status(h).resyncs, ==, 0);
+    host_close(h);
+}
+
+static void a_side_that_has_left_the_known_depth_comes_back_with_a_second_look(void)
+{
+    host *h = quoting_in_a_deep_book(0);
     bids_leave(h, 40);
     host_decide(h);
     MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 2);
-    MM_CHECK_UINT(host_status(h).gaps, ==, 0);
+    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_SNAPSHOT), ==, 1);
     host_exchange(h);
-    for (int i = 0; i < 5 && host_find(h, MM_KIND_WANT_SNAPSHOT) == NULL; i++) {
+    second_snapshot(h, h->last_id, 40, 40);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
+    MM_CHECK_UINT(host_status(h).gaps, ==, 0);
+    MM_CHECK_UINT(host_status(h).resyncs, ==, 0);
+    host_close(h);
+}
+
+static void a_book_too_thin_whose_second_looks_fail_is_built_anew(void)
+{
+    host *h = quoting_in_a_deep_book(0);
+    bids_leave(h, 38);
+    for (int i = 0; i < 3; i++) {
+        host_decide(h);
+        for (int step = 0; step < 100 && host_find(h, MM_KIND_WANT_SNAPSHOT) == NULL; step++) {
+            h->now_ns += 20 * MS;
+            host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_PONG);
+            host_decide(h);
+        }
+        MM_CHECK_UINT(host_count(h, MM_KIND_WANT_SNAPSHOT), ==, 1);
+        host_exchange(h);
+        second_snapshot(h, h->last_id - 1, 38, 40); /* older than what was kept */
+    }
+    for (int step = 0; step < 400 && host_status(h).sync_state == MM_SYNC_SYNCED; step++) {
+        h->now_ns += 20 * MS;
         host_tick(h);
         host_decide(h);
     }
-    MM_CHECK(host_find(h, MM_KIND_WANT_SNAPSHOT) != NULL);
-    host_depth(h, MM_KIND_SNAPSHOT, h->last_id, h->last_id, 40, 0);
+    MM_CHECK_INT(host_status(h).sync_state, ==, MM_SYNC_WAITING);
+    host_close(h);
+}
+
+static void the_book_is_held_against_a_new_snapshot_from_time_to_time(void)
+{
+    host *h = quoting_in_a_deep_book(60 * SECOND);
+    for (uint64_t i = 1; i <= 5; i++) {
+        host_decide(h);
+        while (host_find(h, MM_KIND_WANT_SNAPSHOT) == NULL && h->now_ns < INT64_C(1400) * SECOND) {
+            h->now_ns += SECOND / 2;
+            host_tick(h);
+            host_decide(h);
+            host_exchange(h);
+        }
+        second_snapshot(h, h->last_id, 0, 40);
+        MM_CHECK_UINT(host_status(h).book_audits, ==, i);
+    }
+    MM_CHECK_INT(h->now_ns, >, INT64_C(1295) * SECOND);
+    MM_CHECK_INT(h->now_ns, <, INT64_C(1310) * SECOND);
+    MM_CHECK_UINT(host_status(h).book_audit_failures, ==, 0);
+    MM_CHECK_UINT(host_status(h).resyncs, ==, 0);
+    host_close(h);
+}
+
+static void a_book_that_differs_from_the_exchanges_is_thrown_away_and_counted(void)
+{
+    host *h = quoting_in_a_deep_book(2 * SECOND);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_SNAPSHOT), ==, 1);
+    host_exchange(h);
+    second_snapshot(h, h->last_id, 1, 40); /* without the best bid */
+    host_decide(h);
+    mm_engine_status status = host_status(h);
+    MM_CHECK_UINT(status.book_audit_failures, ==, 1);
+    MM_CHECK_INT(status.sync_state, ==, MM_SYNC_WAITING);
+    MM_CHECK(has(status.verdict, MM_REASON_BOOK_MISMATCH));
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 2);
+    host_exchange(h);
     host_tick(h);
     host_decide(h);
-    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
-    MM_CHECK_UINT(host_status(h).resyncs, ==, 1);
+    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_SNAPSHOT), ==, 1);
+    h->now_ns += 150 * MS;
+    host_depth(h, MM_KIND_SNAPSHOT, h->last_id, h->last_id, 40, 0);
+    host_decide(h);
+    status = host_status(h);
+    MM_CHECK_UINT(status.resyncs, ==, 1);
+    MM_CHECK(!has(status.verdict, MM_REASON_BOOK_MISMATCH));
     host_close(h);
+}
+
+/* Whatever happens to the book, a minute sees six snapshots of 5,000 levels at most, and three of a book in use. */
+static void snapshots_keep_to_their_budget(void)
+{
+    enum { ASKED_MAX = 256 };
+    static int64_t asked_ns[ASKED_MAX];
+    for (int in_use = 0; in_use < 2; in_use++) {
+        mm_engine_config config = host_config();
+        size_t count = 0;
+        size_t most = in_use ? 3 : 6;
+        config.snapshot_levels = 5000;
+        config.audit_ns = in_use ? 1 : 0;
+        host *h = host_open(&config);
+        host_start(h);
+        host_sync(h);
+        h->now_ns += 61 * SECOND;
+        while (h->now_ns < INT64_C(1400) * SECOND) {
+            h->now_ns += 100 * MS;
+            h->last_id += in_use ? 0 : 10; /* a gap each time */
+            host_tick(h);
+            host_decide(h);
+            host_exchange(h);
+            if (host_find(h, MM_KIND_WANT_SNAPSHOT) != NULL && count < ASKED_MAX) {
+                asked_ns[count++] = h->now_ns;
+                host_depth(h, MM_KIND_SNAPSHOT, h->last_id, h->last_id, 40, 0);
+            }
+        }
+        MM_CHECK_UINT(count, >=, 5 * most);
+        for (size_t i = most; i < count; i++) {
+            MM_CHECK_INT(asked_ns[i] - asked_ns[i - most], >=, 60 * SECOND);
+        }
+        MM_CHECK_UINT(host_status(h).book_audit_failures, ==, 0);
+        host_close(h);
+    }
 }
 
 static void three_malformed_messages_in_a_minute_halt(void)
@@ -998,7 +1187,13 @@ int main(int argc, char **argv)
         MM_TEST(a_pong_is_a_sign_of_life_and_a_quiet_book_is_not_stale),
         MM_TEST(a_ticker_the_depth_does_not_catch_up_with_makes_the_book_stale),
         MM_TEST(a_gap_pulls_the_quotes_and_asks_for_a_snapshot),
-        MM_TEST(a_price_that_leaves_the_known_depth_brings_a_new_snapshot_and_quotes_come_back),
+        MM_TEST(a_price_near_the_end_of_the_known_depth_brings_more_of_it_while_quotes_stay),
+        MM_TEST(a_snapshot_ahead_of_the_book_waits_until_the_book_has_come_to_it),
+        MM_TEST(a_side_that_has_left_the_known_depth_comes_back_with_a_second_look),
+        MM_TEST(a_book_too_thin_whose_second_looks_fail_is_built_anew),
+        MM_TEST(the_book_is_held_against_a_new_snapshot_from_time_to_time),
+        MM_TEST(a_book_that_differs_from_the_exchanges_is_thrown_away_and_counted),
+        MM_TEST(snapshots_keep_to_their_budget),
         MM_TEST(three_malformed_messages_in_a_minute_halt),
         MM_TEST(an_order_without_an_answer_is_unknown_then_cancelled_queried_and_only_proof_ends_it),
         MM_TEST(a_fill_moves_the_ledger_once_however_often_it_is_told),

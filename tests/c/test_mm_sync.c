@@ -422,8 +422,8 @@ static int32_t send_diff(int index, bool is_futures)
     return mm_sync_depth(sync_, book, event);
 }
 
-/* A snapshot of the exchange's book after `count` diffs. */
-static int32_t send_snapshot(int count)
+/* A snapshot of the exchange's book after `count` diffs and `more` ids of the next, which have changed nothing yet. */
+static const mm_record *make_snapshot(int count, int64_t more)
 {
     static mm_record records[1 + PRICES / 3 + 1];
     int64_t qty[PRICES + 1] = {0};
@@ -444,10 +444,25 @@ static int32_t send_snapshot(int count)
     }
     records[0].kind = MM_KIND_SNAPSHOT;
     records[0].count = 1 + (bid_count + 2) / 3;
-    records[0].body.depth.first_id = count > 0 ? stream[count - 1].last_id : 100;
+    records[0].body.depth.first_id = (count > 0 ? stream[count - 1].last_id : 100) + more;
     records[0].body.depth.last_id = records[0].body.depth.first_id;
     records[0].body.depth.bid_count = bid_count;
-    return mm_sync_snapshot(sync_, book, records, 1000);
+    return records;
+}
+
+static int32_t send_snapshot(int count)
+{
+    return mm_sync_snapshot(sync_, book, make_snapshot(count, 0), 1000);
+}
+
+/* How many diffs the book holds. */
+static int book_diffs(void)
+{
+    int count = 0;
+    while (count < STREAM && stream[count].last_id <= mm_sync_last_id(sync_)) {
+        count++;
+    }
+    return count;
 }
 
 /* Diffs are lost, doubled and late; snapshots come at any time and of any age. Whenever sync says
@@ -471,11 +486,7 @@ static void whatever_is_lost_or_doubled_a_synced_book_is_exact(void)
                 send_snapshot(i + 1 - (int)mm_test_below((uint64_t)i < 12 ? (uint64_t)i + 1 : 12));
             }
             if (mm_sync_state(sync_) == MM_SYNC_SYNCED) {
-                int count = 0;
-                while (count < STREAM && stream[count].last_id <= mm_sync_last_id(sync_)) {
-                    count++;
-                }
-                check_book(count);
+                check_book(book_diffs());
                 synced_times++;
             } else {
                 MM_CHECK_UINT(mm_book_count(book, MM_BID), ==, 0);
@@ -483,6 +494,135 @@ static void whatever_is_lost_or_doubled_a_synced_book_is_exact(void)
         }
         MM_CHECK_INT(synced_times, >, 0);
     }
+}
+
+/* ---- A second look -------------------------------------------------------------------------- */
+
+static mm_book *fresh;
+
+static int32_t merge(int count, int64_t more)
+{
+    return mm_sync_merge(sync_, fresh, make_snapshot(count, more), 1000);
+}
+
+/* The book and the fresh one are the same; the fresh one is used from now on. */
+static void adopt(void)
+{
+    int32_t side = 0;
+    int64_t price_e8 = 0;
+    mm_book *used = book;
+    MM_CHECK(mm_book_same(book, fresh, &side, &price_e8));
+    book = fresh;
+    fresh = used;
+}
+
+/* Snapshots older and newer than the book, at diffs' ends and within them, while diffs go on and some are lost. */
+static void a_second_look_gives_the_same_book_whenever_its_snapshot_was_taken(void)
+{
+    int replayed = 0, ahead = 0, stale = 0;
+    for (int round = 0; round < 300; round++) {
+        make_stream(false);
+        start(20 + mm_test_below(40));
+        mm_book_free(fresh);
+        fresh = mm_book_new(1000, TICK);
+        MM_REQUIRE(fresh != NULL);
+        (void)send_snapshot(0);
+        for (int i = 0; i < STREAM; i++) {
+            bool synced = mm_sync_state(sync_) == MM_SYNC_SYNCED;
+            if (synced && mm_test_below(8) == 0) {
+                mm_sync_keep(sync_);
+            }
+            if (mm_test_below(6) == 0) {
+                int low = i < 8 ? 0 : i - 8;
+                int count = (int)mm_test_between(low, i + 6 < STREAM ? i + 6 : STREAM - 1);
+                int64_t more = (int64_t)mm_test_below((uint64_t)(stream[count].last_id - stream[count].first_id + 1));
+                int32_t result = merge(count, more);
+                replayed += result == MM_SYNC_REPLAYED;
+                ahead += result == MM_SYNC_BUFFERED;
+                stale += result == MM_SYNC_STALE_SNAPSHOT;
+                MM_CHECK_INT(result, >=, 0);
+                if (result == MM_SYNC_REPLAYED) {
+                    adopt();
+                }
+            }
+            if (mm_test_below(40) != 0) {
+                (void)send_diff(i, false);
+            }
+            if (mm_sync_fresh(sync_)) {
+                adopt();
+            }
+            if (mm_sync_state(sync_) == MM_SYNC_SYNCED) {
+                check_book(book_diffs());
+            } else {
+                (void)send_snapshot(i + 1);
+            }
+        }
+    }
+    MM_CHECK_INT(replayed, >, 200);
+    MM_CHECK_INT(ahead, >, 200);
+    MM_CHECK_INT(stale, >, 50);
+}
+
+static void a_book_that_differs_is_told_with_its_best_difference(void)
+{
+    int32_t side = -1;
+    int64_t price_e8 = 0;
+    make_stream(false);
+    start(BUFFER);
+    mm_book_free(fresh);
+    fresh = mm_book_new(1000, TICK);
+    MM_REQUIRE(fresh != NULL);
+    (void)send_snapshot(40);
+    mm_sync_keep(sync_);
+    int32_t result = merge(40, 0);
+    MM_CHECK_INT(result, ==, MM_SYNC_REPLAYED);
+    MM_CHECK(mm_book_same(book, fresh, &side, &price_e8));
+    MM_CHECK(mm_book_set(fresh, MM_ASK, 90 * TICK, 1) == MM_OK);
+    MM_CHECK(!mm_book_same(book, fresh, &side, &price_e8));
+    MM_CHECK_INT(side, ==, MM_ASK);
+    MM_CHECK_INT(price_e8, ==, 90 * TICK);
+    MM_CHECK(mm_book_set(fresh, MM_BID, 50 * TICK, 1) == MM_OK);
+    MM_CHECK(mm_book_set(book, MM_BID, 49 * TICK, 1) == MM_OK);
+    MM_CHECK(!mm_book_same(book, fresh, &side, &price_e8));
+    MM_CHECK_INT(side, ==, MM_BID);
+    MM_CHECK_INT(price_e8, ==, 50 * TICK);
+}
+
+static void books_are_compared_only_as_far_as_both_are_known(void)
+{
+    static const mm_level bids[] = {{9 * TICK, 1}, {8 * TICK, 1}, {7 * TICK, 1}};
+    int32_t side = -1;
+    int64_t price_e8 = 0;
+    start(BUFFER);
+    mm_book_free(fresh);
+    fresh = mm_book_new(1000, TICK);
+    MM_REQUIRE(fresh != NULL);
+    MM_CHECK(mm_book_snapshot(book, bids, 2, NULL, 0, 2) == MM_OK); /* known to 8 */
+    MM_CHECK(mm_book_snapshot(fresh, bids, 3, NULL, 0, 5) == MM_OK);
+    MM_CHECK(mm_book_same(book, fresh, &side, &price_e8));
+    MM_CHECK(mm_book_same(fresh, book, &side, &price_e8));
+    MM_CHECK(mm_book_set(fresh, MM_BID, 8 * TICK, 0) == MM_OK);
+    MM_CHECK(!mm_book_same(book, fresh, &side, &price_e8));
+    MM_CHECK_INT(price_e8, ==, 8 * TICK);
+}
+
+static void nothing_is_merged_that_was_not_asked_for_or_belongs_to_a_lost_book(void)
+{
+    make_stream(false);
+    start(BUFFER);
+    mm_book_free(fresh);
+    fresh = mm_book_new(1000, TICK);
+    MM_REQUIRE(fresh != NULL);
+    (void)send_snapshot(10);
+    EXPECT(merge(10, 0), MM_SYNC_DROPPED);
+    mm_sync_keep(sync_);
+    EXPECT(merge(9, 0), MM_SYNC_STALE_SNAPSHOT);
+    EXPECT(merge(12, 0), MM_SYNC_BUFFERED);
+    EXPECT(merge(12, 0), MM_SYNC_DROPPED);
+    (void)send_diff(13, false); /* a gap */
+    check_state(MM_SYNC_WAITING, -1);
+    MM_CHECK(!mm_sync_fresh(sync_));
+    EXPECT(merge(14, 0), MM_SYNC_DROPPED);
 }
 
 static void memory_that_does_not_fit_is_refused(void)
@@ -522,10 +662,15 @@ int main(int argc, char **argv)
         MM_TEST(ids_and_counts_that_do_not_hang_together_are_refused),
         MM_TEST(the_observer_sees_the_book_after_every_applied_diff),
         MM_TEST(whatever_is_lost_or_doubled_a_synced_book_is_exact),
+        MM_TEST(a_second_look_gives_the_same_book_whenever_its_snapshot_was_taken),
+        MM_TEST(a_book_that_differs_is_told_with_its_best_difference),
+        MM_TEST(books_are_compared_only_as_far_as_both_are_known),
+        MM_TEST(nothing_is_merged_that_was_not_asked_for_or_belongs_to_a_lost_book),
         MM_TEST(memory_that_does_not_fit_is_refused),
     };
     int result = mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
     mm_book_free(book);
+    mm_book_free(fresh);
     mm_sync_free(sync_);
     return result;
 }

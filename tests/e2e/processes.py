@@ -359,7 +359,7 @@ def check_against_audit(summary: Any, audit: Any) -> None:
 
 _COUNTS = ("events", "book_updates", "gaps", "resyncs", "quotes", "orders_sent", "orders_acked", "orders_rejected",
            "orders_refused", "orders_canceled", "fills", "open_orders_at_exit", "unknown_orders",
-           "reconciles", "reconcile_repairs")
+           "reconciles", "reconcile_repairs", "book_audits", "book_audit_failures", "market_duplicates")
 _REASONS = {"duration", "signal", "risk", "kill", "unreachable", "credentials", "error"}
 _STAGES = {"recv_to_decode", "decode_to_book", "book_to_quote", "quote_to_send", "tick_to_order", "order_to_ack"}
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]{0,7}[1-9])?")

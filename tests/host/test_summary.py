@@ -36,6 +36,9 @@ SUMMARY = RunSummary(
     book_updates=1000,
     gaps=0,
     resyncs=1,
+    book_audits=3,
+    book_audit_failures=0,
+    market_duplicates=12,
     quotes=77,
     quoted_share=QuotedShare.of_times(1, 2, 3),
     orders_sent=10,
@@ -57,7 +60,8 @@ SUMMARY = RunSummary(
 
 # The names of the run summary as the architecture states them.
 ALWAYS = [
-    "mode", "symbol", "exit_reason", "events", "book_updates", "gaps", "resyncs", "quotes", "quoted_share",
+    "mode", "symbol", "exit_reason", "events", "book_updates", "gaps", "resyncs", "book_audits",
+    "book_audit_failures", "market_duplicates", "quotes", "quoted_share",
     "orders_sent", "orders_acked", "orders_rejected", "orders_refused", "orders_canceled", "fills",
     "open_orders_at_exit", "unknown_orders", "reconciles", "reconcile_repairs",
     "position", "balances", "pnl", "no_quote_reasons", "latency_ns",
