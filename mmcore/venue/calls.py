@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -93,6 +94,18 @@ def check_symbol(call: Call) -> None:
     """-1121 unless `symbol`, where sent, is the venue's."""
     symbol = call.params.text("symbol")
     if symbol is not None and symbol != call.exchange.rules.symbol:
+        raise errors.invalid_symbol()
+
+
+def check_symbol_list(exchange: Exchange, text: str) -> None:
+    """-1100 unless the text is a JSON list of symbols, -1121 unless they are the venue's."""
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise errors.illegal_characters("symbols", '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$')
+    if any(name != exchange.rules.symbol for name in names):
         raise errors.invalid_symbol()
 
 

@@ -12,6 +12,8 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from mmcore.venue.tape import Tape
+
 
 class Side(enum.Enum):
     """Which way an order trades the base asset."""
@@ -147,6 +149,7 @@ class Market(Protocol):
     symbol: str
     tick_e8: int
     step_e8: int
+    tape: Tape
 
     def start(self, now_us: int) -> None:
         """Begin: at the first subscription to a depth stream (recorded) or when the venue starts (synthetic)."""

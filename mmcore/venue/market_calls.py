@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from mmcore.venue import errors
-from mmcore.venue.calls import Call, check_symbol
+from mmcore.venue.calls import Call, check_symbol, check_symbol_list
 from mmcore.venue.decimals import format_e8
 from mmcore.venue.errors import VenueError
-from mmcore.venue.exchange import Exchange
 from mmcore.venue.jsontext import Stamp
 from mmcore.venue.params import Params
 from mmcore.venue.symbol import STATUSES, exchange_filters, symbol_info
@@ -31,7 +29,7 @@ def exchange_info(call: Call) -> dict[str, Any]:
     check_symbol(call)
     symbols = params.text("symbols")
     if symbols is not None:
-        _check_symbol_list(exchange, symbols)
+        check_symbol_list(exchange, symbols)
     status = params.text("symbolStatus")
     if status is not None and status not in STATUSES:
         raise VenueError(-1122, "Invalid symbolStatus.")
@@ -57,17 +55,6 @@ def exchange_info_ws(call: Call) -> dict[str, Any]:
     info = exchange_info(call)
     info["rateLimits"].append(call.exchange.limits.connections.describe())
     return info
-
-
-def _check_symbol_list(exchange: Exchange, text: str) -> None:
-    try:
-        names = json.loads(text)
-    except ValueError:
-        names = None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise errors.illegal_characters("symbols", '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$')
-    if any(name != exchange.rules.symbol for name in names):
-        raise errors.invalid_symbol()
 
 
 def _depth_limit(params: Params) -> int:
@@ -98,6 +85,9 @@ def depth(call: Call) -> dict[str, Any]:
 def book_ticker(call: Call) -> Any:
     """GET ticker/bookTicker, ticker.book."""
     check_symbol(call)
+    symbols = call.params.text("symbols")
+    if symbols is not None:
+        check_symbol_list(call.exchange, symbols)
     book = call.exchange.market.depth(1)
     if book is None:
         raise errors.not_ready()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mmcore.venue import account_calls, market_calls, order_calls
+from mmcore.venue import account_calls, market_calls, order_calls, ticker_calls
 from mmcore.venue.calls import Operation
 
 _ORDER_REQUIRED = ("symbol", "side", "type")
@@ -27,7 +27,27 @@ _EXCHANGE_INFO_OPTIONAL = ("symbol", "symbols", "permissions", "showPermissionSe
 EXCHANGE_INFO = Operation(market_calls.exchange_info, 20, optional=_EXCHANGE_INFO_OPTIONAL)
 EXCHANGE_INFO_WS = Operation(market_calls.exchange_info_ws, 20, optional=_EXCHANGE_INFO_OPTIONAL)
 DEPTH = Operation(market_calls.depth, market_calls.depth_weight, required=("symbol",), optional=("limit",))
-BOOK_TICKER = Operation(market_calls.book_ticker, lambda params: 2 if "symbol" in params else 4, optional=("symbol",))
+_SYMBOLS = ("symbol", "symbols")
+BOOK_TICKER = Operation(market_calls.book_ticker, ticker_calls.ticker_weight, optional=_SYMBOLS)
+TRADES = Operation(ticker_calls.trades, 25, required=("symbol",), optional=("limit",))
+HISTORICAL_TRADES = Operation(ticker_calls.historical_trades, 25, required=("symbol",), optional=("limit", "fromId"))
+AGGREGATE_TRADES = Operation(
+    ticker_calls.aggregate_trades, 4, required=("symbol",), optional=("fromId", "startTime", "endTime", "limit")
+)
+KLINES = Operation(
+    ticker_calls.klines,
+    2,
+    required=("symbol", "interval"),
+    optional=("startTime", "endTime", "timeZone", "limit"),
+)
+AVERAGE_PRICE = Operation(ticker_calls.average_price, 2, required=("symbol",))
+PRICE_TICKER = Operation(ticker_calls.price_ticker, ticker_calls.ticker_weight, optional=_SYMBOLS)
+DAY_TICKER = Operation(ticker_calls.day_ticker, ticker_calls.day_ticker_weight, optional=(*_SYMBOLS, "type"))
+WINDOW_TICKER = Operation(ticker_calls.window_ticker, 4, optional=(*_SYMBOLS, "windowSize", "type"))
+REFERENCE_PRICE = Operation(ticker_calls.reference_price, 2, required=("symbol",))
+EXECUTION_RULES = Operation(
+    ticker_calls.execution_rules, ticker_calls.execution_rules_weight, optional=("symbol", "symbols", "symbolStatus")
+)
 PLACE = Operation(
     order_calls.place,
     1,
@@ -141,6 +161,17 @@ REST_ROUTES: Mapping[tuple[str, str], Operation] = {
     ("GET", "/api/v3/exchangeInfo"): EXCHANGE_INFO,
     ("GET", "/api/v3/depth"): DEPTH,
     ("GET", "/api/v3/ticker/bookTicker"): BOOK_TICKER,
+    ("GET", "/api/v3/trades"): TRADES,
+    ("GET", "/api/v3/historicalTrades"): HISTORICAL_TRADES,
+    ("GET", "/api/v3/aggTrades"): AGGREGATE_TRADES,
+    ("GET", "/api/v3/klines"): KLINES,
+    ("GET", "/api/v3/uiKlines"): KLINES,
+    ("GET", "/api/v3/avgPrice"): AVERAGE_PRICE,
+    ("GET", "/api/v3/ticker/price"): PRICE_TICKER,
+    ("GET", "/api/v3/ticker/24hr"): DAY_TICKER,
+    ("GET", "/api/v3/ticker"): WINDOW_TICKER,
+    ("GET", "/api/v3/referencePrice"): REFERENCE_PRICE,
+    ("GET", "/api/v3/executionRules"): EXECUTION_RULES,
     ("POST", "/api/v3/order"): PLACE,
     ("POST", "/api/v3/order/test"): TEST,
     ("DELETE", "/api/v3/order"): CANCEL,
@@ -165,6 +196,17 @@ WS_METHODS: Mapping[str, Operation] = {
     "exchangeInfo": EXCHANGE_INFO_WS,
     "depth": DEPTH,
     "ticker.book": BOOK_TICKER,
+    "trades.recent": TRADES,
+    "trades.historical": HISTORICAL_TRADES,
+    "trades.aggregate": AGGREGATE_TRADES,
+    "klines": KLINES,
+    "uiKlines": KLINES,
+    "avgPrice": AVERAGE_PRICE,
+    "ticker.price": PRICE_TICKER,
+    "ticker.24hr": DAY_TICKER,
+    "ticker": WINDOW_TICKER,
+    "referencePrice": REFERENCE_PRICE,
+    "executionRules": EXECUTION_RULES,
     "order.place": PLACE,
     "order.test": TEST,
     "order.cancel": CANCEL,

@@ -32,6 +32,7 @@ from mmcore.venue.market import (
     prevented,
 )
 from mmcore.venue.queue_model import UNKNOWN_FRONT_E8, QueueFill, QueueModel, Resting
+from mmcore.venue.tape import Print, Tape
 from mmcore.venue.translate import Translator
 
 _KNOWN_GRIDS = {"BTCUSDT": (1_000_000, 1_000)}
@@ -39,6 +40,7 @@ _STREAM_HEAD = '{"stream":"'
 _DATA_HEAD = '","data":'
 _SNAPSHOT_HEAD = '{"lastUpdateId"'
 _WAITING_DIFFS_MAX = 10_000
+_MICROSECONDS_FROM = 10**14
 
 
 class RecordingError(ValueError):
@@ -90,6 +92,7 @@ class RecordedMarket:
         self.grid_is_derived = summary.symbol not in _KNOWN_GRIDS
         self.tick_e8, self.step_e8 = _KNOWN_GRIDS.get(summary.symbol) or _derive_grid(summary.snapshot)
         self.queue = QueueModel()
+        self.tape = Tape()
         self._speed = speed
         self._first_ns = summary.first_ns
         self._lines = _read(paths)
@@ -245,6 +248,9 @@ class RecordedMarket:
     def _take_trade(self, trade: dict[str, Any]) -> None:
         price, qty = _levels(((trade["p"], trade["q"]),))[0]
         self._last_price_e8 = price
+        time = int(trade.get("T", 0))
+        time_us = time if time >= _MICROSECONDS_FROM else time * 1000
+        self.tape.note([Print(int(trade["t"]), time_us, price, qty, bool(trade["m"]))])
         self._fills += self.queue.trade(price, qty, Side.SELL if trade["m"] else Side.BUY)
 
     def _top_of_book(self, update_id: int) -> _Top:

@@ -8,6 +8,7 @@ from mmcore.venue.agents import OPENING_FAIR_TICKS, OWNER_PREFIX, STEP_E8, TICK_
 from mmcore.venue.market import Execution, Feed, NewOrder, PlaceResult, Prevention, Side, StreamMessage
 from mmcore.venue.matching import MatchingEngine, Outcome, Trade
 from mmcore.venue.publisher import Publisher
+from mmcore.venue.tape import Print, Tape
 
 _DELIVERY_GRAIN_US = 2_000
 """`next_due_us` is rounded up to a multiple of this, so that messages travel in small groups and the host need not
@@ -30,6 +31,7 @@ class SyntheticMarket:
         self.symbol = "BTCUSDT"
         self.tick_e8 = TICK_E8
         self.step_e8 = STEP_E8
+        self.tape = Tape()
         self._opening_us = first_time_us
         self._now_us = first_time_us
         self._engine = MatchingEngine(TICK_E8, STEP_E8)
@@ -83,6 +85,7 @@ class SyntheticMarket:
             raise ValueError(f"id {order.order_id} of an account's order is not positive")
         self._run(now_us)
         outcome = self._engine.place(order, self._now_us)
+        self._note(outcome.trades)
         self._publisher.collect(self._now_us)
         return PlaceResult(_in_order(outcome), outcome.resting_e8, outcome.expired_e8, outcome.would_match)
 
@@ -113,7 +116,9 @@ class SyntheticMarket:
     def place_agent_order(self, order: NewOrder, time_us: int) -> None:
         """For the agents: `time_us` counts from the opening."""
         now_us = self._opening_us + time_us
-        for trade in self._engine.place(order, now_us).trades:
+        trades = self._engine.place(order, now_us).trades
+        self._note(trades)
+        for trade in trades:
             self._executions += _of_accounts(trade)
         self._publisher.collect(now_us)
 
@@ -121,6 +126,11 @@ class SyntheticMarket:
         """For the agents: `time_us` counts from the opening."""
         if self._engine.cancel(order_id) is not None:
             self._publisher.collect(self._opening_us + time_us)
+
+    def _note(self, trades: tuple[Trade, ...]) -> None:
+        if trades:
+            seller_takes = trades[0].taker_side is Side.SELL
+            self.tape.note([Print(one.trade_id, one.time_us, one.price_e8, one.qty_e8, seller_takes) for one in trades])
 
     def _run(self, now_us: int) -> None:
         if now_us > self._now_us:

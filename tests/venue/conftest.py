@@ -33,6 +33,7 @@ from mmcore.venue.matching import MatchingEngine, Trade
 from mmcore.venue.rest import RestReply, handle_rest
 from mmcore.venue.server import ServerSettings, VenueServer
 from mmcore.venue.signing import KeyRing, hmac_key
+from mmcore.venue.tape import Tape
 from mmcore.venue.ws_api import ApiSession
 
 UNIT = 100_000_000
@@ -67,6 +68,7 @@ class HandMarket:
     messages: list[StreamMessage] = field(default_factory=list)
     trades: int = 0
     wanted: set[Feed] = field(default_factory=set)
+    tape: Tape = field(default_factory=Tape)
 
     def start(self, now_us: int) -> None:
         pass
@@ -143,6 +145,7 @@ class QuietMarket:
         self.tick_e8, self.step_e8 = 1_000_000, 1_000
         self.engine = MatchingEngine(self.tick_e8, self.step_e8)
         self.last_e8 = 100 * UNIT
+        self.tape = Tape()
         self._pending: list[Execution] = []
         self._agents = 0
 

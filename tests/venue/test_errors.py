@@ -181,7 +181,9 @@ def test_a_parameter_twice_is_refused_and_the_query_wins_over_the_body(desk: Any
     assert json.loads(reply.body) == {"code": -2011, "msg": "Unknown order sent."}
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/api/v3/klines"), ("PUT", "/api/v3/order"), ("GET", "/api/x")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/api/v3/orderList"), ("PUT", "/api/v3/order"), ("GET", "/api/x")]
+)
 def test_an_unknown_path_is_an_unsupported_operation(desk: Any, method: str, path: str) -> None:
     assert desk.error(method, path, signed=False) == (404, -1020, "This operation is not supported.")
 

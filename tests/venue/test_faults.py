@@ -205,7 +205,7 @@ def events(frames: list[Any]) -> list[str]:
         ('{"faults":[{"kind":"half_open","which":"some"}]}', 'which: "some" is not one of one, all'),
         ('{"faults":[{"kind":"wipe","id":"a"},{"kind":"wipe","id":"a"}]}', r'faults\[1\]\.id: "a" is used twice'),
         ('{"faults":[{"kind":"wipe","id":""}]}', 'id: "" is not a text of 1 to 64 characters'),
-        ('{"faults":[{"kind":"balance_moved","asset":"b t"}]}', "asset: \"b t\" is not `base`, `quote` or an asset"),
+        ('{"faults":[{"kind":"balance_moved","asset":"b t"}]}', 'asset: "b t" is not `base`, `quote` or an asset'),
     ],
 )
 def test_a_wrong_plan_is_refused_with_the_place_and_what_is_allowed(text: str, message: str) -> None:
@@ -904,6 +904,7 @@ def test_the_operator_trades_by_hand(venue: Venue) -> None:
 
 # ---- Every kind, and the same again --------------------------------------------------------------------------
 
+
 def tour(venue: Venue, rows: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
     """A client's second, with every kind of request; returns the strikes."""
     venue.arm(*rows, seed=seed)
@@ -938,8 +939,14 @@ def test_every_kind_strikes_and_is_named_in_the_audit(busy: Venue, name: str) ->
 
 def swarm(make: Callable[[], Venue], seed: int) -> list[dict[str, Any]]:
     rows = [
-        {**fault.describe(), **({"probability": 0.5, "at_ms": 0} if KINDS[fault.kind].moment != TIME else
-                                {"at_ms": 50 * number, "every_ms": 170, "times": 4})}
+        {
+            **fault.describe(),
+            **(
+                {"probability": 0.5, "at_ms": 0}
+                if KINDS[fault.kind].moment != TIME
+                else {"at_ms": 50 * number, "every_ms": 170, "times": 4}
+            ),
+        }
         for number, fault in enumerate(random_plan(seed, None, 0.01))
     ]
     return tour(make(), rows, seed)
@@ -1005,9 +1012,7 @@ def test_faults_of_requests_strike_over_http(serve: Any, desk: Any, signer: Call
                 assert "balances" in await reply.json()
             assert 0.29 < time.monotonic() - start < 5
             with pytest.raises(TimeoutError):
-                await http.get(
-                    url + signed_target(signer, "/api/v3/account"), timeout=aiohttp.ClientTimeout(total=0.3)
-                )
+                await http.get(url + signed_target(signer, "/api/v3/account"), timeout=aiohttp.ClientTimeout(total=0.3))
             assert await struck(http, url) == ["html_ok", "reply_delayed", "reply_lost"]
             async with http.post(f"{url}/venue/faults", json={"faults": [{"kind": "rain"}]}) as reply:
                 assert reply.status == 400
