@@ -13,7 +13,7 @@ import signal
 import string
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
@@ -106,6 +106,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--maker-fee-bps", default="10", metavar="BPS", help="maker fee (default 10)")
     parser.add_argument("--taker-fee-bps", default="10", metavar="BPS", help="taker fee (default 10)")
     parser.add_argument(
+        "--bnb-price",
+        metavar="PRICE",
+        help="pay fees in BNB at this price in the quote asset, 25 %% off, while there is some (see --balance)",
+    )
+    parser.add_argument(
         "--balance",
         action="append",
         default=[],
@@ -150,6 +155,7 @@ def _build(options: argparse.Namespace) -> tuple[Market, _Credentials, Exchange]
         raise _UsageError(f"--port {options.port} is not from 0 to 65535")
     maker_rate_e8 = _rate("--maker-fee-bps", options.maker_fee_bps)
     taker_rate_e8 = _rate("--taker-fee-bps", options.taker_fee_bps)
+    bnb_price_e8 = _bnb_price(options.bnb_price)
     limits = _limits(options, _time_scale(options.time_scale))
     balances = dict(_balance(text) for text in options.balance)
     credentials = _credentials(os.environ, options.ed25519_public_key is not None)
@@ -169,6 +175,8 @@ def _build(options: argparse.Namespace) -> tuple[Market, _Credentials, Exchange]
         rng=random.Random(_seed(options)),
         limits=limits,
     )
+    exchange.bnb_price_e8 = bnb_price_e8
+    account.commission = replace(account.commission, pays_in_bnb=bnb_price_e8 > 0)
     if options.faults is not None:
         _arm_faults(exchange, options.faults)
     start = {exchange.rules.base: _START_BASE_E8, exchange.rules.quote: _START_QUOTE_E8, **balances}
@@ -257,6 +265,19 @@ def _rate(option: str, text: str) -> int:
     if rest or rate_e8 > UNIT_E8 // 10:
         raise _UsageError(f"{option} {text} is not a number from 0 to 1000 with up to four decimals")
     return rate_e8
+
+
+def _bnb_price(text: str | None) -> int:
+    """0 where nobody pays in BNB."""
+    if text is None:
+        return 0
+    try:
+        price_e8 = parse_e8(text)
+    except DecimalError:
+        price_e8 = 0
+    if not price_e8:
+        raise _UsageError(f"--bnb-price {text} is not a price above 0")
+    return price_e8
 
 
 def _balance(text: str) -> tuple[str, int]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +124,23 @@ def test_credentials_and_balances_are_as_given(tmp_path: Path) -> None:
         }
 
 
+@pytest.mark.parametrize("arguments", [(), ("--bnb-price", "600.5")])
+def test_with_a_price_of_bnb_the_account_pays_in_it(arguments: tuple[str, ...]) -> None:
+    with venue("--balance", "BNB=1", *arguments) as (_, line):
+        query = f"symbol=BTCUSDT&side=BUY&type=MARKET&quoteOrderQty=1000&timestamp={time.time_ns() // 1_000_000}"
+        signature = hmac.new(line["api_secret"].encode(), query.encode(), hashlib.sha256).hexdigest()
+        request = urllib.request.Request(f"{line['url']}/api/v3/order?{query}&signature={signature}", method="POST")
+        request.add_header("X-MBX-APIKEY", line["api_key"])
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            fills = json.loads(reply.read())["fills"]
+        assert {fill["commissionAsset"] for fill in fills} == {"BNB" if arguments else "BTC"}
+        if arguments:
+            worth = sum(Decimal(fill["price"]) * Decimal(fill["qty"]) for fill in fills)
+            paid = sum(Decimal(fill["commission"]) for fill in fills)
+            exact = worth * Decimal("0.00075") / Decimal("600.5")
+            assert abs(paid - exact) <= len(fills) * Decimal("0.000000005")
+
+
 def test_a_day_of_a_connection_can_last_a_second() -> None:
     with venue("--time-scale", "86400") as (_, line):
         port = int(line["url"].rpartition(":")[2])
@@ -176,6 +197,8 @@ BAD = [
     (["--maker-fee-bps", "-1"], "--maker-fee-bps"),
     (["--taker-fee-bps", "1001"], "--taker-fee-bps 1001 is not a number from 0 to 1000"),
     (["--taker-fee-bps", "0.00001"], "--taker-fee-bps 0.00001 is not a number"),
+    (["--bnb-price", "0"], "--bnb-price 0 is not a price above 0"),
+    (["--bnb-price", "much"], "--bnb-price much is not a price above 0"),
     (["--balance", "BTC"], "--balance BTC is not of the form ASSET=AMOUNT"),
     (["--balance", "BTC=-1"], "--balance BTC=-1 is not of the form"),
     (["--balance", "btc=1"], "--balance btc=1 is not of the form"),
