@@ -19,6 +19,8 @@ def audit(exchange: Exchange, queue_log: Sequence[dict[str, Any]] | None) -> dic
     """
     report: dict[str, Any] = {
         "symbol": exchange.rules.symbol,
+        "base": exchange.rules.base,
+        "quote": exchange.rules.quote,
         "server_time_us": exchange.server_us(),
         "accounts": accounts_now(exchange),
         "wipes": list(exchange.archive),
