@@ -361,7 +361,8 @@ typedef struct mm_link_body {
     int64_t channel; /* MM_CHANNEL_* */
 } mm_link_body;
 
-enum { MM_LINK_DOWN = 0, MM_LINK_UP = 1, MM_LINK_PONG = 2, MM_LINK_SHUTDOWN = 3, MM_LINK_FRAME = 4 };
+enum { MM_LINK_DOWN = 0, MM_LINK_UP = 1, MM_LINK_PONG = 2, MM_LINK_SHUTDOWN = 3, MM_LINK_FRAME = 4,
+       MM_LINK_REPLACED = 5 /* of the user channel: by another, without a break */ };
 enum { MM_CHANNEL_MARKET = 0, MM_CHANNEL_ORDER = 1, MM_CHANNEL_USER = 2 };
 
 /* Order states, ours and as the exchange reports them. */
@@ -404,7 +405,7 @@ typedef struct mm_fill_body {
 typedef struct mm_outcome_body {
     uint64_t order_seq;
     int64_t recv_ns;
-    int64_t until_ns;   /* LIMIT: monotonic time the ban ends; REJECT of class LIMIT: epoch ns of retryAfter, 0 = not said */
+    int64_t until_ns;   /* LIMIT: monotonic time the ban ends; refusal of class LIMIT but -1015: epoch ns of retryAfter, 0 = not said */
     uint64_t verdict;   /* NOT_SENT: reason bits of the gate */
     int32_t code;       /* exchange error code, 0 when none (LOST by time-out) */
     int32_t operation;  /* MM_OP_* */

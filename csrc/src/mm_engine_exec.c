@@ -287,6 +287,13 @@ static void doubt_all(mm_engine *engine)
 static void on_order_link(mm_engine *engine, const mm_record *event)
 {
     const mm_link_body *body = &event->body.link;
+    if (body->state == MM_LINK_REPLACED) {
+        /* Nothing should be missing, so no order is doubted; but that is worth a look. */
+        mm__engine_read_now(engine, MM__READ_TRADES);
+        mm__engine_read_now(engine, MM__READ_ACCOUNT);
+        mm__engine_read_soon(engine, MM__READ_OPEN);
+        return;
+    }
     if (body->state != MM_LINK_UP && body->state != MM_LINK_DOWN) {
         return;
     }

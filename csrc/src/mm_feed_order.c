@@ -559,6 +559,9 @@ static bool emit_order(feed_call *call, const feed_table *table, uint16_t kind, 
     return record != NULL;
 }
 
+/* The one limit that stops nothing but new orders. */
+enum { TOO_MANY_ORDERS = -1015 };
+
 static bool emit_outcome(feed_call *call, uint16_t kind, uint64_t order_seq, int32_t operation,
                          int32_t code, const char *message)
 {
@@ -573,6 +576,10 @@ static bool emit_outcome(feed_call *call, uint16_t kind, uint64_t order_seq, int
     outcome->operation = operation;
     outcome->http_status = call->info->http_status;
     outcome->detail = mm_feed_reject_class(code, call->info->http_status, message);
+    int64_t until_ms = call->info->retry_after_ms;
+    if (outcome->detail == MM_REJECT_LIMIT && code != TOO_MANY_ORDERS && until_ms <= INT64_MAX / 1000000) {
+        outcome->until_ns = until_ms * 1000000;
+    }
     return true;
 }
 

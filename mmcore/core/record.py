@@ -38,6 +38,13 @@ def order_link(channel: int, up: bool, now_ns: int) -> Any:
     return records
 
 
+def user_replaced(now_ns: int) -> Any:
+    """The account's events come over another connection now, without a break."""
+    records = order_link(USER, True, now_ns)
+    records[0].body.link.state = lib.MM_LINK_REPLACED
+    return records
+
+
 def _fill_link(records: Any, up: bool, channel: int, now_ns: int) -> None:
     body = records[0].body.link
     body.state = lib.MM_LINK_UP if up else lib.MM_LINK_DOWN

@@ -201,8 +201,8 @@ class FeedThread(HostThread):
         lines = [line for socket in self._sockets for line in socket.lines()]
         fds = [line.wire.fileno() for line in lines]
         want_write = sum(1 << i for i, line in enumerate(lines) if line.wire.wants_write)
-        if self._orders is not None and (descriptor := self._orders.descriptor()) >= 0:
-            fds.append(descriptor)
+        if self._orders is not None:
+            fds += self._orders.descriptors()
         return self._loop.poll(core_loop.FEED, self._has_work, fds, want_write, timeout_ns)
 
     def _has_work(self) -> bool:

@@ -35,6 +35,9 @@ from mmcore.host.worker import HostThread
 _log = logging.getLogger("mmcore.orders")
 
 HOLDER: Final = 3
+_NEVER_NS: Final = 2**63 - 1
+# The exchange answers within 10 s, or says that it could not.
+_OVERLAP_NS: Final = 12_000_000_000
 _BUFFER_BYTES: Final = 1 << 20
 _PARK_MAX_NS: Final = 50_000_000
 # News of an order that nobody asked for reads like the answer to a query.
@@ -83,8 +86,10 @@ class OrdersThread(HostThread):
         self._after_run = after_run
         self._fail = fail
         self._served_by_feed = served_by_feed
-        self._parser = WsParser(_BUFFER_BYTES)
-        self._channel: Wire | None = None
+        self._parsers = [WsParser(_BUFFER_BYTES) for _ in range(2)]
+        self._line: Line | None = None
+        self._old: Line | None = None  # the connection before it, read on for answers that were on their way
+        self._retire_ns = _NEVER_NS
         self._connector = connectors("orders-connect", self.wake)
         self._action = core_loop.new_record()
         self._was_ready = False
@@ -125,7 +130,7 @@ class OrdersThread(HostThread):
             self._clock.sleep(0)  # another thread is sending: microseconds
 
     def deadline_ns(self) -> int:
-        return self._session.api.deadline_ns()
+        return min(self._session.api.deadline_ns(), self._retire_ns)
 
     def try_serve(self, holder: int) -> bool:
         """Reads what came in, sends what waits and runs the engine, if the role is free."""
@@ -136,8 +141,9 @@ class OrdersThread(HostThread):
             self._take_connections()
             self._gate_news()
             self._do(self._clock.mono_ns())
-            if self._channel is not None:
-                self._read(self._channel)
+            for line in self._lines():
+                self._read(line)
+            self._retire(self._clock.mono_ns())
             if self._orders_by_rest is not None:
                 self._take_rest_answers(self._orders_by_rest)
             self._tell_ready()
@@ -147,10 +153,19 @@ class OrdersThread(HostThread):
         self._run_engine(holder)
         return True
 
-    def descriptor(self) -> int:
-        """What a thread that serves this channel polls; -1 = not connected. Any thread; a moment old."""
-        channel = self._channel
-        return -1 if channel is None else channel.fileno()
+    def descriptors(self) -> list[int]:
+        """What a thread that serves these channels polls. Any thread; a moment old."""
+        return [line.wire.fileno() for line in self._lines()]
+
+    def _lines(self) -> list[Line]:
+        """The open connections, the one in use the longest first."""
+        return [line for line in (self._old, self._line) if line is not None]
+
+    def _sending(self) -> Line | None:
+        """What orders go over; None = there is no session."""
+        if not self._session.api.ready:
+            return None
+        return self._old if self._session.api.on_old else self._line
 
     def _run_engine(self, holder: int) -> None:
         """Answers are in the ring: the engine decides, and its actions go out (under the role: from the loop that
@@ -160,9 +175,9 @@ class OrdersThread(HostThread):
     def _wait(self) -> None:
         now_ns = self._clock.mono_ns()
         timeout_ns = max(0, min(self.deadline_ns() - now_ns, _PARK_MAX_NS))
-        read_here = self._channel is not None and not self._served_by_feed
-        fds = [self._channel.fileno()] if self._channel is not None and read_here else []
-        want_write = 1 if self._channel is not None and read_here and self._channel.wants_write else 0
+        lines = [] if self._served_by_feed else self._lines()
+        fds = [line.wire.fileno() for line in lines]
+        want_write = sum(1 << at for at, line in enumerate(lines) if line.wire.wants_write)
         if self._orders_by_rest is not None:
             fds.append(self._orders_by_rest.fileno())
         self._loop.poll(core_loop.ORDERS, self._has_work, fds, want_write, timeout_ns)
@@ -172,9 +187,9 @@ class OrdersThread(HostThread):
 
     def end(self) -> None:
         self._connector.close()
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        for line in self._lines():
+            line.wire.close()
+        self._line = self._old = None
 
     # ---- the session
 
@@ -187,16 +202,16 @@ class OrdersThread(HostThread):
         for action in self._session.api.poll(now_ns):
             if isinstance(action, Connect):
                 self._connector.start(action)
-            elif isinstance(action, Drop):
-                self._lose(action.reason, now_ns, known=True)
+            elif isinstance(action, Drop) and self._line is not None:
+                self._lose(self._line, action.reason, now_ns, known=True)
             elif isinstance(action, ResyncClock):
                 self._resync_clock()
             elif isinstance(action, Fail):
                 self._fail(action.error)
-            elif self._channel is not None and isinstance(action, Ping):
-                self._channel.send(ping_frame(action.payload))
-            elif self._channel is not None and isinstance(action, Send):
-                self._channel.send(text_frame(action.text))
+            elif self._line is not None and isinstance(action, Ping):
+                self._line.wire.send(ping_frame(action.payload))
+            elif self._line is not None and isinstance(action, Send):
+                self._line.wire.send(text_frame(action.text))
 
     def _take_connections(self) -> None:
         while (result := self._connector.take()) is not None:
@@ -208,25 +223,46 @@ class OrdersThread(HostThread):
             elif not self._session.api.on_connected(attempt, now_ns):
                 made.close()
             else:
-                self._use(made, now_ns)
+                self._use(made)
 
-    def _use(self, channel: Wire, now_ns: int) -> None:
-        if self._channel is not None:
-            self._channel.close()
-            self._say_link(up=False, now_ns=now_ns)
+    def _use(self, wire: Wire) -> None:
+        """The session moves to a new connection; the one before it stays open, in use while there is none better."""
+        if self._line is not None:
+            if self._old is not None:
+                self._old.wire.close()
+            self._old, self._line = self._line, None
+            self._retire_ns = _NEVER_NS
+        parser = next(one for one in self._parsers if self._old is None or one is not self._old.parser)
+        parser.reset()
         self.connects += 1
-        self._channel = channel
-        self._parser.reset()
+        self._line = Line(wire, parser, core_loop.CHANNEL_ORDER)
         _log.info("order channel connected")
 
-    def _lose(self, reason: str, now_ns: int, *, known: bool = False) -> None:
-        if self._channel is None:
+    def _lose(self, line: Line, reason: str, now_ns: int, *, known: bool = False) -> None:
+        """known: its link has given it up itself."""
+        line.wire.close()
+        if line is self._line:
+            _log.warning("order channel lost: %s", reason)
+            self._line = None
+            if not known:
+                self._session.api.on_dropped(now_ns)
+        elif line is self._old:
+            _log.info("the order channel before it is closed: %s", reason)
+            self._old, self._retire_ns = None, _NEVER_NS
+            self._session.api.on_old_ended()
+
+    def _retire(self, now_ns: int) -> None:
+        """Once orders go over the new connection. The account's events came over both for a while, so nothing should be
+        missing; yet what they said is held against what the exchange shows."""
+        if self._old is None or self._session.api.on_old:
             return
-        _log.warning("order channel lost: %s", reason)
-        self._channel.close()
-        self._channel = None
-        if not known:
-            self._session.api.on_dropped(now_ns)
+        if self._retire_ns == _NEVER_NS:
+            self._retire_ns = now_ns + _OVERLAP_NS
+            if self._session.api.ready:
+                _log.info("order channel replaced")
+                self._push(record.user_replaced(now_ns))
+        elif now_ns >= self._retire_ns:
+            self._lose(self._old, "its successor is in use", now_ns)
 
     def _tell_ready(self) -> None:
         """The engine quotes only while orders can go out and the account's events come in."""
@@ -248,27 +284,32 @@ class OrdersThread(HostThread):
 
     # ---- answers
 
-    def _read(self, channel: Wire) -> None:
-        line = Line(channel, self._parser, core_loop.CHANNEL_ORDER)
+    def _read(self, line: Line) -> None:
+        api = self._session.api
         for recv_ns, pumped in received(line, self._loop, self._decoder, self._clock.mono_ns):
-            self._session.api.on_seen(recv_ns)
+            newest = line is self._line
+            if newest:
+                api.on_seen(recv_ns)
             if pumped.limited:
                 self._limited(recv_ns)
             if pumped.reply:
-                self._reply(recv_ns)
-            if pumped.shutdown:
+                self._reply(recv_ns, newest=newest)
+            if pumped.shutdown and newest:
                 _log.info("order channel: the exchange announces a shutdown")
-                self._session.api.on_shutdown_notice(recv_ns)
+                api.on_shutdown_notice(recv_ns)
             if pumped.closed:
-                self._lose(line.close_reason, recv_ns)
+                self._lose(line, line.close_reason, recv_ns)
 
-    def _reply(self, now_ns: int) -> None:
+    def _reply(self, now_ns: int, *, newest: bool) -> None:
         last = self._decoder.last()
-        if last.terminated:
+        if not last.terminated:
+            self._session.api.on_reply(
+                WsReply(last.request_id, last.http_status, last.error_code, last.error_text, last.retry_after_ms),
+                now_ns)
+        elif newest:
             self._session.api.on_terminated()
-            return
-        self._session.api.on_reply(
-            WsReply(last.request_id, last.http_status, last.error_code, last.error_text, last.retry_after_ms), now_ns)
+        else:
+            self._session.api.on_old_ended()
 
     def _limited(self, now_ns: int) -> None:
         """A 429 or 418: everyone who sends must know at once."""
@@ -283,7 +324,9 @@ class OrdersThread(HostThread):
         until_ns = session.limits.on_refusal(meaning, last.error_code, last.error_text, wait_ns, now_ns, server_ms)
         _log.warning("the exchange asks to wait: %s", last.error_text)
         self._gate.ban(session.limits.banned_until_ns)
-        self._push(record.ban(until_ns, now_ns))
+        # Too many orders stop nothing but new ones, and the engine knows that from the counts that came along.
+        if session.limits.banned_until_ns >= until_ns:
+            self._push(record.ban(until_ns, now_ns))
 
     def _take_rest_answers(self, client: ExchangeClient) -> None:
         for response in client.poll():
@@ -300,15 +343,16 @@ class OrdersThread(HostThread):
 
     def _send_actions(self, holder: int) -> None:
         try:
-            if self._orders_by_rest is None and self._channel is not None and self._session.api.ready:
-                self._send_bursts(holder, self._channel)
+            line = self._sending() if self._orders_by_rest is None else None
+            if line is not None:
+                self._send_bursts(holder, line.wire)
             else:
                 self._send_one_by_one(holder)
         except BaseException:
             self._gate.kill()  # an action is lost and the engine does not know: nothing new may follow it
             raise
 
-    def _send_bursts(self, holder: int, channel: Wire) -> None:
+    def _send_bursts(self, holder: int, wire: Wire) -> None:
         """What was decided at once leaves at once: one hand-over to the kernel for all requests that wait."""
         self._log_gate_on(self._session.api.logged_on)
         more = True
@@ -316,10 +360,10 @@ class OrdersThread(HostThread):
             more = self._loop.burst_encode(self._gate, self._clock.mono_ns(), self._session.signer.sign)
             requests = self._gate.take()
             if requests:
-                self._loop.burst_sent(channel.send(requests), self._clock.mono_ns())
+                self._loop.burst_sent(wire.send(requests), self._clock.mono_ns())
             if more:
                 self._run_engine(holder)
-        if channel.wants_write:
+        if wire.wants_write:
             self.wake()  # the kernel did not take it all: the order thread waits for it to be writable
 
     def _log_gate_on(self, logged_on: bool) -> None:

@@ -600,6 +600,21 @@ static void account_events_lost_and_found_put_every_order_in_doubt_and_read_the_
     host_close(h);
 }
 
+static void account_events_on_another_channel_doubt_no_order_and_read_trades_and_account(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_REPLACED);
+    host_decide(h);
+    mm_engine_status status = host_status(h);
+    MM_CHECK_INT(status.unknown_orders, ==, 0);
+    MM_CHECK_INT(status.open_orders, ==, 2);
+    MM_CHECK(!has(status.verdict, MM_REASON_NO_ACCOUNT));
+    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_TRADES), ==, 1);
+    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_ACCOUNT), ==, 1);
+    host_close(h);
+}
+
 static void a_python_strategy_is_asked_and_its_answer_is_fitted_and_placed(void)
 {
     mm_engine_config config = host_config();
@@ -1202,6 +1217,7 @@ int main(int argc, char **argv)
         MM_TEST(without_room_nothing_is_sent_and_it_is_planned_again),
         MM_TEST(the_order_channel_down_means_no_new_quotes),
         MM_TEST(account_events_lost_and_found_put_every_order_in_doubt_and_read_the_account),
+        MM_TEST(account_events_on_another_channel_doubt_no_order_and_read_trades_and_account),
         MM_TEST(a_python_strategy_is_asked_and_its_answer_is_fitted_and_placed),
         MM_TEST(an_account_that_forgot_a_trade_was_reset_and_is_not_just_different),
         MM_TEST(an_account_that_remembers_its_trades_but_has_other_balances_is_a_mismatch),

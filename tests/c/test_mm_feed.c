@@ -1419,6 +1419,17 @@ static void replies_to_other_requests_are_told_and_give_no_records(void)
                          MM_KIND_BUDGET, 0, 1));
     MM_CHECK_INT(info()->operation, ==, MM_OP_NONE);
     MM_CHECK_INT(info()->retry_after_ms, ==, INT64_C(1659146400000));
+    static const char *const limited[] = {"-1003", "-1015"};
+    for (size_t i = 0; i < 2; i++) { /* too many orders stop nothing but new ones */
+        char text[TEXT_MAX];
+        snprintf(text, sizeof text,
+                 "{\"id\":\"c5\",\"status\":429,\"error\":{\"code\":%s,\"msg\":\"x\",\"data\":{\"retryAfter\":5}}}",
+                 limited[i]);
+        MM_CHECK(check_event(text, MM_KIND_CANCEL_REJECT, 0, 1));
+        MM_CHECK_INT(got.records[0].body.outcome.until_ns, ==, i == 0 ? 5000000 : 0);
+    }
+    decode(REPLY("\"x\"", "418", "\"error\":{\"code\":-1003,\"msg\":\"Way too much\",\"data\":{\"retryAfter\":7}}"));
+    MM_CHECK_INT(info()->retry_after_ms, ==, 7);
     MM_CHECK_INT(info()->error_code, ==, -1003);
     /* Everything is as new with the next message. */
     check_nothing("{}");

@@ -333,7 +333,7 @@ def test_no_request_is_named_like_an_order_request() -> None:
         session.api.on_terminated()
         names.append(session.sent()["id"])
         session.reply(names[-1])
-    assert all(name[0] not in "pcq" for name in names)
+    assert all(name[0] not in "pcqar" for name in names)
     assert len(set(names)) == len(names)
 
 
@@ -471,16 +471,68 @@ def test_terminated_events_are_subscribed_to_again_and_not_ready_meanwhile() -> 
     assert session.api.ready
 
 
-def test_a_replacement_subscribes_anew_before_it_is_ready() -> None:
-    session = Session()
+def replaced(signer: Signer | None = None) -> Session:
+    """A session whose successor is connected and knows nothing yet."""
+    session = Session(signer)
     session.make_ready()
     session.api.on_shutdown_notice(session.now)
     attempt = attempt_of(session.poll())
-    ready = [session.api.ready]  # the old connection still serves
+    assert (session.api.ready, session.api.on_old) == (True, False)
     assert session.api.on_connected(attempt, session.now)
-    ready.append(session.api.ready)
-    assert ready == [True, False]
+    return session
+
+
+@pytest.mark.parametrize("signer", [HmacSigner("secret"), Ed25519Signer(PEM)], ids=["hmac", "ed25519"])
+def test_a_connection_stays_in_use_until_its_successor_has_the_accounts_events(signer: Signer) -> None:
+    session = replaced(signer)
+    asked = []
+    while session.api.on_old:
+        assert session.api.ready
+        assert session.api.logged_on is signer.can_log_on
+        asked.append(session.sent())
+        session.reply(asked[-1]["id"])
+    assert session.api.ready
+    assert [one["method"] for one in asked] == (
+        ["session.logon", "userDataStream.subscribe"] if signer.can_log_on
+        else ["userDataStream.subscribe.signature"])
+
+
+def test_a_successor_that_fails_leaves_the_old_connection_in_use_for_twenty_seconds() -> None:
+    session = replaced()
+    session.sent()
+    session.now += 4 * NS_PER_S
+    assert [type(a) for a in session.poll()] == [Drop], "no reply to the subscription"
+    assert (session.api.up, session.api.ready, session.api.on_old) == (False, True, True)
+    session.connect()
+    while session.api.on_old:
+        assert session.api.ready
+        session.reply(session.sent()["id"])
+    assert session.api.ready
+    late = replaced()
+    late.api.on_dropped(late.now)
+    late.now += 20 * NS_PER_S - 1
+    late.api.poll(late.now)
+    assert late.api.ready
+    assert late.api.deadline_ns() <= late.now + 1
+    late.now += 1
+    late.api.poll(late.now)
+    assert (late.api.ready, late.api.on_old) == (False, False)
+
+
+def test_an_old_connection_that_ends_before_its_successor_is_ready_leaves_none() -> None:
+    session = replaced()
+    session.api.on_old_ended()
+    assert (session.api.ready, session.api.on_old) == (False, False)
     session.make_ready()
+    session.api.on_old_ended()
+    assert session.api.ready, "of an old one nobody uses nothing is lost"
+
+
+def test_a_key_that_is_refused_on_the_successor_ends_the_old_session_too() -> None:
+    session = replaced()
+    session.reply(session.sent()["id"], 401, -2015, "Invalid API-key, IP, or permissions for action.")
+    assert failure(session.poll()).code == -2015
+    assert not session.api.ready
 
 
 def test_a_dropped_connection_is_not_ready_and_comes_back_by_itself() -> None:

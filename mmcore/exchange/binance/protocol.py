@@ -141,7 +141,7 @@ _TEXTS: Final[tuple[tuple[str, Verdict], ...]] = (
     ("market is closed", Verdict.HALTED),
     ("duplicate order", Verdict.DUPLICATE),
 )
-_TOO_MANY_ORDERS: Final = -1015
+TOO_MANY_ORDERS: Final = -1015
 
 
 def verdict(http_status: int, code: int, message: str) -> Verdict:
@@ -375,7 +375,7 @@ class LimitState:
             wait_ns = _DEFAULT_WAIT_NS[meaning]
         until_ns = now_ns + min(max(wait_ns, NS_PER_S), _WAIT_MAX_NS)
         with self._lock:
-            if code == _TOO_MANY_ORDERS and meaning is Verdict.LIMIT:
+            if code == TOO_MANY_ORDERS and meaning is Verdict.LIMIT:
                 self._orders_until_ns = max(self._orders_until_ns, until_ns)
             else:
                 self._banned_until_ns = max(self._banned_until_ns, until_ns)

@@ -33,6 +33,7 @@ from mmcore.exchange.binance import replies
 from mmcore.exchange.binance.filters import ExchangeInfo, not_listed
 from mmcore.exchange.binance.protocol import (
     NS_PER_S,
+    TOO_MANY_ORDERS,
     ClockOffset,
     Endpoints,
     LimitedError,
@@ -112,6 +113,7 @@ class RestClient:
         self._key_header = {"X-MBX-APIKEY": api_key} if api_key else {}
         self._http = http or HttpSession(endpoints.rest, now_ns, authorities)
         self._counts: Counts | None = None
+        self._orders_10s_limit = -1
 
     def __repr__(self) -> str:
         return f"RestClient({self._base})"
@@ -147,6 +149,7 @@ class RestClient:
                   if (name := _LIMITS.get((limit.kind, limit.interval_ms))) is not None}
         if "weight_1m_limit" in limits:
             self._limits.set_weight_limit(limits["weight_1m_limit"])
+        self._orders_10s_limit = limits.get("orders_10s_limit", -1)
         self._merge_counts(limits)
         return info
 
@@ -370,6 +373,8 @@ class RestClient:
             now_ns = self._now_ns()
             server_ms = self._clock.server_ms(now_ns) if self._clock.known else None
             self._limits.on_refusal(meaning, code, raw, _retry_after_ns(reply.headers), now_ns, server_ms)
+            if code == TOO_MANY_ORDERS:
+                self._merge_counts({"orders_10s": self._orders_10s_limit})  # headers need not say so on a refusal
         return meaning, code, message or f"HTTP {reply.status} without an error of the exchange"
 
     def _exchange(self, method: str, path: str, query: bytes, headers: Mapping[str, str],

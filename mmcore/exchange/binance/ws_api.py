@@ -31,6 +31,7 @@ from mmcore.exchange.channel import HandshakeRefusedError
 _REPLY_MAX_NS: Final = 4 * NS_PER_S
 _PING_NS: Final = 5 * NS_PER_S
 _CLOCK_TRIES_MAX: Final = 3
+_OLD_MAX_NS: Final = 20 * NS_PER_S
 _ALREADY_SUBSCRIBED: Final = -2035
 
 
@@ -54,13 +55,15 @@ class WsApi:
     """The order connection: connects, logs on (Ed25519 keys), subscribes to the account's events, and asks for signs of
     life from the socket every second and from the API behind it every five. One thread at a time.
 
-    While not `ready` nothing new may be quoted; cancels may use the channel while it is `up`, else REST. After each
-    `on_connected` and each `on_terminated` events may have been missed: orders, trades and balances have to be read
-    again. Reading on from a replaced channel until it ends saves replies that were still on their way.
+    A connection that is to be replaced stays in use (`on_old`) until the account's events flow on its successor: for at
+    most 20 s, since it is not watched any more. Reading on from it until it ends saves replies that were on their way.
+
+    While not `ready` nothing new may be quoted; cancels then go over REST. Each time it becomes ready events may have
+    been missed: orders, trades and balances have to be read again.
     """
 
-    __slots__ = ("_clock", "_clock_asked", "_clock_tries", "_limits", "_link", "_next_ping_ns", "_pending", "_phase",
-                 "_queue", "_request_count", "_requests")
+    __slots__ = ("_clock", "_clock_asked", "_clock_tries", "_limits", "_link", "_next_ping_ns", "_old_until_ns",
+                 "_pending", "_phase", "_queue", "_request_count", "_requests")
 
     def __init__(self, endpoints: Endpoints, requests: WsRequests, clock: ClockOffset, limits: LimitState,
                  rng: random.Random) -> None:
@@ -75,6 +78,7 @@ class WsApi:
         self._next_ping_ns = 0
         self._clock_asked = False
         self._clock_tries = 0
+        self._old_until_ns: int | None = None  # the connection before the newest is in use until then
 
     @property
     def up(self) -> bool:
@@ -84,33 +88,47 @@ class WsApi:
     @property
     def ready(self) -> bool:
         """Whether orders may be sent: connected, and the account's events are flowing."""
-        return self._phase is _Phase.READY
+        return self._phase is _Phase.READY or self._old_until_ns is not None
+
+    @property
+    def on_old(self) -> bool:
+        """Whether orders go over the connection before the newest, which is not ready yet."""
+        return self._old_until_ns is not None
 
     @property
     def logged_on(self) -> bool:
         """Whether requests need neither key nor signature; only while `ready`."""
-        return self._phase is _Phase.READY and self._requests.can_log_on
+        return self.ready and self._requests.can_log_on
 
     def poll(self, now_ns: int) -> list[Action]:
         """What to do now: any of the actions. After `Fail` there is nothing more."""
         if self._phase is _Phase.FAILED:
             return self._take_queue()
+        if self._old_until_ns is not None and now_ns >= self._old_until_ns:
+            self._old_until_ns = None
+        banned_ns = self._limits.banned_until_ns - now_ns
+        if banned_ns > 0:
+            self._link.hold(now_ns, banned_ns)  # a connection costs weight too
         actions = self._link.poll(now_ns)
         if not self._link.up:
             self._down()
-        else:
+        elif banned_ns <= 0 or self._pending is not None:
             self._session(now_ns)
         return actions + self._take_queue()
 
     def deadline_ns(self) -> int:
         """When to call `poll` at the latest."""
-        if self._queue or (self._phase is _Phase.OPEN and (self._clock.known or not self._clock_asked)):
+        if self._queue:
             return 0
+        if self._phase is _Phase.OPEN and (self._clock.known or not self._clock_asked):
+            return self._limits.banned_until_ns
         due_ns = self._link.deadline_ns()
+        if self._old_until_ns is not None:
+            due_ns = min(due_ns, self._old_until_ns)
         if self._pending is not None:
             due_ns = min(due_ns, self._pending.deadline_ns)
         elif self._phase is _Phase.READY:
-            due_ns = min(due_ns, self._next_ping_ns)
+            due_ns = min(due_ns, max(self._next_ping_ns, self._limits.banned_until_ns))
         return due_ns
 
     def _take_queue(self) -> list[Action]:
@@ -174,6 +192,7 @@ class WsApi:
             self._queue.append(Send(self._requests.subscribe_logged_on(request_id)))
         elif self._phase is _Phase.SUBSCRIBING:
             self._phase = _Phase.READY
+            self._old_until_ns = None
             self._clock_tries = 0
             self._next_ping_ns = now_ns + _PING_NS
 
@@ -214,12 +233,16 @@ class WsApi:
     def _fail(self, reply: WsReply) -> None:
         self._phase = _Phase.FAILED
         self._pending = None
+        self._old_until_ns = None
         self._queue.append(Fail(ExchangeError(reply.code, printable(reply.message))))
 
     def on_connected(self, attempt: int, now_ns: int) -> bool:
-        """See `Link.on_connected`: True means that the new channel is the session now."""
+        """See `Link.on_connected`: True means that requests of the session go over the new channel from now on; orders
+        go over the one before it while `on_old`."""
         if self._phase is _Phase.FAILED or not self._link.on_connected(attempt, now_ns):
             return False
+        if self._phase is _Phase.READY:
+            self._old_until_ns = now_ns + _OLD_MAX_NS
         self._down()
         self._phase = _Phase.OPEN
         return True
@@ -230,7 +253,7 @@ class WsApi:
         self._link.on_failed(attempt, now_ns, wait_ns)
 
     def on_seen(self, now_ns: int) -> None:
-        """Bytes came in."""
+        """Bytes came in on the newest connection; so do the functions below speak of it."""
         self._link.on_seen(now_ns)
 
     def on_dropped(self, now_ns: int) -> None:
@@ -238,6 +261,10 @@ class WsApi:
         self._link.on_dropped(now_ns)
         if self._phase is not _Phase.FAILED:
             self._down()
+
+    def on_old_ended(self) -> None:
+        """The connection before the newest is over, or the account's events have stopped on it."""
+        self._old_until_ns = None
 
     def on_terminated(self) -> None:
         """eventStreamTerminated: the account's events have stopped; subscribe again."""
