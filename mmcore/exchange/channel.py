@@ -231,7 +231,7 @@ class Channel:
 
 def open_channel(url: str, *, now_ns: Callable[[], int], headers: Headers = (), timeout_s: float = 5.0,
                  tls: ssl.SSLContext | None = None) -> Channel:
-    """Connects, shakes hands and returns the connection. Blocks at most timeout_s and the time to look the name up.
+    """Connects, shakes hands and returns the connection. Blocks at most timeout_s.
 
     url: ws:// or wss://; redirects are refused. headers: go with the upgrade. now_ns: the local monotonic clock.
     tls: made by `tls_context`; None = the public authorities. Raises UnreachableError, or its subclass

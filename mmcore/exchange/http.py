@@ -1,6 +1,6 @@
 """HTTP to one server: requests out, whole answers in, each bounded in time and size, nothing repeated by itself.
 
-A request takes at most 3 s from its start to the last byte of its answer (and the time to look the name up). No text of
+A request takes at most 3 s from its start, the look-up of the name included, to the last byte of its answer. No text of
 any error holds a URL, a header or a body: signed requests are secrets for as long as they are valid.
 """
 

@@ -5,10 +5,14 @@ Nothing here listens to the environment: no proxy, no CA bundle, no key log, no 
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from certifi import where as public_authorities
 
@@ -140,14 +144,47 @@ def tls_context(authorities: str | None = None) -> ssl.SSLContext:
     return context
 
 
-def connect_tcp(host: str, port: int, budget: Budget) -> BudgetSocket:
-    """Connects to the first address of the host that answers; at most 1 s for each and the budget for all of them.
+_Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
-    Raises OSError. Looking the name up is the resolver's business and not covered by the budget: call it where a wait
-    does no harm.
-    """
+_lookups: dict[tuple[str, int], Future[Sequence[_Address]]] = {}
+_lookups_lock = threading.Lock()
+
+
+def resolve(host: str, port: int, budget: Budget) -> Sequence[_Address]:
+    """The host's addresses within the budget. Raises OSError; TimeoutError when the system's resolver, which cannot be
+    told to stop, is still looking: it goes on in a thread of its own, and who asks for the same name meanwhile waits
+    for the same answer."""
+    with contextlib.suppress(socket.gaierror):
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    with _lookups_lock:
+        lookup = _lookups.get((host, port))
+        if lookup is None:
+            lookup = _lookups[host, port] = Future()
+            threading.Thread(target=_look_up, args=(host, port, lookup), name="lookup", daemon=True).start()
+    try:
+        return lookup.result(budget.left_s())
+    except FutureTimeout:
+        raise TimeoutError("the name was not found in time") from None
+
+
+def _look_up(host: str, port: int, lookup: Future[Sequence[_Address]]) -> None:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        with _lookups_lock:
+            del _lookups[host, port]
+        lookup.set_exception(error if isinstance(error, OSError) else OSError("not a name of a host"))
+    else:
+        with _lookups_lock:
+            del _lookups[host, port]
+        lookup.set_result(found)
+
+
+def connect_tcp(host: str, port: int, budget: Budget) -> BudgetSocket:
+    """Connects to the first address of the host that answers; at most 1 s for each and the budget for all of it, the
+    look-up of the name included. Raises OSError."""
     failure: OSError = OSError(f"{printable(host)} has no address")
-    for family, kind, proto, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for family, kind, proto, _, address in resolve(host, port, budget):
         sock = BudgetSocket(family, kind, proto)
         try:
             sock.settimeout(min(_CONNECT_S, budget.left_s()))

@@ -32,6 +32,8 @@ _BATCH_EVENTS: Final = 256
 
 _STRATEGIES: Final = {"inventory_skew": StrategyKind.INVENTORY_SKEW,
                       "avellaneda_stoikov": StrategyKind.AVELLANEDA_STOIKOV}
+BUILT_IN: Final = frozenset(_STRATEGIES)
+"""Names of the engine's own strategies."""
 _WAITS: Final = {Wait.BLOCK: WaitPolicy.BLOCK, Wait.YIELD: WaitPolicy.YIELD, Wait.SPIN: WaitPolicy.SPIN}
 
 

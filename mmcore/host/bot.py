@@ -112,6 +112,8 @@ class Reach:
         self._symbol = settings.exchange.symbol
         self._tag = settings.account.tag
         self._stp_mode = settings.exchange.stp_mode.value
+        # A strategy in Python sizes its orders itself.
+        self._order_qty_e8 = (settings.strategy.order_qty_e8 if settings.strategy.name in assemble.BUILT_IN else None)
         self._clock = clock
         self._stop = stop
         self._until_ns = clock.mono_ns() + int(REACH_S * _NS_PER_S)
@@ -138,6 +140,8 @@ class Reach:
             refusal = "this account may not trade"
         if refusal is None:
             refusal = rules.stp_refusal(self._stp_mode)
+        if refusal is None and self._order_qty_e8 is not None:
+            refusal = rules.size_refusal(self._order_qty_e8, self._rest.best_bid_e8(self._symbol))
         if refusal is not None:
             raise SymbolError(refusal)
         rates = self._rest.commission(self._symbol)

@@ -23,6 +23,7 @@ from mmcore.errors import CredentialsError, ExitCode, MmcoreError, UnreachableEr
 from mmcore.exchange.binance.protocol import TESTNET, ClockOffset, Endpoints, LimitState, endpoints_at
 from mmcore.exchange.binance.rest import RestClient
 from mmcore.exchange.binance.signing import Ed25519Signer, HmacSigner
+from mmcore.host import assemble
 from mmcore.host.bot import HOLDER, TICK_S, Access, Bot, Keys, Reach, World
 from mmcore.host.clock import Clock, SystemClock
 from mmcore.host.connector import over_sockets
@@ -42,7 +43,6 @@ _STATUS_EVERY_NS: Final = 2 * _NS_PER_S
 _STATUS_TERMINAL_NS: Final = 500_000_000
 # cffi gives the GIL up at every call and has to get it back: a shorter turn for others keeps that wait short.
 _SWITCH_INTERVAL_S: Final = 1e-4
-_BUILT_IN: Final = ("inventory_skew", "avellaneda_stoikov")
 
 
 def run(settings: Settings, options: RunOptions) -> ExitCode:
@@ -110,7 +110,7 @@ def _world(clock: Clock) -> World:
 def _run(settings: Settings, options: RunOptions, redactor: Redactor, stop: Stop, clock: Clock) -> ExitCode:
     started_ns = clock.mono_ns()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    maker = None if settings.strategy.name in _BUILT_IN else load_strategy(settings.strategy)
+    maker = None if settings.strategy.name in assemble.BUILT_IN else load_strategy(settings.strategy)
     venue = DemoVenue(settings.demo) if settings.exchange.mode is Mode.DEMO else None
     try:
         if venue is not None:

@@ -8,7 +8,7 @@ import ssl
 import struct
 import threading
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -420,6 +420,32 @@ def fails(servers: Servers, script: Script, text: str, *, timeout_s: float = 30.
 def test_nobody_listening_is_told_so(servers: Servers) -> None:
     with pytest.raises(UnreachableError, match=r"^127\.0\.0\.1: connection refused$"):
         opened(servers, servers.unused_port())
+
+
+def test_a_resolver_that_does_not_answer_costs_no_more_than_the_time_there_is(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked, go = socket.getaddrinfo, [], threading.Event()
+
+    def stuck(host: Any, *rest: Any, **more: Any) -> Any:
+        if host != "slow.test":
+            return real(host, *rest, **more)
+        if more.get("flags") == socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "no number")
+        asked.append(host)
+        go.wait(60)
+        return real("127.0.0.1", *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", stuck)
+    begun_ns = servers.now_ns()
+    for _ in range(3):
+        with pytest.raises(UnreachableError, match="no answer in time"):
+            open_channel("ws://slow.test:9/", now_ns=servers.now_ns, timeout_s=0.2)
+    assert 0.6e9 <= servers.now_ns() - begun_ns < 10e9
+    assert asked == ["slow.test"], "who asks again waits for the same answer"
+    go.set()
+    with pytest.raises(UnreachableError, match="connection refused"):
+        open_channel(f"ws://slow.test:{servers.unused_port()}/", now_ns=servers.now_ns)
 
 
 def test_a_name_that_does_not_exist_is_told_so(servers: Servers) -> None:

@@ -271,6 +271,36 @@ def test_an_order_that_fails_is_told_the_filter_and_the_numbers(
     assert [str(failure) for failure in failures] == expected
 
 
+@pytest.mark.parametrize(
+    ("qty", "price", "expected"),
+    [
+        ("0.001", "67000.01", None),
+        ("0.0010099", "67000.01", None),  # rounded down to the lot as the bot does
+        ("0.001", None, None),
+        ("0.00005", "67000.019", "strategy.order_qty 0.00005 cannot be placed on BTCUSDT at a price of 67000.01: "
+                                 "NOTIONAL: price x quantity 3.3500005 is under minNotional 5"),
+        ("0.000009", "67000", "strategy.order_qty 0.000009 cannot be placed on BTCUSDT at a price of 67000: "
+                              "LOT_SIZE: quantity 0 is under minQty 0.00001; "
+                              "NOTIONAL: price x quantity 0 is under minNotional 5"),
+        ("9001", None, "strategy.order_qty 9001 cannot be placed on BTCUSDT: "
+                       "LOT_SIZE: quantity 9001 is over maxQty 9000"),
+    ],
+)
+def test_a_configured_size_that_cannot_be_placed_names_the_filter_and_the_numbers(
+    qty: str, price: str | None, expected: str | None
+) -> None:
+    price_e8 = None if price is None else int(Fraction(price) * E8)
+    assert rules_of().size_refusal(int(Fraction(qty) * E8), price_e8) == expected
+
+
+def test_a_self_trade_prevention_the_symbol_does_not_allow_is_named_with_those_it_does() -> None:
+    rules = rules_of(allowedSelfTradePreventionModes=["EXPIRE_MAKER", "EXPIRE_BOTH"])
+    assert rules.stp_refusal("EXPIRE_MAKER") is None
+    assert rules.stp_refusal("EXPIRE_TAKER") == (
+        "BTCUSDT does not allow exchange.stp_mode EXPIRE_TAKER; it allows EXPIRE_BOTH, EXPIRE_MAKER")
+    assert rules_of(allowedSelfTradePreventionModes=None).stp_refusal("EXPIRE_TAKER") is None
+
+
 def test_old_filters_are_told_by_their_own_names() -> None:
     old = [f for f in filters() if f["filterType"] in ("PRICE_FILTER", "LOT_SIZE")]
     rules = rules_of(filters=[*old, {"filterType": "MIN_NOTIONAL", "minNotional": "10"},

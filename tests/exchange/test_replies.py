@@ -91,6 +91,20 @@ def test_the_name_of_an_order_is_read_from_a_query() -> None:
         replies.client_id(b'{"orderId":1}')
 
 
+@pytest.mark.parametrize(("body", "best"), [
+    (b'{"lastUpdateId":1,"bids":[["67000.01","1"],["67000.00","2"]],"asks":[]}', 6_700_001_000_000),
+    (b'{"lastUpdateId":1,"bids":[],"asks":[]}', None),
+])
+def test_the_best_bid_of_a_depth_is_its_first(body: bytes, best: int | None) -> None:
+    assert replies.best_bid_e8(body) == best
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"bids":[7]}', b'{"bids":[[]]}', b'{"bids":[[1,2]]}', b'{"bids":{"a":1}}'])
+def test_a_depth_without_a_best_bid_is_none(body: bytes) -> None:
+    with pytest.raises(MalformedError):
+        replies.best_bid_e8(body)
+
+
 def test_an_account_is_read_whole() -> None:
     body = {"makerCommission": 10, "canTrade": True, "accountType": "SPOT", "updateTime": 123, "permissions": ["SPOT"],
             "uid": 354937868, "balances": [{"asset": "BTC", "free": "4723846.89208129", "locked": "0.00000000"},

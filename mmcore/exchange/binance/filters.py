@@ -95,6 +95,22 @@ class SymbolRules:
         return (f"{self.symbol} does not allow exchange.stp_mode {mode}; it allows "
                 f"{printable(', '.join(sorted(self.stp_modes)))}")
 
+    def size_refusal(self, qty_e8: int, price_e8: int | None) -> str | None:
+        """Why orders of this configured size, rounded down to the lot, cannot be placed near this price; None when they
+        can. price_e8: None = nobody knows one."""
+        lots_e8 = qty_e8 - qty_e8 % self.filters.step_e8
+        if price_e8 is None:
+            found = tuple(self._qty_failures(lots_e8))
+            where = ""
+        else:
+            ticks_e8 = price_e8 - price_e8 % self.filters.tick_e8
+            found = self.check(Side.BUY, ticks_e8, lots_e8)
+            where = f" at a price of {format_e8(ticks_e8)}"
+        if not found:
+            return None
+        return (f"strategy.order_qty {format_e8(qty_e8)} cannot be placed on {self.symbol}{where}: "
+                f"{'; '.join(str(one) for one in found)}")
+
     def check(self, side: Side, price_e8: int, qty_e8: int, *, reference_price_e8: int = 0,
               open_orders: int = 0) -> tuple[FilterFailure, ...]:
         """Every filter a resting limit order would fail, in the exchange's order; empty = it passes.

@@ -71,6 +71,17 @@ def server_time_ms(body: bytes) -> int:
     return _int(_object(document(body)), "serverTime")
 
 
+def best_bid_e8(body: bytes) -> int | None:
+    """Of /depth."""
+    bids = _object(document(body)).get("bids")
+    if not isinstance(bids, list):
+        raise MalformedError("the answer has no bids")
+    if not bids:
+        return None
+    best = bids[0]
+    return _e8({"price": best[0] if isinstance(best, list) and best else None}, "price")
+
+
 def account(body: bytes) -> AccountSnapshot:
     """Of /account."""
     found = _object(document(body))

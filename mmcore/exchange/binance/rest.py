@@ -1,6 +1,6 @@
 """REST of Binance Spot: one session for one thread, every request bounded in time and size, nothing repeated by itself.
 
-A request takes at most 3 s from its start to the last byte of its answer (and the time to look the name up). What
+A request takes at most 3 s from its start, the look-up of the name included, to the last byte of its answer. What
 fails on the way is `UnreachableError` for reads; for an order it is the outcome UNKNOWN, never a refusal. No text of
 any error holds a URL, a header or a body: signed requests are secrets for as long as they are valid.
 """
@@ -157,6 +157,10 @@ class RestClient:
         """The book as raw bytes; levels: 1..5000 a side."""
         reply = self._get("/api/v3/depth", (("symbol", symbol), ("limit", levels)))
         return DepthSnapshot(symbol, levels, reply.body, reply.received_ns)
+
+    def best_bid_e8(self, symbol: str) -> int | None:
+        """The highest price anyone bids now; None when nobody does."""
+        return replies.best_bid_e8(self._get("/api/v3/depth", (("symbol", symbol), ("limit", 5))).body)
 
     # The account.
 
