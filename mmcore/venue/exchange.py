@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from mmcore.venue import errors, userdata
@@ -29,6 +30,7 @@ from mmcore.venue.market import (
     NewOrder,
     OrderKind,
     Prevention,
+    PriceRange,
     Side,
     StpMode,
     StreamMessage,
@@ -65,6 +67,21 @@ class OrderRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceRangeRule:
+    """The exchange's execution rule: how far from the reference price a taker may trade, as ratios in 1e-8."""
+
+    bid_up_e8: int
+    bid_down_e8: int
+    ask_up_e8: int
+    ask_down_e8: int
+
+    def allowed(self, side: Side, reference_e8: int) -> PriceRange:
+        """The range of a taker on this side; its ends are prices that the ratios give exactly or lie just inside."""
+        up_e8, down_e8 = (self.bid_up_e8, self.bid_down_e8) if side is Side.BUY else (self.ask_up_e8, self.ask_down_e8)
+        return PriceRange(-(-reference_e8 * down_e8 // UNIT_E8), reference_e8 * up_e8 // UNIT_E8)
+
+
+@dataclass(frozen=True, slots=True)
 class UserEvent:
     """One event for everybody who subscribed to the account."""
 
@@ -81,7 +98,8 @@ class Exchange:
 
     `maker_rate_e8` and `taker_rate_e8` are the standard fee rates that the accounts begin with, in 1e-8 (10 bps =
     100,000); what else an account pays is in its `commission`. `reference_e8` is the price that filters go by where it
-    is set, else the last trade's. `bnb_price_e8` is what a BNB costs in the quote asset; 0: nobody pays in BNB.
+    is set, else the last trade's; only where it is set, `price_range_rule` bounds takers by it. `bnb_price_e8` is what
+    a BNB costs in the quote asset; 0: nobody pays in BNB.
     """
 
     def __init__(
@@ -105,6 +123,7 @@ class Exchange:
         for account in self.accounts.values():
             account.commission = Commission(Rates(maker_rate_e8, taker_rate_e8))
         self.reference_e8: int | None = None
+        self.price_range_rule: PriceRangeRule | None = None
         self.bnb_price_e8 = 0
         self.limits = limits
         self.visitors = Visitors(limits)
@@ -260,6 +279,7 @@ class Exchange:
             order.price_e8,
             order.qty_e8,
             order.stp,
+            self._allowed(order.side),
         )
         result = self.market.place(new, self._market_us)
         if result.would_match:
@@ -270,7 +290,9 @@ class Exchange:
         self._book(result.executions)
         assert order.remaining_e8 == result.resting_e8 + result.expired_e8, "the market accounts for every lot"
         if result.expired_e8:
-            order.expiry_reason = _expiry_reason(order)
+            order.expiry_reason = (
+                "EXECUTION_RULE_PRICE_RANGE_EXCEEDED" if result.out_of_range else _expiry_reason(order)
+            )
             self._end(account, order, "EXPIRED", "EXPIRED", now_us)
         return order
 
@@ -408,6 +430,12 @@ class Exchange:
             updated_us=now_us,
         )
 
+    def _allowed(self, side: Side) -> PriceRange | None:
+        """Where a taker may trade now; None where no rule or no reference price says."""
+        if self.price_range_rule is None or self.reference_e8 is None:
+            return None
+        return self.price_range_rule.allowed(side, self.reference_e8)
+
     def _make_client_id(self) -> str:
         return "".join(self._rng.choices(_CLIENT_ID_ALPHABET, k=22))
 
@@ -428,11 +456,15 @@ class Exchange:
         balance.lock(needed_e8)
         order.locked_e8 = needed_e8
 
-    def _offers(self, account: Account, order: Order) -> list[tuple[int, int]]:
-        """The opposite (price, quantity) pairs, best first, without the account's own where they must not trade."""
+    def _offers(self, account: Account, order: Order, allowed: PriceRange | None = None) -> list[tuple[int, int]]:
+        """The opposite (price, quantity) pairs that a price range allows, best first, without the account's own where they
+        must not trade.
+        """
         book = self.market.depth(_WHOLE_BOOK)
         assert book is not None, "orders are taken only while there is a book"
         levels = book[2] if order.side is Side.BUY else book[1]
+        if allowed is not None:
+            levels = list(takewhile(lambda level: allowed.holds(level[0]), levels))
         if order.stp is StpMode.NONE:
             return levels
         own_e8: dict[int, int] = {}
@@ -444,7 +476,7 @@ class Exchange:
     def _cost(self, account: Account, order: Order) -> int:
         """What a MARKET order to buy pays at most."""
         cost_e8, left_e8 = 0, order.qty_e8
-        for price_e8, qty_e8 in self._offers(account, order):
+        for price_e8, qty_e8 in self._offers(account, order, self._allowed(order.side)):
             taken_e8 = min(left_e8, qty_e8)
             cost_e8 += multiply_e8(price_e8, taken_e8)
             left_e8 -= taken_e8

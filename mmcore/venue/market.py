@@ -49,8 +49,22 @@ class StpMode(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class PriceRange:
+    """The prices, ends included, at which an order may trade as taker."""
+
+    lowest_e8: int
+    highest_e8: int
+
+    def holds(self, price_e8: int) -> bool:
+        """Whether the price is inside."""
+        return self.lowest_e8 <= price_e8 <= self.highest_e8
+
+
+@dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order that has passed filters and balance checks. `price_e8` is 0 for MARKET."""
+    """An order that has passed filters and balance checks. `price_e8` is 0 for MARKET. As a taker that comes to a price
+    outside `allowed` (None: any) it expires.
+    """
 
     order_id: int
     owner: str
@@ -60,6 +74,7 @@ class NewOrder:
     price_e8: int
     qty_e8: int
     stp: StpMode = StpMode.NONE
+    allowed: PriceRange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +124,15 @@ class PlaceResult:
 
     `executions` are those of both sides where an account owns them, with the matches that self-trade prevention kept
     from happening, in the order of matching. `resting_e8` stays on the book, `expired_e8` is the remainder of an IOC,
-    FOK or MARKET order; what prevention took is in neither. `would_match` is a refused LIMIT_MAKER: then nothing else
-    happened.
+    FOK or MARKET order, or of any that came to a price `out_of_range`; what prevention took is in neither.
+    `would_match` is a refused LIMIT_MAKER: then nothing else happened.
     """
 
     executions: tuple[Execution | Prevention, ...]
     resting_e8: int
     expired_e8: int
     would_match: bool
+    out_of_range: bool = False
 
 
 class Wire(enum.Enum):

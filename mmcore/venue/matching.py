@@ -58,6 +58,8 @@ class Outcome:
     would_match: bool
     preventions: tuple[tuple[int, Prevention], ...] = ()
     """Each with the number of this order's trades before it."""
+    out_of_range: bool = False
+    """Whether it expired because the next price was outside the order's range."""
 
 
 class RestingOrder(NamedTuple):
@@ -186,7 +188,7 @@ class MatchingEngine:
 
     Where an order meets one of its own owner, its `stp` says what happens; what is better placed trades before. A FOK
     order that would not fill whole from other owners' orders expires and prevents nothing. A LIMIT_MAKER that would
-    match is refused whoever it would match with.
+    match is refused whoever it would match with. An order that comes to a price outside its range expires there.
     """
 
     def __init__(self, tick_e8: int, step_e8: int) -> None:
@@ -225,6 +227,10 @@ class MatchingEngine:
             return Outcome((), 0, order.qty_e8, False)
         preventions: list[tuple[int, Prevention]] = []
         trades, remaining_e8 = self._take(order, takes_from, limit_e8, time_us, preventions)
+        if remaining_e8 and order.allowed is not None:
+            best = takes_from.best()
+            if best is not None and takes_from.trades_at(best, limit_e8):
+                return Outcome(trades, 0, remaining_e8, False, tuple(preventions), True)
         if remaining_e8 and limit_e8 is not None and order.tif is TimeInForce.GTC:
             self._rest(order, remaining_e8)
             return Outcome(trades, remaining_e8, 0, False, tuple(preventions))
@@ -313,6 +319,8 @@ class MatchingEngine:
         for level in book_side.from_best():
             if not book_side.trades_at(level, limit_e8):
                 return False
+            if order.allowed is not None and not order.allowed.holds(level.price_e8):
+                return False
             if order.stp is StpMode.NONE:
                 left_e8 -= level.qty_e8
             else:
@@ -340,6 +348,8 @@ class MatchingEngine:
         while remaining_e8:
             level = book_side.best()
             if level is None or not book_side.trades_at(level, limit_e8):
+                break
+            if order.allowed is not None and not order.allowed.holds(level.price_e8):
                 break
             before_e8 = level.qty_e8
             remaining_e8 = self._take_level(order, level, remaining_e8, time_us, trades, preventions)

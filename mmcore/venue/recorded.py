@@ -150,9 +150,11 @@ class RecordedMarket:
         if order.tif is TimeInForce.FOK and not self._can_fill(order):
             return PlaceResult((), 0, order.qty_e8, would_match=False)
         steps: tuple[Execution | Prevention, ...] = ()
-        left_e8 = order.qty_e8
+        left_e8, out_of_range = order.qty_e8, False
         if order.kind is not OrderKind.LIMIT_MAKER:
-            steps, left_e8 = self._take_from_book(order, now_us)
+            steps, left_e8, out_of_range = self._take_from_book(order, now_us)
+        if out_of_range:
+            return PlaceResult(steps, 0, left_e8, would_match=False, out_of_range=True)
         if order.kind is OrderKind.MARKET or order.tif is not TimeInForce.GTC:
             return PlaceResult(steps, 0, left_e8, would_match=False)
         if left_e8:
@@ -300,7 +302,9 @@ class RecordedMarket:
     def _can_fill(self, order: NewOrder) -> bool:
         """Whether others offer the whole of a FOK order, before it meets an order of its own account that stops it."""
         left_e8 = order.qty_e8
-        for _, qty, one in self._in_reach(order):
+        for price, qty, one in self._in_reach(order):
+            if order.allowed is not None and not order.allowed.holds(price):
+                return False
             if one is None or order.stp is StpMode.NONE or one.owner != order.owner:
                 left_e8 -= qty
             elif order.stp is not StpMode.EXPIRE_MAKER:
@@ -309,13 +313,15 @@ class RecordedMarket:
                 return True
         return False
 
-    def _take_from_book(self, order: NewOrder, now_us: int) -> tuple[tuple[Execution | Prevention, ...], int]:
-        """What happens to an order that takes, and what is left of it."""
+    def _take_from_book(self, order: NewOrder, now_us: int) -> tuple[tuple[Execution | Prevention, ...], int, bool]:
+        """What happens to an order that takes, what is left of it, and whether it came to a price out of its range."""
         steps: list[Execution | Prevention] = []
         left_e8 = order.qty_e8
         for price, offered_e8, one in self._in_reach(order):
             if not left_e8:
                 break
+            if order.allowed is not None and not order.allowed.holds(price):
+                return tuple(steps), left_e8, True
             qty = min(left_e8, offered_e8)
             if one is not None and order.stp is not StpMode.NONE and one.owner == order.owner:
                 taker_e8, maker_e8 = prevented(order.stp, left_e8, offered_e8)
@@ -330,7 +336,7 @@ class RecordedMarket:
                 steps.append(Execution(trade_id, one.order_id, one.owner, one.side, price, qty, True, now_us))
             steps.append(Execution(trade_id, order.order_id, order.owner, order.side, price, qty, False, now_us))
             left_e8 -= qty
-        return tuple(steps), left_e8
+        return tuple(steps), left_e8, False
 
     def _front(self, order: NewOrder) -> int:
         """The public quantity ahead of a new order at its price."""

@@ -87,7 +87,9 @@ class SyntheticMarket:
         outcome = self._engine.place(order, self._now_us)
         self._note(outcome.trades)
         self._publisher.collect(self._now_us)
-        return PlaceResult(_in_order(outcome), outcome.resting_e8, outcome.expired_e8, outcome.would_match)
+        return PlaceResult(
+            _in_order(outcome), outcome.resting_e8, outcome.expired_e8, outcome.would_match, outcome.out_of_range
+        )
 
     def cancel(self, order_id: int, now_us: int) -> int | None:
         """Take an account's order off: the quantity that was left of it, or None if it does not rest."""

@@ -230,9 +230,22 @@ def reference_price(call: Call) -> dict[str, Any]:
 
 
 def execution_rules(call: Call) -> dict[str, Any]:
-    """GET executionRules, executionRules: the symbol has none."""
+    """GET executionRules, executionRules."""
     check_symbol(call)
-    return {"symbolRules": []}
+    symbols = call.params.text("symbols")
+    if symbols is not None:
+        check_symbol_list(call.exchange, symbols)
+    rule = call.exchange.price_range_rule
+    if rule is None:
+        return {"symbolRules": []}
+    row = {
+        "ruleType": "PRICE_RANGE",
+        "bidLimitMultUp": format_e8(rule.bid_up_e8),
+        "bidLimitMultDown": format_e8(rule.bid_down_e8),
+        "askLimitMultUp": format_e8(rule.ask_up_e8),
+        "askLimitMultDown": format_e8(rule.ask_down_e8),
+    }
+    return {"symbolRules": [{"symbol": call.exchange.rules.symbol, "rules": [row]}]}
 
 
 def execution_rules_weight(params: Params) -> int:

@@ -175,7 +175,7 @@ class QuietMarket:
         for number, trade in enumerate(outcome.trades):
             steps += [(number + 0.5, one) for one in self._of_accounts((trade,))]
         ordered = tuple(one for _, one in sorted(steps, key=lambda step: step[0]))
-        return PlaceResult(ordered, outcome.resting_e8, outcome.expired_e8, outcome.would_match)
+        return PlaceResult(ordered, outcome.resting_e8, outcome.expired_e8, outcome.would_match, outcome.out_of_range)
 
     def cancel(self, order_id: int, now_us: int) -> int | None:
         return self.engine.cancel(order_id)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mmcore.venue.market import NewOrder, OrderKind, Prevention, Side, StpMode, TimeInForce
+from mmcore.venue.market import NewOrder, OrderKind, Prevention, PriceRange, Side, StpMode, TimeInForce
 from mmcore.venue.matching import LevelChange, MatchingEngine, Outcome, Trade
 
 TICK_E8 = 10**6
@@ -56,8 +56,12 @@ class Twin:
         left_e8 = order.qty_e8
         trades: list[Trade] = []
         preventions = []
+        out_of_range = False
         for maker in makers:
             if not left_e8:
+                break
+            if order.allowed is not None and not order.allowed.holds(maker.price_e8):
+                out_of_range = True
                 break
             qty_e8 = min(left_e8, maker.remaining_e8)
             if order.stp is not StpMode.NONE and maker.owner == order.owner:
@@ -91,15 +95,19 @@ class Twin:
                 )
             )
         self.orders = [maker for maker in self.orders if maker.remaining_e8]
-        rests = order.kind is not OrderKind.MARKET and order.tif is TimeInForce.GTC
+        rests = order.kind is not OrderKind.MARKET and order.tif is TimeInForce.GTC and not out_of_range
         if rests and left_e8:
             self.orders.append(TwinOrder(order.order_id, order.owner, order.side, order.price_e8, left_e8))
-        return Outcome(tuple(trades), left_e8 if rests else 0, 0 if rests else left_e8, False, tuple(preventions))
+        return Outcome(
+            tuple(trades), left_e8 if rests else 0, 0 if rests else left_e8, False, tuple(preventions), out_of_range
+        )
 
     def offered_to(self, order: NewOrder, makers: list[TwinOrder]) -> int:
         """What others offer, up to the first order of its own that would stop it."""
         offered_e8 = 0
         for maker in makers:
+            if order.allowed is not None and not order.allowed.holds(maker.price_e8):
+                break
             own = order.stp is not StpMode.NONE and maker.owner == order.owner
             if own and order.stp is not StpMode.EXPIRE_MAKER:
                 break
@@ -192,11 +200,21 @@ class EngineBesideTwin(RuleBasedStateMachine):
         ticks=st.integers(1, 12),
         steps=st.integers(1, 9),
         stp=st.sampled_from(StpMode),
+        allowed=st.none() | st.tuples(st.integers(1, 8), st.integers(5, 12)),
     )
-    def place(self, side: Side, kind: tuple[OrderKind, TimeInForce], ticks: int, steps: int, stp: StpMode) -> None:
+    def place(
+        self,
+        side: Side,
+        kind: tuple[OrderKind, TimeInForce],
+        ticks: int,
+        steps: int,
+        stp: StpMode,
+        allowed: tuple[int, int] | None,
+    ) -> None:
         order_id = len(self.placed) + 1
         price_e8 = 0 if kind[0] is OrderKind.MARKET else ticks * TICK_E8
-        order = NewOrder(order_id, f"owner {order_id % 2}", side, *kind, price_e8, steps * STEP_E8, stp)
+        prices = None if allowed is None else PriceRange(allowed[0] * TICK_E8, allowed[1] * TICK_E8)
+        order = NewOrder(order_id, f"owner {order_id % 2}", side, *kind, price_e8, steps * STEP_E8, stp, prices)
         self.placed.append(order)
         outcome = self.engine.place(order, 1000 * order_id)
         assert outcome == self.twin.place(order, 1000 * order_id)

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from mmcore.venue.market import NewOrder, OrderKind, Prevention, Side, StpMode, TimeInForce
+from mmcore.venue.market import NewOrder, OrderKind, Prevention, PriceRange, Side, StpMode, TimeInForce
 from mmcore.venue.recorded import RecordedMarket, RecordingError
 from mmcore.venue.server import ServerSettings
 
@@ -311,6 +311,17 @@ def test_a_fill_or_kill_counts_only_what_others_offer(record: Callable[..., Path
         done = take(market, Side.SELL, "100", qty, mode, TimeInForce.FOK)
         assert (done.expired_e8 == 0) is filled, mode
         rest(market, 1, Side.BUY, "100.50", "1")
+
+
+def test_an_order_that_comes_to_a_price_out_of_its_range_expires_there(record: Callable[..., Path]) -> None:
+    market = RecordedMarket([record(*OPENING)])
+    play(market, 3)
+    allowed = PriceRange(9_950_000_000, 10_050_000_000)
+    for tif, traded, left in ((TimeInForce.GTC, 12, 5), (TimeInForce.FOK, 0, 17)):
+        order = NewOrder(50, "a", Side.SELL, OrderKind.LIMIT, tif, 99 * UNIT, 17 * UNIT, StpMode.NONE, allowed)
+        done = market.place(order, 0)
+        assert sum(step.qty_e8 for step in done.executions) == traded * UNIT
+        assert (done.resting_e8, done.expired_e8, done.out_of_range) == (0, left * UNIT, tif is TimeInForce.GTC)
 
 
 def test_an_order_is_reduced_in_its_place(record: Callable[..., Path]) -> None:

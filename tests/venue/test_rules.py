@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mmcore.venue.audit import audit
-from mmcore.venue.market import Side
+from mmcore.venue.exchange import PriceRangeRule
+from mmcore.venue.market import Side, TimeInForce
 from mmcore.venue.symbol import SymbolError
 
 UNIT = 100_000_000
@@ -125,3 +126,66 @@ def test_the_audit_tells_what_was_prevented_and_amended(quiet: Any) -> None:
     )
     assert (amended["prevented"], prevented["prevented"]) == ("0.10000000", "0.10000000")
     assert prevented["status"] == "EXPIRED_IN_MATCH"
+
+
+RULE = PriceRangeRule(bid_up_e8=102_000_000, bid_down_e8=98_000_000, ask_up_e8=102_000_000, ask_down_e8=98_000_000)
+
+
+def ruled(desk: Any) -> None:
+    """Takers may trade from 98 to 102."""
+    desk.exchange.price_range_rule, desk.exchange.reference_e8 = RULE, 100 * UNIT
+    for price in ("101", "102", "102.01", "103"):
+        desk.market.offer(Side.SELL, price, "0.2")
+
+
+def test_a_taker_that_comes_to_a_price_out_of_range_expires_there(quiet: Any) -> None:
+    ruled(quiet)
+    done = quiet.place("BUY", "110", "0.7")
+    assert (done["status"], done["executedQty"], done["expiryReason"]) == (
+        "EXPIRED",
+        "0.40000000",
+        "EXECUTION_RULE_PRICE_RANGE_EXCEEDED",
+    )
+    last = [event for event in quiet.events() if event["e"] == "executionReport"][-1]
+    assert (last["x"], last["X"], last["eR"]) == ("EXPIRED", "EXPIRED", "EXECUTION_RULE_PRICE_RANGE_EXCEEDED")
+    assert quiet.balance("USDT") == (100_000 * UNIT - 4_060_000_000, 0)
+    market = quiet.place("BUY", "", "0.1", kind="MARKET")
+    assert (market["status"], market["executedQty"]) == ("EXPIRED", "0.00000000")
+    assert market["expiryReason"] == "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quoteOrderQty": "10"}
+    assert quiet.ok("POST", "/api/v3/order", order)["expiryReason"] == "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+    assert quiet.balance("USDT")[1] == 0
+
+
+def test_what_stays_in_range_or_rests_is_not_touched_by_the_rule(quiet: Any) -> None:
+    ruled(quiet)
+    assert quiet.place("BUY", "102", "0.5")["status"] == "PARTIALLY_FILLED"
+    assert quiet.place("BUY", "90", "0.5", kind="LIMIT_MAKER")["status"] == "NEW"
+    killed = quiet.place("BUY", "103", "0.1", timeInForce="FOK")
+    assert (killed["status"], killed["expiryReason"]) == ("EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")
+    quiet.market.offer(Side.SELL, "90", "0.5", TimeInForce.IOC)
+    quiet.exchange.advance()
+    assert quiet.account.fills[-1].maker
+
+
+@pytest.mark.parametrize("missing", ["price_range_rule", "reference_e8"])
+def test_without_a_rule_or_a_reference_price_takers_trade_at_any_price(quiet: Any, missing: str) -> None:
+    ruled(quiet)
+    setattr(quiet.exchange, missing, None)
+    assert quiet.place("BUY", "103", "0.7")["status"] == "FILLED"
+
+
+def test_execution_rules_are_told(quiet: Any) -> None:
+    path = "/api/v3/executionRules"
+    assert quiet.ok("GET", path, signed=False) == {"symbolRules": []}
+    ruled(quiet)
+    rule = {
+        "ruleType": "PRICE_RANGE",
+        "bidLimitMultUp": "1.02000000",
+        "bidLimitMultDown": "0.98000000",
+        "askLimitMultUp": "1.02000000",
+        "askLimitMultDown": "0.98000000",
+    }
+    assert quiet.ok("GET", path, {"symbol": "BTCUSDT"}, signed=False) == {
+        "symbolRules": [{"symbol": "BTCUSDT", "rules": [rule]}]
+    }
