@@ -457,8 +457,8 @@ class Exchange:
         order.locked_e8 = needed_e8
 
     def _offers(self, account: Account, order: Order, allowed: PriceRange | None = None) -> list[tuple[int, int]]:
-        """The opposite (price, quantity) pairs that a price range allows, best first, without the account's own where they
-        must not trade.
+        """The opposite (price, quantity) pairs that a price range allows, best first, without the account's own where
+        they must not trade.
         """
         book = self.market.depth(_WHOLE_BOOK)
         assert book is not None, "orders are taken only while there is a book"
