@@ -100,7 +100,7 @@ class _Peer:
 def reset(transport: asyncio.Transport) -> None:
     """End a connection with a TCP reset; what was not yet sent is lost."""
     sock = transport.get_extra_info("socket")
-    if sock is not None:
+    if sock is not None and sock.fileno() >= 0:  # else the other side has ended it already
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
