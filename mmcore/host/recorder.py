@@ -15,6 +15,24 @@ from mmcore.host.worker import HostThread
 _IDLE_S: Final = 0.005
 
 
+def check_recordable(path: Path) -> None:
+    """Raises UsageError if a log could not be written to `path`; leaves it as it was.
+
+    For the start of a run, before the exchange is asked anything."""
+    made = not path.exists()
+    try:
+        with path.open("ab"):
+            pass
+        if made:
+            path.unlink()
+    except OSError as error:
+        raise _refused(path, error) from None
+
+
+def _refused(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"--record {path}: {error.strerror or error}", "name a file that can be written")
+
+
 class Recorder(HostThread):
     """Writes until stopped, then what is left. The engine kills itself when this cannot keep up."""
 
@@ -28,7 +46,7 @@ class Recorder(HostThread):
             self._file = path.open("wb")
             self._file.write(header(config))
         except OSError as error:
-            raise UsageError(f"--record {path}: {error.strerror or error}", "name a file that can be written") from None
+            raise _refused(path, error) from None
 
     def wake(self) -> None:
         """It looks every 5 ms anyway."""

@@ -28,6 +28,7 @@ from mmcore.host.bot import HOLDER, TICK_S, Access, Bot, Keys, Reach, World
 from mmcore.host.clock import Clock, SystemClock
 from mmcore.host.connector import over_sockets
 from mmcore.host.demo import DemoVenue
+from mmcore.host.recorder import check_recordable
 from mmcore.host.state import RunState, state_folder
 from mmcore.host.stop import Stop
 from mmcore.host.watch import End, Watch
@@ -109,6 +110,8 @@ def _world(clock: Clock) -> World:
 
 def _run(settings: Settings, options: RunOptions, redactor: Redactor, stop: Stop, clock: Clock) -> ExitCode:
     started_ns = clock.mono_ns()
+    if settings.host.record is not None:
+        check_recordable(settings.host.record)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     maker = None if settings.strategy.name in assemble.BUILT_IN else load_strategy(settings.strategy)
     venue = DemoVenue(settings.demo) if settings.exchange.mode is Mode.DEMO else None

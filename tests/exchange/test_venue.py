@@ -18,6 +18,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from mmcore._native import lib
+from mmcore.core.sbe import SbeDecoder
 from mmcore.errors import ExchangeError, ExitCode
 from mmcore.exchange.base import OrderRequest, Outcome, Side, SymbolError
 from mmcore.exchange.binance.link import Action, Connect, Fail, Ping, ResyncClock, Send
@@ -32,9 +34,9 @@ from mmcore.exchange.binance.protocol import (
 )
 from mmcore.exchange.binance.rest import RestClient
 from mmcore.exchange.binance.signing import Ed25519Signer, HmacSigner, Signer, rest_payload, rest_signed
-from mmcore.exchange.binance.streams import MarketStreams, json_source
+from mmcore.exchange.binance.streams import MarketStreams, json_source, sbe_source
 from mmcore.exchange.binance.ws_api import WsApi
-from mmcore.exchange.channel import Channel, open_channel, ping_frame, text_frame
+from mmcore.exchange.channel import Channel, HandshakeRefusedError, open_channel, ping_frame, text_frame
 from mmcore.units import E8, format_e8
 
 if TYPE_CHECKING:
@@ -250,7 +252,9 @@ def test_the_market_connection_gets_all_three_streams_and_its_pings_are_answered
     for _ in range(100_000):
         opcode, payload = frames.next()
         if opcode == 1:
-            wanted.discard(json.loads(payload)["stream"])
+            message = json.loads(payload)
+            assert message["data"].get("E", 10**15) > 10**14  # microseconds
+            wanted.discard(message["stream"])
         elif opcode == 10:
             assert payload == b"12345678"
             wanted.discard("pong")
@@ -258,6 +262,30 @@ def test_the_market_connection_gets_all_three_streams_and_its_pings_are_answered
             break
     assert not wanted
     channel.close()
+
+
+def test_the_binary_market_connection_brings_binary_messages_to_the_holder_of_an_ed25519_key(
+    venue: Venue, servers: Servers
+) -> None:
+    streams = MarketStreams(sbe_source(venue.endpoints, SYMBOL, venue.ed25519[0]), LimitState(), random.Random(1))
+    channel = connect(streams, servers)
+    frames, decoder = Frames(channel), SbeDecoder(SYMBOL)
+    wanted = {lib.MM_KIND_DEPTH, lib.MM_KIND_TICKER, lib.MM_KIND_TRADE}
+    for _ in range(100_000):
+        opcode, payload = frames.next()
+        assert opcode == 2
+        wanted.discard(int(decoder.decode(payload)[0]["kind"]))
+        if not wanted:
+            break
+    assert not wanted
+    channel.close()
+
+
+def test_the_binary_market_connection_is_refused_to_the_holder_of_another_key(venue: Venue, servers: Servers) -> None:
+    streams = MarketStreams(sbe_source(venue.endpoints, SYMBOL, venue.hmac[0]), LimitState(), random.Random(1))
+    with pytest.raises(HandshakeRefusedError) as caught:
+        connect(streams, servers)
+    assert caught.value.status == 401
 
 
 class OrderSession:
