@@ -28,7 +28,7 @@ C_FLOORS = [
     {"spsc", "event", "role", "pool", "tree", "hist"},
     {"utf8", "ws", "json", "feed", "sbe", "book", "sync", "arbiter"},
     {"signal", "symbol"},
-    {"order", "ledger", "risk", "quote", "plan"},
+    {"order", "ledger", "budget", "risk", "quote", "plan"},
     {"engine", "sim"},
     {"gate", "log", "loop"},
 ]

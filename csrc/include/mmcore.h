@@ -16,6 +16,7 @@
  *       arbiter   several connections with the same streams, each event once
  *   L3  signal    microprice, imbalance, trade flow, volatility, order-flow imbalance
  *   L4  order     own orders' life cycle    ledger balances, fills, P&L
+ *       budget    what the exchange still lets us send
  *       risk      limits and verdicts       quote  strategies
  *       plan      wanted quotes to the fewest actions
  *   L5  engine    the pure state machine: records in, actions out
@@ -1277,6 +1278,68 @@ MM_API size_t mm_ledger_balances(const mm_ledger *ledger, mm_balance *out, size_
 MM_API uint64_t mm_ledger_fills(const mm_ledger *ledger);
 MM_API int64_t mm_ledger_last_trade_id(const mm_ledger *ledger); /* highest applied, -1 none */
 MM_API bool mm_ledger_valid(const mm_ledger *ledger);
+/* cffi:end */
+
+/* ============================================================================================
+ * budget: what the exchange still lets us send
+ * ========================================================================================== */
+
+/* cffi:begin */
+/* The exchange's limits as exchangeInfo states them; BUDGET records correct them. All > 0. */
+typedef struct mm_budget_config {
+    int64_t orders_10s_limit; /* unfilled orders, <= 65536 */
+    int64_t orders_day_limit; /* these four <= 10^9 */
+    int64_t weight_1m_limit;
+    int64_t raw_5m_limit;
+    int64_t orders_pct;       /* [C11] share of the orders that is used, 1..100 */
+} mm_budget_config;
+
+/* What a request is for. Cancels are never asked about: nothing holds them back. */
+enum {
+    MM_NEED_MOVE = 0,  /* a side that has an order gets a better one, or one more */
+    MM_NEED_EMPTY = 1, /* a side has none */
+    MM_NEED_QUERY = 2  /* what became of an order */
+};
+/* Request weight of an amend and of a query. */
+#define MM_WEIGHT_AMEND 4
+
+/* Four windows on the exchange's clock: orders in 10 s and in a day, request weight in 1 min, raw requests in 5 min.
+ *   - Orders: + 1 when placed or replaced; the first fill of one gives 5 back as maker, 1 as taker. Of the limit orders_pct is used: a
+ *     fifth of that at once, a fifth is kept for sides without an order, the rest along a line over the window, so that quotes can
+ *     move at its end too.
+ *   - Two ceilings for the gate's sake, which gives nothing back: no more than orders_10s_limit orders in any 10 s, no more than
+ *     orders_day_limit in a day.
+ *   - [C12] Weight and raw requests: up to 70 % for orders and amends, up to 85 % for queries; failed requests weigh 1.
+ * Within 0.5 s of a window's edge what is sent counts in both, and what the exchange says of its counts is not used. */
+typedef struct mm_budget mm_budget;
+
+/* MM_E_ARGUMENT names the field through *bad_field (static text, NULL when none is bad); mm_budget_bytes is 0 for such a
+ * configuration. */
+MM_API size_t mm_budget_bytes(const mm_budget_config *config);
+MM_API mm_status mm_budget_init(void *memory, size_t memory_bytes, const mm_budget_config *config, mm_budget **budget,
+                                const char **bad_field);
+/* Exchange's clock less ours; 0 until told. */
+MM_API void mm_budget_clock(mm_budget *budget, int64_t offset_ns);
+/* A request about an order leaves: MM_OP_PLACE, REPLACE, CANCEL, AMEND, QUERY. */
+MM_API void mm_budget_sent(mm_budget *budget, int32_t operation, int64_t now_ns);
+/* Any other request, of this weight >= 0. */
+MM_API void mm_budget_read(mm_budget *budget, int64_t weight, int64_t now_ns);
+/* It did not leave; sent_ns <= now_ns is when mm_budget_sent was told. */
+MM_API void mm_budget_not_sent(mm_budget *budget, int32_t operation, int64_t sent_ns, int64_t now_ns);
+/* The exchange refused it. */
+MM_API void mm_budget_failed(mm_budget *budget, int32_t operation, int64_t now_ns);
+/* First fill of an order. The exchange gives its credit with a small delay: with orders_pct 100 one order too many may leave in it. */
+MM_API void mm_budget_fill(mm_budget *budget, bool maker, int64_t now_ns);
+/* A BUDGET record, received at said->recv_ns; what has been sent and is not answered comes on top of what it says. */
+MM_API void mm_budget_said(mm_budget *budget, const mm_budget_body *said, int64_t orders_in_flight,
+                           int64_t weight_in_flight);
+/* Orders that may leave now for MM_NEED_MOVE or MM_NEED_EMPTY. About 30 ns. */
+MM_API int64_t mm_budget_orders(const mm_budget *budget, int32_t need, int64_t now_ns);
+/* Whether a request of this weight may leave now. */
+MM_API bool mm_budget_may_ask(const mm_budget *budget, int32_t need, int64_t weight, int64_t now_ns);
+/* When an order for this need may leave, if none may now; INT64_MAX = one may. */
+MM_API int64_t mm_budget_deadline(const mm_budget *budget, int32_t need, int64_t now_ns);
+MM_API bool mm_budget_valid(const mm_budget *budget);
 /* cffi:end */
 
 /* ============================================================================================
