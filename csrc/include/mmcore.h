@@ -141,6 +141,7 @@ enum {
     MM_REASON_DUPLICATE,
     MM_REASON_STALE_DECISION,
     MM_REASON_WOULD_MATCH,
+    MM_REASON_ORDER_ENDED,
     MM_REASON_COUNT_MISMATCH,
     /* post-trade limits */
     MM_REASON_LOSS_LIMIT,
@@ -1269,8 +1270,10 @@ MM_API int64_t mm_ledger_position(const mm_ledger *ledger);
 MM_API int64_t mm_ledger_base(const mm_ledger *ledger);  /* base held by the ledger's own count */
 MM_API int64_t mm_ledger_quote(const mm_ledger *ledger);
 /* What new orders may use: bid -> quote, ask -> base: reported free less what PENDING, UNKNOWN and not yet reported LIVE orders
- * will lock (bids price * remaining rounded up). Never negative; 0 with more than 2 * MM_PLAN_MAX open orders of the side. */
-MM_API int64_t mm_ledger_available(const mm_ledger *ledger, const mm_orders *orders, int32_t side);
+ * will lock (bids price * remaining rounded up). Never negative; 0 with more than 2 * MM_PLAN_MAX open orders of the side. `leaves`
+ * (NULL = none) is a LIVE order of the side that will be gone by then: what it locks may be used. What an order on its way replaces
+ * pays for that order. */
+MM_API int64_t mm_ledger_available(const mm_ledger *ledger, const mm_orders *orders, int32_t side, const mm_order *leaves);
 MM_API uint64_t mm_ledger_mark(const mm_ledger *ledger);
 /* Every asset's free + locked equals ledger_e8. */
 MM_API bool mm_ledger_equal(const mm_ledger *ledger);
@@ -1362,9 +1365,7 @@ typedef struct mm_risk_config {
     int64_t open_orders_max;         /* [C9] per side */
     int64_t in_flight_max;           /* [C10] PENDING per side */
     int64_t unknown_max;             /* [C10] UNKNOWN in total: so many block the sides they are on, more block both */
-    int64_t orders_per_10s_max;      /* [C11] */
-    int64_t orders_per_1s_max;       /* [C11] */
-    int64_t orders_per_day_max;      /* [C11] */
+    int64_t orders_per_1s_max;       /* [C11] bursts; the windows of the exchange are mm_budget's */
     int64_t rejects_per_min_max;     /* [C13] definitive rejects, would-match exempt */
     int64_t duplicate_window_ns;     /* [C15] same side, price, qty */
     int64_t stale_book_ns;           /* [C16] */
@@ -1391,6 +1392,9 @@ typedef struct mm_risk_view {
     mm_top top;             /* newer of book and ticker; quantities 0 = side empty */
     int64_t position_e8;    /* base from target: what C7 limits */
     int64_t now_ns;
+    const mm_order *replaces; /* the resting order that goes before the judged one is placed; NULL = none. Number, worth and balance
+                             * are judged without it, as without all that go with orders on their way; C7 with them, as they may
+                             * be filled in part until they are gone */
 } mm_risk_view;
 
 MM_API size_t mm_risk_bytes(const mm_risk_config *config);
@@ -1407,6 +1411,8 @@ MM_API void mm_risk_sent(mm_risk *risk, int32_t side, int64_t price_e8, int64_t 
 MM_API void mm_risk_reject(mm_risk *risk, int32_t reject_class, int32_t side, int32_t layer, int64_t now_ns);
 /* An order of this (side, layer) rests: its back-off starts anew. */
 MM_API void mm_risk_accept(mm_risk *risk, int32_t side, int32_t layer);
+/* The exchange ended an order of this side by itself (expired, cancelled by somebody else): a second without new ones there. */
+MM_API void mm_risk_ended(mm_risk *risk, int32_t side, int64_t now_ns);
 MM_API void mm_risk_malformed(mm_risk *risk, int64_t now_ns);
 /* The position is at reducing_pct of C7 or over it, by quantity or by worth: only orders that shrink it are placed. */
 MM_API bool mm_risk_reducing(const mm_risk *risk, const mm_risk_view *view);
@@ -1424,7 +1430,7 @@ MM_API int64_t mm_risk_room(const mm_risk *risk, const mm_risk_view *view, int32
 MM_API uint64_t mm_risk_market(const mm_risk *risk, int64_t mid_e8, int64_t now_ns);
 /* Post-trade: feeds equity (quote e8) and the session's P&L; *halt_until_ns is set for Q3, else 0. Bits: LOSS_LIMIT (kill),
  * DRAWDOWN, LOSS_SPEED; *kill tells which of HALT and KILL. Reaching a limit is breaking it. Falls are those of the P&L, so that
- * a withdrawal is none; Q2 relates them to the equity they began at. The day, and C11's, changes when utc_day (days since the
+ * a withdrawal is none; Q2 relates them to the equity they began at. The day changes when utc_day (days since the
  * epoch) grows. */
 MM_API uint64_t mm_risk_equity(mm_risk *risk, int64_t equity_e8, int64_t pnl_total_e8, int64_t utc_day, int64_t now_ns,
                                bool *kill, int64_t *halt_until_ns);
@@ -1536,20 +1542,23 @@ MM_API void mm_quote_fit(const mm_quote_input *input, int64_t cross_guard_ticks,
 /* At most this many orders and quotes a side. */
 #define MM_PLAN_MAX 16
 
-/* One side's plan: order i is kept for wanted quote keep[i], or cancelled (keep[i] = -1); quotes with place[j] = 1 are new. */
+/* One side's plan: order i is kept for wanted quote keep[i], or cancelled (keep[i] = -1); of those kept, shrink[i] = 1 are too large
+ * and to be amended; quotes with place[j] = 1 are new. */
 typedef struct mm_plan {
     int32_t keep[MM_PLAN_MAX];
+    int32_t shrink[MM_PLAN_MAX];
     int32_t place[MM_LAYERS_MAX];
     uint32_t cancel_count;
     uint32_t place_count;
 } mm_plan;
 
 /* An order serves a quote when its price is within tolerance_e8 of it and its remaining quantity is between half and all of the
- * wanted quantity plus one step. Most matches = fewest actions; among those the smallest total distance in price, then the
- * older orders (lower index), the oldest of them for the best quote it can serve. Orders with a cancel pending serve nothing and
- * need no cancel: leave them out. O(orders * quotes * 2^quotes): 2 quotes and 4 orders take about 0.1 us, 8 and 16 some 30 us. */
-MM_API void mm_plan_side(const mm_level *wanted, size_t wanted_count, const mm_level *resting, size_t resting_count,
-                         int64_t tolerance_e8, int64_t step_e8, mm_plan *plan);
+ * wanted quantity plus one step, or more than that where it can be made smaller (shrinkable[i] != 0). Most matches = fewest orders
+ * spent; among those the fewest that have to be made smaller, then the smallest total distance in price, then the older orders
+ * (lower index), the oldest of them for the best quote it can serve. Orders with a cancel pending serve nothing and need no
+ * cancel: leave them out. O(orders * quotes * 2^quotes): 2 quotes and 4 orders take about 0.1 us, 8 and 16 some 30 us. */
+MM_API void mm_plan_side(const mm_level *wanted, size_t wanted_count, const mm_level *resting, const uint8_t *shrinkable,
+                         size_t resting_count, int64_t tolerance_e8, int64_t step_e8, mm_plan *plan);
 /* cffi:end */
 
 /* ============================================================================================
@@ -1572,6 +1581,7 @@ enum {
 typedef struct mm_engine_config {
     mm_symbol symbol;
     mm_signal_config signal;
+    mm_budget_config budget;
     mm_risk_config risk;
     mm_quote_config quote;
     mm_order_config order;
@@ -1628,6 +1638,14 @@ typedef struct mm_engine_status {
     uint64_t foreign_orders;   /* reports of orders that are not ours */
     uint64_t reconciles;       /* reads of open orders, trades and balances that were answered, start and stop not counted */
     uint64_t reconcile_repairs; /* what they put right: fills nobody had told, orders doubted, own orders nobody knew */
+    /* Moves: a wish that no order serves (place or replace), or that one serves which is too large (amend). Each is counted once while
+     * it waits: wanted = made + merged + withheld. */
+    uint64_t moves_wanted;
+    uint64_t moves_made;       /* an action went out for it */
+    uint64_t moves_merged;     /* another wish took its place first */
+    uint64_t moves_withheld;   /* nothing was wanted there any more, or it waits still */
+    uint64_t replaces;         /* of those made: old and new order with one request */
+    uint64_t amends;           /* of those made: smaller where it rests */
     uint64_t dust_e8;          /* quantity not placed because it was under LOT_SIZE or NOTIONAL, last decision */
     int64_t open_orders;       /* PENDING, LIVE, UNKNOWN */
     int64_t unknown_orders;
@@ -1699,7 +1717,7 @@ typedef struct mm_gate_config {
     int64_t other_window_ms;   /* of cancels and queries (5000) */
     int64_t stale_decision_ns; /* [C17] */
     int64_t orders_per_1s_max; /* [C11] once more, at the last hop */
-    int64_t orders_per_10s_max;
+    int64_t orders_per_10s_max; /* these two: the exchange's own limits, nothing given back for fills */
     int64_t orders_per_day_max;
     uint32_t mask_seed;        /* random; masks of client frames */
     int32_t pad;

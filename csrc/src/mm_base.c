@@ -126,6 +126,7 @@ static const named_text reason_texts[] = {
     REASON(DUPLICATE, "The same order was sent a moment ago."),
     REASON(STALE_DECISION, "The decision is too old to be sent."),
     REASON(WOULD_MATCH, "A post-only order here was just refused as it would match."),
+    REASON(ORDER_ENDED, "The exchange just ended an order of this side by itself."),
     REASON(COUNT_MISMATCH, "Orders sent and orders approved do not agree."),
     REASON(LOSS_LIMIT, "The loss reached its limit."),
     REASON(DRAWDOWN, "Equity fell too far from its peak."),

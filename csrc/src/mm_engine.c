@@ -12,7 +12,7 @@ static size_t round_line(size_t bytes)
 
 /* Sizes of the parts in the order they lie behind the engine's own struct. */
 typedef struct parts {
-    size_t engine, book, sync, orders, ledger, risk;
+    size_t engine, book, sync, orders, ledger, budget, risk;
 } parts;
 
 static parts parts_of(const mm_engine_config *config)
@@ -23,6 +23,7 @@ static parts parts_of(const mm_engine_config *config)
     p.sync = round_line(mm_sync_bytes((size_t)config->sync_records));
     p.orders = round_line(mm_orders_bytes((size_t)config->orders_max, (size_t)config->tombstones));
     p.ledger = round_line(mm_ledger_bytes((size_t)config->trade_ids));
+    p.budget = round_line(mm_budget_bytes(&config->budget));
     p.risk = round_line(mm_risk_bytes(&config->risk));
     return p;
 }
@@ -90,7 +91,7 @@ size_t mm_engine_bytes(const mm_engine_config *config)
         return 0;
     }
     parts p = parts_of(config);
-    return p.engine + 2 * p.book + p.sync + p.orders + p.ledger + p.risk;
+    return p.engine + 2 * p.book + p.sync + p.orders + p.ledger + p.budget + p.risk;
 }
 
 static void builtin_inventory_skew(void *state, const mm_quote_input *input, mm_quotes *quotes)
@@ -154,6 +155,10 @@ static mm_status init_parts(mm_engine *engine, uint8_t *memory, const char **bad
     if (status == MM_OK) {
         *bad_field = "signal";
         status = mm_signal_init(&engine->signals, &config->signal);
+    }
+    if (status == MM_OK) {
+        status = mm_budget_init(at, p.budget, &config->budget, &engine->budget, bad_field);
+        at += p.budget;
     }
     if (status == MM_OK) {
         status = mm_risk_init(at, p.risk, &config->risk, &engine->risk, bad_field);
@@ -264,55 +269,83 @@ static bool may_ask(mm_engine *engine, int64_t room)
     return room >= 1 && !banned;
 }
 
+/* A request about `order`; NULL = no room, or nothing may leave. */
+static mm_record *ask(mm_engine *engine, uint16_t kind, int32_t operation, int64_t *room, const mm_order *order)
+{
+    mm_record *record = may_ask(engine, *room) ? mm__engine_emit(engine, kind) : NULL;
+    if (record == NULL) {
+        return NULL;
+    }
+    (*room)--;
+    fill_action(engine, record, order);
+    mm_budget_sent(engine->budget, operation, engine->now_ns);
+    return record;
+}
+
 /* false = no room, or nothing may leave. */
 bool mm__engine_emit_cancel(mm_engine *engine, mm_order *order)
 {
-    if (!may_ask(engine, engine->cancel_room)) {
+    if (ask(engine, MM_KIND_CANCEL, MM_OP_CANCEL, &engine->cancel_room, order) == NULL) {
         return false;
     }
-    mm_record *record = mm__engine_emit(engine, MM_KIND_CANCEL);
-    if (record == NULL) {
-        return false;
-    }
-    engine->cancel_room--;
-    fill_action(engine, record, order);
     mm_orders_cancel(engine->orders, order, engine->now_ns);
     return true;
 }
 
 bool mm__engine_emit_query(mm_engine *engine, const mm_order *order)
 {
-    if (!may_ask(engine, engine->action_room)) {
-        return false;
-    }
-    mm_record *record = mm__engine_emit(engine, MM_KIND_QUERY);
+    bool affordable = mm_budget_may_ask(engine->budget, MM_NEED_QUERY, MM_WEIGHT_AMEND, engine->now_ns);
+    return affordable && ask(engine, MM_KIND_QUERY, MM_OP_QUERY, &engine->action_room, order) != NULL;
+}
+
+bool mm__engine_emit_amend(mm_engine *engine, mm_order *order, int64_t qty_e8)
+{
+    mm_record *record = ask(engine, MM_KIND_AMEND, MM_OP_AMEND, &engine->action_room, order);
     if (record == NULL) {
         return false;
     }
-    engine->action_room--;
-    fill_action(engine, record, order);
+    record->body.action.qty_e8 = qty_e8;
+    mm_orders_amend(engine->orders, order, qty_e8, engine->now_ns);
+    engine->counters.amends++;
     return true;
 }
 
-/* The caller has checked the room: an order in the table must go out. */
-bool mm__engine_emit_place(mm_engine *engine, const mm_order *order)
+/* A new order, in the place of `leaves` if that is not NULL. The caller has checked the room: an order in the table must go out. */
+bool mm__engine_emit_new(mm_engine *engine, const mm_order *order, const mm_order *leaves)
 {
     MM_ASSERT(engine->action_room >= 1);
-    mm_record *record = mm__engine_emit(engine, MM_KIND_PLACE);
+    uint16_t kind = leaves != NULL ? MM_KIND_REPLACE : MM_KIND_PLACE;
+    int32_t operation = leaves != NULL ? MM_OP_REPLACE : MM_OP_PLACE;
+    mm_record *record = ask(engine, kind, operation, &engine->action_room, order);
     if (record == NULL) {
         return false;
     }
-    engine->action_room--;
-    fill_action(engine, record, order);
+    if (leaves != NULL) {
+        record->body.action.exchange_id = leaves->exchange_id;
+        engine->counters.replaces++;
+    }
     return true;
+}
+
+/* Request weights of REST reads. */
+static int64_t weight_of(uint16_t kind, int64_t levels)
+{
+    switch (kind) {
+    case MM_KIND_WANT_SNAPSHOT:
+        return mm__engine_snapshot_weight(levels);
+    case MM_KIND_WANT_OPEN:
+        return 6;
+    case MM_KIND_WANT_TRADES:
+    case MM_KIND_WANT_ACCOUNT:
+        return 20;
+    default:
+        return 1;
+    }
 }
 
 bool mm__engine_emit_want(mm_engine *engine, uint16_t kind, int64_t token, int64_t value2, uint64_t order_seq)
 {
-    if (!may_ask(engine, engine->action_room)) {
-        return false;
-    }
-    mm_record *record = mm__engine_emit(engine, kind);
+    mm_record *record = may_ask(engine, engine->action_room) ? mm__engine_emit(engine, kind) : NULL;
     if (record == NULL) {
         return false;
     }
@@ -321,6 +354,7 @@ bool mm__engine_emit_want(mm_engine *engine, uint16_t kind, int64_t token, int64
     record->body.command.command = token;
     record->body.command.value2 = value2;
     record->body.command.order_seq = order_seq;
+    mm_budget_read(engine->budget, weight_of(kind, value2), engine->now_ns);
     return true;
 }
 

@@ -4,7 +4,8 @@
  *   mm_engine_market.c   market data in: sync, top, signals, staleness
  *   mm_engine_exec.c     reports in: orders, ledger, channels, commands
  *   mm_engine_reconcile.c  reads of open orders, trades and balances, and what they prove
- *   mm_engine_decide.c   BATCH_END: verdict, quotes, plan, actions out
+ *   mm_engine_decide.c   BATCH_END: verdict, quotes
+ *   mm_engine_move.c     wishes and resting orders to actions out
  *   mm_engine_read.c     status out
  */
 #ifndef MM_ENGINE_H
@@ -12,7 +13,7 @@
 
 #include "mm_internal.h"
 
-/* Most actions of one batch: a cancel and a query for every order, a place for every layer of both sides, cancels of
+/* Most actions of one batch: a cancel and a query or an amend for every order, a place for every layer of both sides, cancels of
  * leftovers, and the requests to the REST worker. */
 #define MM__ACTIONS_MAX 256
 /* Orders of an earlier run (or unknown to us) that are being cancelled by exchange id. */
@@ -58,6 +59,7 @@ struct mm_engine {
     mm_sync *sync;
     mm_orders *orders;
     mm_ledger *ledger;
+    mm_budget *budget;
     mm_risk *risk;
     mm_signals signals;
     mm_strategy strategy;
@@ -155,6 +157,8 @@ struct mm_engine {
     uint64_t verdict;
     uint64_t side_verdict[2];
     int32_t side_resting[2];    /* an own order of that side was resting after the last decision */
+    mm_level waiting[2][MM_LAYERS_MAX]; /* wishes that could not be acted on yet, quantity 0 = none */
+    int64_t budget_ns;          /* a move waits for the budget: when it has room */
     int32_t replan;             /* something had no room: decide again soon */
     int64_t action_room;
     int64_t cancel_room;
@@ -170,7 +174,8 @@ struct mm_engine {
 mm_record *mm__engine_emit(mm_engine *engine, uint16_t kind);
 bool mm__engine_emit_cancel(mm_engine *engine, mm_order *order);
 bool mm__engine_emit_query(mm_engine *engine, const mm_order *order);
-bool mm__engine_emit_place(mm_engine *engine, const mm_order *order);
+bool mm__engine_emit_new(mm_engine *engine, const mm_order *order, const mm_order *leaves);
+bool mm__engine_emit_amend(mm_engine *engine, mm_order *order, int64_t qty_e8);
 bool mm__engine_emit_want(mm_engine *engine, uint16_t kind, int64_t token, int64_t value2, uint64_t order_seq);
 
 /* market */
@@ -179,6 +184,8 @@ void mm__engine_invalidate(mm_engine *engine);
 bool mm__engine_top(const mm_engine *engine, mm_top *top);
 uint64_t mm__engine_market_verdict(mm_engine *engine);
 void mm__engine_want_snapshot(mm_engine *engine);
+/* Request weight of a snapshot. */
+int64_t mm__engine_snapshot_weight(int64_t levels);
 int64_t mm__engine_market_deadline(const mm_engine *engine);
 
 /* exec */
@@ -214,5 +221,9 @@ void mm__engine_decide(mm_engine *engine);
 void mm__engine_quote(mm_engine *engine, const mm_record *event);
 void mm__engine_view(const mm_engine *engine, const mm_top *top, mm_risk_view *view);
 bool mm__engine_quote_input(const mm_engine *engine, mm_quote_input *input);
+
+/* move */
+void mm__engine_move(mm_engine *engine, const mm_top *top);
+int64_t mm__engine_move_deadline(const mm_engine *engine);
 
 #endif /* MM_ENGINE_H */

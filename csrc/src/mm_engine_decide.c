@@ -1,21 +1,10 @@
-/* BATCH_END: why not to quote, what to quote, and the fewest actions that get there.
+/* BATCH_END: why not to quote, what to quote, and when to decide again. What it takes to get there, mm_engine_move.c finds.
  *
- * A verdict that concerns everything pulls all quotes. Otherwise the strategy's wishes are fitted to the symbol, each side is
- * planned against its resting orders, and each new order passes the risk manager on its own, best layer first, so that what runs
- * short (balance, position room) is missed by the outer layers. */
+ * A verdict that concerns everything pulls all quotes. Otherwise the strategy's wishes are fitted to the symbol. */
 #include "mm_engine.h"
 
 #include <string.h>
 
-/* Reasons that pass by themselves within moments: an old order stays where it is until its replacement can go, unless it has
- * become too good a price. */
-#define TEMPORARY                                                                                                      \
-    (MM_BIT(MM_REASON_RATE_LIMIT) | MM_BIT(MM_REASON_IN_FLIGHT) | MM_BIT(MM_REASON_NO_ROOM) |                          \
-     MM_BIT(MM_REASON_POOL) | MM_BIT(MM_REASON_DUPLICATE))
-/* Reasons that a smaller order may not have. */
-#define SIZE_RELATED                                                                                                   \
-    (MM_BIT(MM_REASON_ORDER_QTY) | MM_BIT(MM_REASON_ORDER_NOTIONAL) | MM_BIT(MM_REASON_POSITION_LIMIT) |               \
-     MM_BIT(MM_REASON_OPEN_NOTIONAL) | MM_BIT(MM_REASON_NO_BALANCE))
 /* How soon a decision that had no room is taken again. */
 #define REPLAN_NS 1000000
 #define DAY_NS 86400000000000
@@ -28,6 +17,7 @@ void mm__engine_view(const mm_engine *engine, const mm_top *top, mm_risk_view *v
     view->top = *top;
     view->position_e8 = mm__engine_inventory(engine);
     view->now_ns = engine->now_ns;
+    view->replaces = NULL;
 }
 
 /* ---- time spent --------------------------------------------------------------------------- */
@@ -301,203 +291,6 @@ static void note_wanted(mm_engine *engine, const mm_quotes *quotes)
     engine->wanted = *quotes;
 }
 
-/* ---- one side ----------------------------------------------------------------------------- */
-
-/* One side on its way from wishes to actions. */
-typedef struct side_plan {
-    int32_t side;
-    const mm_level *wanted;
-    uint32_t wanted_count;
-    mm_order *orders[MM_PLAN_MAX];
-    mm_level resting[MM_PLAN_MAX];
-    size_t order_count;
-    mm_plan plan;
-    uint64_t verdict;    /* of the wishes that could not be placed */
-    uint32_t waiting;    /* wishes that could not be placed for a temporary reason */
-    bool too_small[MM_LAYERS_MAX]; /* wishes for which the limits left no order at all */
-} side_plan;
-
-static void gather(mm_engine *engine, side_plan *s)
-{
-    mm_order *open[2 * MM_PLAN_MAX];
-    size_t found = mm_orders_open(engine->orders, s->side, open, MM_ARRAY_COUNT(open));
-    s->order_count = 0;
-    for (size_t i = 0; i < found; i++) {
-        mm_order *order = open[i];
-        if (order->state == MM_ORDER_UNKNOWN || order->cancel_pending) {
-            continue;
-        }
-        if (s->order_count == MM_PLAN_MAX) {
-            engine->replan = 1; /* the rest at the next decision */
-            break;
-        }
-        s->orders[s->order_count] = order;
-        s->resting[s->order_count].price_e8 = order->price_e8;
-        s->resting[s->order_count].qty_e8 = order->qty_e8 - order->executed_e8;
-        s->order_count++;
-    }
-}
-
-static int64_t tolerance_of(const mm_engine *engine, const mm_top *top)
-{
-    double mid = 0.5 * ((double)top->bid_price_e8 + (double)top->ask_price_e8);
-    return (int64_t)(mid * engine->config.refresh_tolerance_bps * 1e-4);
-}
-
-/* Places one wish if risk and room allow, cut to what the limits leave. Returns the verdict. */
-static uint64_t place(mm_engine *engine, const mm_top *top, int32_t side, int32_t layer, const mm_level *wish)
-{
-    mm_risk_view view;
-    mm__engine_view(engine, top, &view);
-    int64_t qty_e8 = wish->qty_e8;
-    uint64_t verdict = mm_risk_order(engine->risk, &view, side, layer, wish->price_e8, qty_e8);
-    if (verdict != 0 && (verdict & ~(uint64_t)SIZE_RELATED) == 0) {
-        int64_t room_e8 = mm_risk_room(engine->risk, &view, side, wish->price_e8);
-        if (room_e8 > 0 && room_e8 < qty_e8) {
-            qty_e8 = room_e8;
-            uint64_t cut = mm_risk_order(engine->risk, &view, side, layer, wish->price_e8, qty_e8);
-            if ((cut & (MM_BIT(MM_REASON_MIN_NOTIONAL) | MM_BIT(MM_REASON_LOT_SIZE))) != 0) {
-                engine->counters.dust_e8 = (uint64_t)qty_e8;
-            }
-            verdict = cut == 0 ? 0 : verdict | cut;
-        }
-    }
-    if (verdict != 0) {
-        return verdict;
-    }
-    if (engine->action_room < 1) {
-        engine->replan = 1;
-        return MM_BIT(MM_REASON_NO_ROOM);
-    }
-    mm_order *order = NULL;
-    if (!mm_orders_place(engine->orders, side, layer, wish->price_e8, qty_e8, engine->now_ns, &order)) {
-        return MM_BIT(MM_REASON_POOL);
-    }
-    mm_risk_sent(engine->risk, side, wish->price_e8, qty_e8, engine->now_ns);
-    return mm__engine_emit_place(engine, order) ? 0 : MM_BIT(MM_REASON_NO_ROOM);
-}
-
-/* Resting, not already on its way out, and known to the book: a cancel can reach it. */
-static bool can_cancel(const mm_order *order)
-{
-    return order->state == MM_ORDER_LIVE && !order->cancel_pending;
-}
-
-/* The outermost layer gives up its balance for the wish at `layer`, if that is a better one. */
-static void drop_outermost(mm_engine *engine, side_plan *s, int32_t layer)
-{
-    mm_order *outermost = NULL;
-    for (size_t i = 0; i < s->order_count; i++) {
-        if (s->plan.keep[i] > layer && can_cancel(s->orders[i])) {
-            outermost = s->orders[i];
-            layer = s->plan.keep[i];
-        }
-    }
-    if (outermost != NULL) {
-        (void)mm__engine_emit_cancel(engine, outermost);
-    }
-}
-
-static void place_new(mm_engine *engine, const mm_top *top, side_plan *s)
-{
-    bool dropped = false;
-    for (uint32_t j = 0; j < s->wanted_count; j++) {
-        if (!s->plan.place[j]) {
-            continue;
-        }
-        uint64_t verdict = place(engine, top, s->side, (int32_t)j, &s->wanted[j]);
-        s->verdict |= verdict;
-        if ((verdict & TEMPORARY) != 0 && (verdict & ~(uint64_t)TEMPORARY) == 0) {
-            s->waiting++;
-        }
-        s->too_small[j] = (verdict & SIZE_RELATED) != 0;
-        bool short_of_balance = (verdict & MM_BIT(MM_REASON_NO_BALANCE)) != 0;
-        if (short_of_balance && !dropped && s->plan.cancel_count == 0) {
-            drop_outermost(engine, s, (int32_t)j);
-            dropped = true;
-        }
-    }
-}
-
-/* How far an order may offer more than the best wish while its replacement has to wait: a quarter of the wanted half-width, so that it
- * keeps three quarters of its edge, but never less than the refresh tolerance. */
-static int64_t grace_of(const mm_engine *engine, int64_t tolerance_e8)
-{
-    const mm_quotes *wanted = &engine->wanted;
-    if (wanted->bid_count == 0 || wanted->ask_count == 0) {
-        return tolerance_e8;
-    }
-    int64_t grace_e8 = (wanted->asks[0].price_e8 - wanted->bids[0].price_e8) / 8;
-    return grace_e8 > tolerance_e8 ? grace_e8 : tolerance_e8;
-}
-
-/* True when the order offers so much more than the best wish that it must go even without a replacement. */
-static bool too_good(const side_plan *s, const mm_order *order, int64_t grace_e8)
-{
-    if (s->wanted_count == 0) {
-        return true;
-    }
-    int64_t better_by_e8 = s->side == MM_BID ? order->price_e8 - s->wanted[0].price_e8
-                                             : s->wanted[0].price_e8 - order->price_e8;
-    return better_by_e8 > grace_e8;
-}
-
-/* True when the order stands where a wish does for which the limits leave nothing: it is smaller than wished, but all there
- * can be, and cancelled it would only be placed again. */
-static bool is_all_there_can_be(side_plan *s, size_t index, int64_t tolerance_e8)
-{
-    for (uint32_t j = 0; j < s->wanted_count; j++) {
-        int64_t apart_e8 = s->resting[index].price_e8 - s->wanted[j].price_e8;
-        bool near = apart_e8 <= tolerance_e8 && -apart_e8 <= tolerance_e8;
-        if (s->too_small[j] && near && s->resting[index].qty_e8 < s->wanted[j].qty_e8) {
-            s->too_small[j] = false;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void cancel_old(mm_engine *engine, side_plan *s, int64_t tolerance_e8, int64_t grace_e8)
-{
-    for (size_t i = 0; i < s->order_count; i++) {
-        mm_order *order = s->orders[i];
-        if (s->plan.keep[i] >= 0 || !can_cancel(order)) {
-            continue;
-        }
-        if (s->waiting > 0 && !too_good(s, order, grace_e8)) {
-            s->waiting--;
-            continue;
-        }
-        if (is_all_there_can_be(s, i, tolerance_e8)) {
-            continue;
-        }
-        (void)mm__engine_emit_cancel(engine, order);
-    }
-}
-
-static bool side_rests(const mm_engine *engine, int32_t side)
-{
-    return mm_orders_count(engine->orders, side, MM_ORDER_LIVE) > 0;
-}
-
-static void act_on_side(mm_engine *engine, const mm_top *top, int32_t side)
-{
-    side_plan s;
-    memset(&s, 0, sizeof s);
-    s.side = side;
-    s.wanted = side == MM_BID ? engine->wanted.bids : engine->wanted.asks;
-    s.wanted_count = side == MM_BID ? engine->wanted.bid_count : engine->wanted.ask_count;
-    int64_t tolerance_e8 = tolerance_of(engine, top);
-    gather(engine, &s);
-    mm_plan_side(s.wanted, s.wanted_count, s.resting, s.order_count, tolerance_e8, engine->config.symbol.step_e8,
-                 &s.plan);
-    place_new(engine, top, &s);
-    cancel_old(engine, &s, tolerance_e8, grace_of(engine, tolerance_e8));
-    uint64_t wish_verdict = side == MM_BID ? engine->wanted.bid_verdict : engine->wanted.ask_verdict;
-    engine->side_verdict[side] = s.wanted_count == 0 ? wish_verdict : s.verdict;
-    engine->side_resting[side] = side_rests(engine, side);
-}
-
 /* ---- stop and deadline -------------------------------------------------------------------- */
 
 static void settle_stop(mm_engine *engine)
@@ -529,6 +322,7 @@ static void set_deadline(mm_engine *engine)
     if (engine->verdict == 0) {
         at = earlier(at, mm_risk_deadline(engine->risk, engine->now_ns));
     }
+    at = earlier(at, mm__engine_move_deadline(engine));
     if (engine->now_ns < engine->loss_speed_until_ns) {
         at = earlier(at, engine->loss_speed_until_ns);
     }
@@ -562,8 +356,7 @@ void mm__engine_decide(mm_engine *engine)
     say_state(engine, &top);
     want(engine, &top, &quotes);
     note_wanted(engine, &quotes);
-    act_on_side(engine, &top, MM_BID);
-    act_on_side(engine, &top, MM_ASK);
+    mm__engine_move(engine, &top);
     settle_stop(engine);
     set_deadline(engine);
     engine->market_changed = 0;

@@ -87,6 +87,7 @@ static void apply_fill(mm_engine *engine, const mm_record *event, mm_order *orde
 {
     const mm_report_body *report = &event->body.report;
     mm_status status = MM_OK;
+    bool first = order->executed_e8 == 0;
     if (!mm_ledger_fill(engine->ledger, order->side, report->price_e8, report->qty_e8, &event[1].body.fill,
                         &status)) {
         return; /* applied before */
@@ -94,6 +95,9 @@ static void apply_fill(mm_engine *engine, const mm_record *event, mm_order *orde
     if (status != MM_OK) {
         mm__engine_kill(engine, MM_REASON_LEDGER_MISMATCH);
         return;
+    }
+    if (first) {
+        mm_budget_fill(engine->budget, (event->flags & MM_FLAG_MAKER) != 0, engine->now_ns);
     }
     engine->counters.fills++;
     engine->counters.reconcile_repairs += event->kind == MM_KIND_TRADE_ROW && is_late(engine, &event[1].body.fill);
@@ -128,6 +132,9 @@ static void refused(mm_engine *engine, const mm_order_change *change)
 {
     const mm_order *order = change->order;
     engine->counters.orders_rejected++;
+    if (change->not_attempted) {
+        return; /* its old order could not be cancelled: nobody judged it */
+    }
     mm_risk_reject(engine->risk, change->reject_class, order->side, order->layer, engine->now_ns);
     if (change->reject_class == MM_REJECT_WOULD_MATCH) {
         engine->counters.would_match++;
@@ -181,6 +188,51 @@ static void watch_gate(mm_engine *engine, uint64_t verdict)
     }
 }
 
+/* What has been asked of the exchange and not been answered: its counts may not have it yet. */
+static void on_budget(mm_engine *engine, const mm_budget_body *said)
+{
+    mm_order *open[2 * MM_PLAN_MAX];
+    size_t count = mm_orders_open(engine->orders, -1, open, MM_ARRAY_COUNT(open));
+    int64_t orders = 0, weight = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool pending = open[i]->state == MM_ORDER_PENDING;
+        orders += pending;
+        weight += pending + open[i]->cancel_pending + (open[i]->amend_qty_e8 != 0 ? MM_WEIGHT_AMEND : 0);
+    }
+    mm_budget_said(engine->budget, said, orders, weight);
+}
+
+/* What a request costs that failed, or did not leave. */
+static void charge_outcome(mm_engine *engine, const mm_record *event, const mm_order *order)
+{
+    int32_t operation = event->body.outcome.operation;
+    bool failed = event->kind == MM_KIND_REJECT || (event->kind == MM_KIND_CANCEL_REJECT && operation != MM_OP_REPLACE);
+    if (event->kind == MM_KIND_NOT_SENT) {
+        int64_t asked_ns = operation == MM_OP_CANCEL  ? order->cancel_ns
+                           : operation == MM_OP_AMEND ? order->amend_ns
+                           : operation == MM_OP_QUERY ? engine->now_ns
+                                                      : order->created_ns;
+        mm_budget_not_sent(engine->budget, operation, asked_ns, engine->now_ns);
+    } else if (failed) {
+        mm_budget_failed(engine->budget, operation, engine->now_ns);
+    }
+}
+
+/* Nobody here asked for its end. */
+static bool is_ended_by_exchange(const mm_order_change *change)
+{
+    return change->ended && (change->to == MM_ORDER_EXPIRED ||
+                             (change->to == MM_ORDER_CANCELED && change->order->cancel_ns == 0));
+}
+
+/* A state of an order that nobody here knows: the exchange does something new with this symbol. */
+static bool is_strange(const mm_record *event)
+{
+    bool says_state = event->kind == MM_KIND_REPORT || event->kind == MM_KIND_ACK || event->kind == MM_KIND_OPEN_ROW ||
+                      (event->kind == MM_KIND_STATUS && (event->flags & MM_FLAG_FOUND) != 0);
+    return says_state && event->body.report.status == MM_ORDER_STATUS_OTHER;
+}
+
 /* SENT or NOT_SENT of a request that places an order. */
 static bool is_of_new_order(const mm_record *event)
 {
@@ -202,6 +254,7 @@ const mm_order *mm__engine_order(mm_engine *engine, const mm_record *event)
         }
         return NULL;
     }
+    charge_outcome(engine, event, change.order);
     if (event->kind == MM_KIND_SENT && is_of_new_order(event)) {
         engine->counters.orders_sent++;
     }
@@ -215,11 +268,17 @@ const mm_order *mm__engine_order(mm_engine *engine, const mm_record *event)
         watch_exchange_id(engine, change.order);
         mm_risk_accept(engine->risk, change.order->side, change.order->layer);
     }
-    if (change.ended && change.to == MM_ORDER_REJECTED && !change.not_attempted) {
+    if (change.ended && change.to == MM_ORDER_REJECTED) {
         refused(engine, &change);
     }
     if (change.ended && change.to == MM_ORDER_CANCELED) {
         engine->counters.orders_canceled++;
+    }
+    if (is_ended_by_exchange(&change)) {
+        mm_risk_ended(engine->risk, change.order->side, engine->now_ns);
+    }
+    if (is_strange(event)) {
+        engine->symbol_trading = 0; /* until the host says that it trades */
     }
     if (change.fill) {
         apply_fill(engine, event, change.order);
@@ -336,6 +395,7 @@ void mm__engine_exec(mm_engine *engine, const mm_record *event)
         }
         break;
     case MM_KIND_BUDGET:
+        on_budget(engine, &event->body.budget);
         break;
     case MM_KIND_OPEN_ROW:
         mm__engine_open_row(engine, event);
@@ -361,6 +421,7 @@ void mm__engine_command(mm_engine *engine, const mm_record *event)
     if (event->kind == MM_KIND_CLOCK) {
         engine->clock_known = 1;
         engine->clock_offset_ns = body->value;
+        mm_budget_clock(engine->budget, body->value);
         return;
     }
     switch (body->command) {

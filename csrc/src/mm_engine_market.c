@@ -364,8 +364,7 @@ void mm__engine_market(mm_engine *engine, const mm_record *event)
     }
 }
 
-/* Request weight of a snapshot. */
-static int64_t snapshot_weight(int64_t levels)
+int64_t mm__engine_snapshot_weight(int64_t levels)
 {
     return levels <= 100 ? 5 : levels <= 500 ? 25 : levels <= 1000 ? 50 : 250;
 }
@@ -373,7 +372,7 @@ static int64_t snapshot_weight(int64_t levels)
 /* When the budget allows another snapshot: not before the oldest of as many as a minute has room for is a minute old. */
 static int64_t snapshot_allowed_ns(const mm_engine *engine, bool synced)
 {
-    uint64_t most = (uint64_t)(SNAPSHOT_WEIGHT_MAX / snapshot_weight(engine->config.snapshot_levels));
+    uint64_t most = (uint64_t)(SNAPSHOT_WEIGHT_MAX / mm__engine_snapshot_weight(engine->config.snapshot_levels));
     most = most < MM__SNAPSHOTS_MAX ? most : MM__SNAPSHOTS_MAX;
     most = synced ? most / 2 : most;
     MM_ASSERT(most >= 1);

@@ -48,6 +48,11 @@ void mm_engine_read(const mm_engine *engine, mm_engine_status *status)
     status->bid_verdict = engine->side_verdict[MM_BID];
     status->ask_verdict = engine->side_verdict[MM_ASK];
     status->wanted = engine->wanted;
+    for (int32_t side = MM_BID; side <= MM_ASK; side++) {
+        for (size_t layer = 0; layer < MM_LAYERS_MAX; layer++) {
+            status->moves_withheld += engine->waiting[side][layer].qty_e8 != 0;
+        }
+    }
     read_account(engine, status);
     read_market(engine, status);
     if (status->mid_e8 == 0 && last_mid_e8 > 0) {
@@ -79,5 +84,5 @@ bool mm_engine_valid(const mm_engine *engine)
                 engine->state >= MM_STATE_INIT && engine->state <= MM_STATE_KILLED &&
                 (!engine->stopped || engine->stopping);
     return sane && mm_book_valid(engine->book) && mm_orders_valid(engine->orders) &&
-           mm_ledger_valid(engine->ledger) && mm_risk_valid(engine->risk);
+           mm_ledger_valid(engine->ledger) && mm_budget_valid(engine->budget) && mm_risk_valid(engine->risk);
 }

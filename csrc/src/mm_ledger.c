@@ -637,25 +637,53 @@ static bool is_not_in_free(const mm_order *order, const mm_balance *balance)
     return order->state != MM_ORDER_LIVE || balance->mark <= order->balance_mark;
 }
 
-int64_t mm_ledger_available(const mm_ledger *ledger, const mm_orders *orders, int32_t side)
+/* What an order of quantity qty_e8 locks with what has been executed of it. */
+static int64_t lock_of(const mm_order *order, int64_t qty_e8, int32_t rounding, mm_status *status)
+{
+    int64_t need_e8 = qty_e8 > order->executed_e8 ? qty_e8 - order->executed_e8 : 0;
+    if (order->side == MM_BID) {
+        *status = mm_fixed_mul(need_e8, order->price_e8, rounding, &need_e8);
+    }
+    return *status == MM_OK ? need_e8 : 0;
+}
+
+/* What comes free when a resting order goes: nothing as long as its lock is not in the balance; of a quantity that is being made
+ * smaller, the smaller. */
+static int64_t freed_by(const mm_order *order, const mm_balance *balance)
+{
+    if (order == NULL || is_not_in_free(order, balance)) {
+        return 0;
+    }
+    mm_status status = MM_OK;
+    return lock_of(order, order->amend_qty_e8 != 0 ? order->amend_qty_e8 : order->qty_e8, MM_ROUND_FLOOR, &status);
+}
+
+/* What an order will lock beyond what comes free with the one it replaces. */
+static int64_t need_of(const mm_orders *orders, const mm_order *order, const mm_balance *balance, mm_status *status)
+{
+    int64_t need_e8 = lock_of(order, order->qty_e8, MM_ROUND_CEIL, status);
+    const mm_order *old = order->replaces_seq != 0 ? mm_orders_find(orders, order->replaces_seq) : NULL;
+    int64_t freed_e8 = old != NULL && old->replaced_by == order->seq ? freed_by(old, balance) : 0;
+    return need_e8 > freed_e8 ? need_e8 - freed_e8 : 0;
+}
+
+int64_t mm_ledger_available(const mm_ledger *ledger, const mm_orders *orders, int32_t side, const mm_order *leaves)
 {
     MM_ASSERT(side == MM_BID || side == MM_ASK);
+    MM_ASSERT(leaves == NULL || leaves->side == side);
     const mm_balance *balance = &ledger->assets[side == MM_BID ? QUOTE : BASE].balance;
     mm_order *open[OPEN_MAX + 1];
-    mm_status status = MM_OK;
     int64_t left_e8 = balance->free_e8;
+    mm_status status = mm_fixed_add(left_e8, freed_by(leaves, balance), &left_e8);
     size_t count = mm_orders_open(orders, side, open, MM_ARRAY_COUNT(open));
     if (count > OPEN_MAX) {
         return 0;
     }
     for (size_t i = 0; i < count && status == MM_OK; i++) {
-        int64_t need_e8 = open[i]->qty_e8 - open[i]->executed_e8;
-        if (need_e8 <= 0 || !is_not_in_free(open[i], balance)) {
+        if (open[i] == leaves || !is_not_in_free(open[i], balance)) {
             continue;
         }
-        if (side == MM_BID) {
-            status = mm_fixed_mul(need_e8, open[i]->price_e8, MM_ROUND_CEIL, &need_e8);
-        }
+        int64_t need_e8 = need_of(orders, open[i], balance, &status);
         left_e8 = status == MM_OK && need_e8 < left_e8 ? left_e8 - need_e8 : 0;
     }
     return status == MM_OK ? left_e8 : 0;

@@ -14,7 +14,6 @@ __extension__ typedef __int128 int128;
 
 #define SECOND_NS INT64_C(1000000000)
 #define MINUTE_NS (60 * SECOND_NS)
-#define TEN_SECONDS_NS (10 * SECOND_NS)
 /* C4: weight of the past in the mean of mid. */
 #define PERIOD_TAU_NS 60e9
 /* Would-match back-off of a level. */
@@ -23,6 +22,10 @@ __extension__ typedef __int128 int128;
 /* C3 and Q3 look back a minute in buckets of a second. */
 #define BUCKETS 64
 #define WINDOW_BUCKETS 60
+/* C15 looks back this long at most; as many orders as C11 lets through in it are remembered. */
+#define DUPLICATE_SECONDS 10
+/* After the exchange ended an order by itself. */
+#define ENDED_WAIT_NS SECOND_NS
 /* Longest ring of times, and the largest number a limit may have (sums of two such numbers fit
  * int64). */
 #define RING_MAX INT64_C(1000000)
@@ -66,16 +69,16 @@ typedef struct backoff {
 
 struct mm_risk {
     mm_risk_config config;
-    /* C11, C15: orders sent */
+    /* C11 (bursts), C15: orders sent */
     sent *sends;
     int64_t send_capacity;
     uint64_t send_count;
-    int64_t day_sends;
     int64_t day; /* days since the epoch, INT64_MIN = not known */
     /* C13, malformed messages */
     times rejects;
     times malformed;
     backoff backoffs[2][MM_LAYERS_MAX];
+    int64_t ended_until_ns[2];
     /* C3: trades of the last minute */
     bucket buckets[BUCKETS];
     int128 notional_e16;
@@ -123,11 +126,9 @@ static const char *bad_whole_field(const mm_risk_config *c)
         {"open_orders_max", c->open_orders_max, LIMIT_MAX},
         {"in_flight_max", c->in_flight_max, LIMIT_MAX},
         {"unknown_max", c->unknown_max, LIMIT_MAX},
-        {"orders_per_10s_max", c->orders_per_10s_max, RING_MAX},
-        {"orders_per_1s_max", c->orders_per_1s_max, RING_MAX},
-        {"orders_per_day_max", c->orders_per_day_max, LIMIT_MAX},
+        {"orders_per_1s_max", c->orders_per_1s_max, RING_MAX / DUPLICATE_SECONDS},
         {"rejects_per_min_max", c->rejects_per_min_max, RING_MAX},
-        {"duplicate_window_ns", c->duplicate_window_ns, TEN_SECONDS_NS},
+        {"duplicate_window_ns", c->duplicate_window_ns, DUPLICATE_SECONDS * SECOND_NS},
         {"stale_book_ns", c->stale_book_ns, LIMIT_MAX},
         {"ticker_ahead_ns", c->ticker_ahead_ns, LIMIT_MAX},
         {"stale_decision_ns", c->stale_decision_ns, LIMIT_MAX},
@@ -187,8 +188,7 @@ static size_t round_line(size_t bytes)
 
 static size_t sends_bytes(const mm_risk_config *config)
 {
-    return round_line((size_t)larger(config->orders_per_10s_max, config->orders_per_1s_max) *
-                      sizeof(sent));
+    return round_line((size_t)config->orders_per_1s_max * DUPLICATE_SECONDS * sizeof(sent));
 }
 
 static size_t times_bytes(int64_t capacity)
@@ -224,7 +224,7 @@ mm_status mm_risk_init(void *memory, size_t memory_bytes, const mm_risk_config *
     uint8_t *at = (uint8_t *)memory + round_line(sizeof *r);
     r->config = *config;
     r->sends = (sent *)(void *)at;
-    r->send_capacity = larger(config->orders_per_10s_max, config->orders_per_1s_max);
+    r->send_capacity = config->orders_per_1s_max * DUPLICATE_SECONDS;
     at += sends_bytes(config);
     r->rejects.at_ns = (int64_t *)(void *)at;
     r->rejects.capacity = config->rejects_per_min_max;
@@ -349,7 +349,6 @@ void mm_risk_sent(mm_risk *risk, int32_t side, int64_t price_e8, int64_t qty_e8,
     s->at_ns = now_ns;
     s->side = side;
     risk->send_count++;
-    risk->day_sends++;
 }
 
 static backoff *backoff_of(mm_risk *risk, int32_t side, int32_t layer)
@@ -378,6 +377,12 @@ void mm_risk_accept(mm_risk *risk, int32_t side, int32_t layer)
     b->until_ns = 0;
 }
 
+void mm_risk_ended(mm_risk *risk, int32_t side, int64_t now_ns)
+{
+    MM_ASSERT(side == MM_BID || side == MM_ASK);
+    risk->ended_until_ns[side] = larger(risk->ended_until_ns[side], now_ns + ENDED_WAIT_NS);
+}
+
 void mm_risk_malformed(mm_risk *risk, int64_t now_ns)
 {
     times_add(&risk->malformed, now_ns);
@@ -397,7 +402,14 @@ typedef struct exposure {
     bool hidden;              /* there are orders this does not count */
 } exposure;
 
-static void add_open(exposure *e, const mm_order *order)
+/* An order goes before another takes its place: the judged one, or one that is on its way with the same request. They never rest
+ * together, so it counts in the position alone. */
+static bool leaves(const mm_risk_view *view, const mm_order *order)
+{
+    return order == view->replaces || (order->state == MM_ORDER_LIVE && order->replaced_by != 0);
+}
+
+static void add_open(exposure *e, const mm_order *order, bool goes)
 {
     int32_t side = order->side;
     int64_t remaining_e8 = larger(order->qty_e8 - order->executed_e8, 0);
@@ -405,6 +417,9 @@ static void add_open(exposure *e, const mm_order *order)
     bool better = side == MM_BID ? order->price_e8 > *best_e8 : order->price_e8 < *best_e8;
     if (mm_fixed_add(e->open_qty_e8[side], remaining_e8, &e->open_qty_e8[side]) != MM_OK) {
         e->hidden = true;
+    }
+    if (goes) {
+        return;
     }
     e->open_count[side]++;
     e->pending_count[side] += order->state == MM_ORDER_PENDING;
@@ -419,7 +434,7 @@ static void measure(const mm_risk_view *view, exposure *e)
     memset(e, 0, sizeof *e);
     size_t seen = mm_orders_open(view->orders, -1, open, ORDERS_SEEN_MAX);
     for (size_t i = 0; i < seen; i++) {
-        add_open(e, open[i]);
+        add_open(e, open[i], leaves(view, open[i]));
     }
     e->hidden |= seen == ORDERS_SEEN_MAX && mm_orders_count(view->orders, -1, -1) > seen;
 }
@@ -522,7 +537,7 @@ static uint64_t size_verdict(const mm_risk *risk, const mm_risk_view *view, cons
         verdict |= MM_BIT(MM_REASON_OPEN_NOTIONAL);
     }
     int128 available_e16 =
-        (int128)mm_ledger_available(view->ledger, view->orders, side) * MM_ONE_E8;
+        (int128)mm_ledger_available(view->ledger, view->orders, side, view->replaces) * MM_ONE_E8;
     if ((side == MM_BID ? notional_e16 : (int128)qty_e8 * MM_ONE_E8) > available_e16) {
         verdict |= MM_BIT(MM_REASON_NO_BALANCE);
     }
@@ -578,9 +593,7 @@ static uint64_t rate_verdict(const mm_risk *risk, int32_t side, int32_t layer, i
 {
     const mm_risk_config *c = &risk->config;
     uint64_t verdict = 0;
-    if (now_ns < sends_free_ns(risk, c->orders_per_1s_max, SECOND_NS) ||
-        now_ns < sends_free_ns(risk, c->orders_per_10s_max, TEN_SECONDS_NS) ||
-        risk->day_sends >= c->orders_per_day_max) {
+    if (now_ns < sends_free_ns(risk, c->orders_per_1s_max, SECOND_NS)) {
         verdict |= MM_BIT(MM_REASON_RATE_LIMIT);
     }
     if (is_duplicate(risk, side, price_e8, qty_e8, now_ns)) {
@@ -588,6 +601,9 @@ static uint64_t rate_verdict(const mm_risk *risk, int32_t side, int32_t layer, i
     }
     if (now_ns < risk->backoffs[side][layer].until_ns) {
         verdict |= MM_BIT(MM_REASON_WOULD_MATCH);
+    }
+    if (now_ns < risk->ended_until_ns[side]) {
+        verdict |= MM_BIT(MM_REASON_ORDER_ENDED);
     }
     return verdict;
 }
@@ -647,7 +663,7 @@ int64_t mm_risk_room(const mm_risk *risk, const mm_risk_view *view, int32_t side
     room_e8 =
         least(room_e8, affordable((int128)c->open_notional_max_e8 * MM_ONE_E8 - e.open_notional_e16,
                                   price_e8));
-    int64_t available_e8 = mm_ledger_available(view->ledger, view->orders, side);
+    int64_t available_e8 = mm_ledger_available(view->ledger, view->orders, side, view->replaces);
     room_e8 = least(room_e8, side == MM_BID ? affordable((int128)available_e8 * MM_ONE_E8, price_e8)
                                             : available_e8);
     if (symbol->qty_max_e8 > 0) {
@@ -726,7 +742,6 @@ static void note_day(mm_risk *risk, int64_t utc_day, int64_t pnl_e8)
     /* What happened before the first day is known belongs to it. */
     if (risk->day != INT64_MIN) {
         risk->day_pnl_e8 = pnl_e8;
-        risk->day_sends = 0;
     }
     risk->day = utc_day;
 }
@@ -782,7 +797,6 @@ int64_t mm_risk_deadline(const mm_risk *risk, int64_t now_ns)
     const mm_risk_config *c = &risk->config;
     int64_t at_ns = INT64_MAX;
     consider(sends_free_ns(risk, c->orders_per_1s_max, SECOND_NS), now_ns, &at_ns);
-    consider(sends_free_ns(risk, c->orders_per_10s_max, TEN_SECONDS_NS), now_ns, &at_ns);
     consider(times_free_ns(&risk->rejects, MINUTE_NS), now_ns, &at_ns);
     consider(times_free_ns(&risk->malformed, MINUTE_NS), now_ns, &at_ns);
     uint64_t held = risk->send_count < (uint64_t)risk->send_capacity
@@ -796,6 +810,7 @@ int64_t mm_risk_deadline(const mm_risk *risk, int64_t now_ns)
         consider(free_ns, now_ns, &at_ns);
     }
     for (int32_t side = MM_BID; side <= MM_ASK; side++) {
+        consider(risk->ended_until_ns[side], now_ns, &at_ns);
         for (size_t layer = 0; layer < MM_LAYERS_MAX; layer++) {
             consider(risk->backoffs[side][layer].until_ns, now_ns, &at_ns);
         }
@@ -836,7 +851,7 @@ static bool peaks_fall(const mm_risk *risk)
 
 bool mm_risk_valid(const mm_risk *risk)
 {
-    if (bad_field_of(&risk->config) != NULL || risk->day_sends < 0 || !(risk->mean_e8 >= 0.0)) {
+    if (bad_field_of(&risk->config) != NULL || !(risk->mean_e8 >= 0.0)) {
         return false;
     }
     for (int32_t side = MM_BID; side <= MM_ASK; side++) {

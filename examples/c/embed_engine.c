@@ -44,6 +44,14 @@ static const mm_symbol symbol = {
     .taker_fee_e8 = 100000,
 };
 
+static const mm_budget_config budget = {
+    .orders_10s_limit = 100,
+    .orders_day_limit = 200000,
+    .weight_1m_limit = 6000,
+    .raw_5m_limit = 300000,
+    .orders_pct = 50,
+};
+
 static const mm_risk_config risk = {
     .order_qty_max_e8 = 200000,
     .order_notional_max_e8 = INT64_C(100000000000),
@@ -57,9 +65,7 @@ static const mm_risk_config risk = {
     .open_orders_max = 4,
     .in_flight_max = 2,
     .unknown_max = 1,
-    .orders_per_10s_max = 50,
     .orders_per_1s_max = 25,
-    .orders_per_day_max = 100000,
     .rejects_per_min_max = 10,
     .duplicate_window_ns = 100 * MS,
     .stale_book_ns = SECOND,
@@ -102,6 +108,7 @@ static mm_engine *open_engine(void)
     mm_engine_config config = {
         .symbol = symbol,
         .signal = {.imbalance_levels = 5, .volatility_halflife_s = 10, .trade_flow_halflife_s = 5},
+        .budget = budget,
         .risk = risk,
         .quote = quote,
         .order = order,

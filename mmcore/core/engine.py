@@ -138,6 +138,12 @@ class EngineStatus:
     foreign_orders: int
     reconciles: int
     reconcile_repairs: int
+    moves_wanted: int
+    moves_made: int
+    moves_merged: int
+    moves_withheld: int
+    replaces: int
+    amends: int
     dust_e8: int
     open_orders: int
     unknown_orders: int
@@ -176,6 +182,7 @@ _PLAIN = (
     "now_ns", "synced_ns", "state", "verdict", "bid_verdict", "ask_verdict", "events", "book_updates", "gaps",
     "resyncs", "book_audits", "book_audit_failures", "malformed", "quotes", "orders_sent", "orders_acked",
     "orders_rejected", "orders_refused", "orders_canceled", "would_match", "fills", "foreign_orders", "reconciles",
-    "reconcile_repairs", "dust_e8", "open_orders", "unknown_orders", "position_e8", "inventory_e8", "mid_e8",
+    "reconcile_repairs", "moves_wanted", "moves_made", "moves_merged", "moves_withheld", "replaces", "amends",
+    "dust_e8", "open_orders", "unknown_orders", "position_e8", "inventory_e8", "mid_e8",
     "quoted_bid_ns", "quoted_ask_ns", "synced_time_ns",
 )

@@ -13,12 +13,13 @@ from mmcore.exchange.binance.filters import RateLimit, SymbolRules
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
 _INT64_MIN: Final = -(2**63)
-# When the exchange states no ORDERS limit: the smallest figures its documentation shows.
-_ORDERS_10S_DEFAULT: Final = 50
-_ORDERS_DAY_DEFAULT: Final = 160_000
-_WINDOW_MAX: Final = 4000
-_TEN_SECONDS_MS: Final = 10_000
 _DAY_MS: Final = 86_400_000
+# The exchange's windows by kind and length, and what counts when it does not state one: the smallest figures its
+# documentation shows.
+_LIMITS: Final = {("ORDERS", 10_000): 50, ("ORDERS", _DAY_MS): 160_000, ("REQUEST_WEIGHT", 60_000): 6000,
+                  ("RAW_REQUESTS", 300_000): 61_000}
+_ORDERS_10S_MAX: Final = 4000
+_LIMIT_MAX: Final = 10**9
 _ORDERS_MAX: Final = 32
 _TOMBSTONES: Final = 4096
 _TRADE_IDS: Final = 65_536
@@ -37,18 +38,18 @@ BUILT_IN: Final = frozenset(_STRATEGIES)
 _WAITS: Final = {Wait.BLOCK: WaitPolicy.BLOCK, Wait.YIELD: WaitPolicy.YIELD, Wait.SPIN: WaitPolicy.SPIN}
 
 
-def order_limits(limits: tuple[RateLimit, ...], pct: float) -> tuple[int, int, int]:
-    """Our own most orders in 1 s, 10 s and a day: `pct` of what the exchange allows, at least 1."""
-    per_10s, per_day = _ORDERS_10S_DEFAULT, _ORDERS_DAY_DEFAULT
-    for limit in limits:
-        if limit.kind == "ORDERS" and limit.interval_ms == _TEN_SECONDS_MS:
-            per_10s = limit.limit
-        elif limit.kind == "ORDERS" and limit.interval_ms == _DAY_MS:
-            per_day = limit.limit
-    ten = min(max(1, int(per_10s * pct / 100)), _WINDOW_MAX)
-    # A second may take twice its share of the ten: room for two full re-quotes, and never a burst that leaves the sides
-    # empty for the seconds that follow.
-    return max(1, ten // 5), ten, max(1, int(per_day * pct / 100))
+def budget_limits(limits: tuple[RateLimit, ...], pct: int) -> dict[str, int]:
+    """The exchange's own limits in its windows, and the share of its orders that is ours."""
+    stated = {(limit.kind, limit.interval_ms): limit.limit for limit in limits}
+    ten, day, weight, raw = (min(max(1, stated.get(window, least)), _LIMIT_MAX) for window, least in _LIMITS.items())
+    return {"orders_10s_limit": min(ten, _ORDERS_10S_MAX), "orders_day_limit": day, "weight_1m_limit": weight,
+            "raw_5m_limit": raw, "orders_pct": pct}
+
+
+def burst_limit(budget: dict[str, int]) -> int:
+    """Most orders in one second: twice its part of our 10 s. Room for two full re-quotes, and never a burst that leaves
+    the sides empty for the seconds that follow."""
+    return max(1, budget["orders_10s_limit"] * budget["orders_pct"] // 500)
 
 
 def engine_config(settings: Settings, rules: SymbolRules, rates: CommissionRates, limits: tuple[RateLimit, ...], *,
@@ -56,6 +57,7 @@ def engine_config(settings: Settings, rules: SymbolRules, rates: CommissionRates
     """Raises CoreError naming the field when the values do not fit the engine."""
     strategy, inventory, book = settings.strategy, settings.inventory, settings.book
     target = inventory.target_e8
+    budget = budget_limits(limits, settings.risk.order_rate_pct)
     return EngineConfig.of({
         "symbol": _symbol(rules, rates),
         "signal": {
@@ -64,7 +66,8 @@ def engine_config(settings: Settings, rules: SymbolRules, rates: CommissionRates
             "trade_flow_halflife_s": settings.signal.trade_flow_halflife_s,
             "warmup_s": settings.signal.warmup_s,
         },
-        "risk": _risk(settings, limits),
+        "budget": budget,
+        "risk": _risk(settings, burst_limit(budget)),
         "quote": _quote(settings),
         "order": {
             "reply_timeout_ns": _NS_PER_S,
@@ -122,9 +125,8 @@ def _quote(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _risk(settings: Settings, limits: tuple[RateLimit, ...]) -> dict[str, Any]:
+def _risk(settings: Settings, per_1s: int) -> dict[str, Any]:
     r, order_qty_e8 = settings.risk, settings.strategy.order_qty_e8
-    per_1s, per_10s, per_day = order_limits(limits, r.order_rate_pct)
     return {
         "order_qty_max_e8": r.order_qty_max_e8 if r.order_qty_max_e8 is not None else 2 * order_qty_e8,
         "order_notional_max_e8": r.order_notional_max_e8,
@@ -136,7 +138,7 @@ def _risk(settings: Settings, limits: tuple[RateLimit, ...]) -> dict[str, Any]:
                                  else 2 * r.position_notional_max_e8),
         "open_orders_max": r.open_orders_max_per_side, "in_flight_max": r.in_flight_max_per_side,
         "unknown_max": r.unknown_max,
-        "orders_per_1s_max": per_1s, "orders_per_10s_max": per_10s, "orders_per_day_max": per_day,
+        "orders_per_1s_max": per_1s,
         "rejects_per_min_max": r.rejects_per_min, "duplicate_window_ns": r.duplicate_window_ms * _NS_PER_MS,
         "stale_book_ns": r.stale_book_ms * _NS_PER_MS, "ticker_ahead_ns": r.ticker_ahead_ms * _NS_PER_MS,
         "quiet_max_ns": settings.book.max_quiet_ms * _NS_PER_MS,
@@ -150,8 +152,9 @@ def _risk(settings: Settings, limits: tuple[RateLimit, ...]) -> dict[str, Any]:
 
 def gate_config(config: EngineConfig, *, order_prefix: str, api_key: str, rest: bool, ed25519: bool, stp_mode: str,
                 mask_seed: int) -> dict[str, Any]:
-    """The gate repeats the engine's last limits: it trusts nobody."""
-    symbol, risk = config.raw.symbol, config.raw.risk
+    """The gate repeats the engine's last limits: it trusts nobody. Its windows are the exchange's own: it knows of no
+    fills, for which the exchange gives orders back."""
+    symbol, risk, budget = config.raw.symbol, config.raw.risk, config.raw.budget
     return {
         "symbol": symbol.name, "order_prefix": order_prefix.encode(), "api_key": api_key.encode(),
         "stp_mode": stp_mode.encode(),
@@ -159,7 +162,7 @@ def gate_config(config: EngineConfig, *, order_prefix: str, api_key: str, rest: 
         "price_decimals": decimals_of(int(symbol.tick_e8)), "qty_decimals": decimals_of(int(symbol.step_e8)),
         "place_window_ms": 1000, "other_window_ms": 5000,
         "stale_decision_ns": risk.stale_decision_ns, "orders_per_1s_max": risk.orders_per_1s_max,
-        "orders_per_10s_max": risk.orders_per_10s_max, "orders_per_day_max": risk.orders_per_day_max,
+        "orders_per_10s_max": budget.orders_10s_limit, "orders_per_day_max": budget.orders_day_limit,
         "mask_seed": mask_seed,
     }
 

@@ -148,7 +148,8 @@ def _never_began(settings: Settings, error: MmcoreError) -> summaries.RunSummary
         book_updates=0, gaps=0, resyncs=0, book_audits=0, book_audit_failures=0, market_duplicates=0, quotes=0,
         quoted_share=summaries.QuotedShare(0.0, 0.0), orders_sent=0, orders_acked=0, orders_rejected=0,
         orders_refused=0, orders_canceled=0, fills=0, open_orders_at_exit=0, unknown_orders=0, reconciles=0,
-        reconcile_repairs=0, position_e8=0, balances={}, pnl=summaries.Pnl(0, 0, 0), no_quote_reasons={},
+        reconcile_repairs=0, moves=summaries.Moves(0, 0, 0, 0, 0, 0), position_e8=0, balances={},
+        pnl=summaries.Pnl(0, 0, 0), no_quote_reasons={},
         latency_ns={stage: summaries.Latency(0, 0, 0, 0, 0) for stage in summaries.Stage})
 
 
@@ -241,6 +242,8 @@ class _Show:
             orders_refused=status.orders_refused, orders_canceled=status.orders_canceled, fills=status.fills,
             open_orders_at_exit=max(status.open_orders, len(left)) if left else 0, unknown_orders=status.unknown_orders,
             reconciles=status.reconciles, reconcile_repairs=status.reconcile_repairs,
+            moves=summaries.Moves(status.moves_wanted, status.moves_made, status.moves_merged, status.moves_withheld,
+                                  status.replaces, status.amends),
             position_e8=status.position_e8, balances=balances,
             pnl=summaries.Pnl(*status.pnl),
             no_quote_reasons={name: spent_ns // 1_000_000 for name, spent_ns in status.reason_ns.items()},

@@ -90,6 +90,22 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Moves:
+    """Changes of quotes: a wish that no order served, or only one too large. wanted = made + merged + withheld.
+
+    merged: another wish took its place before anything went out for it; withheld: it was not wanted any more by then,
+    or waited at the end. Of those made, replaces cancelled and placed with one request, amends made an order smaller.
+    """
+
+    wanted: int
+    made: int
+    merged: int
+    withheld: int
+    replaces: int
+    amends: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """The run summary. Fields named `_e8` appear without the suffix, as decimal text.
 
@@ -124,6 +140,7 @@ class RunSummary:
     unknown_orders: int
     reconciles: int
     reconcile_repairs: int
+    moves: Moves
     position_e8: int
     balances: Mapping[str, Balance]
     pnl: Pnl
@@ -153,7 +170,7 @@ def _plain(value: Any) -> Any:
         return {name: format_e8(part) for name, part in (*parts.items(), ("total", value.total_e8))}
     if isinstance(value, Balance):
         return {"free": format_e8(value.free_e8), "locked": format_e8(value.locked_e8)}
-    if isinstance(value, QuotedShare | Latency):
+    if isinstance(value, QuotedShare | Latency | Moves):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in value.items()}

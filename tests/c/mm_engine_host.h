@@ -46,6 +46,11 @@ static inline mm_engine_config host_config(void)
     c.signal.volatility_halflife_s = 10.0;
     c.signal.trade_flow_halflife_s = 5.0;
     c.signal.warmup_s = 0.0;
+    c.budget.orders_10s_limit = 100;
+    c.budget.orders_day_limit = 200000;
+    c.budget.weight_1m_limit = 6000;
+    c.budget.raw_5m_limit = 300000;
+    c.budget.orders_pct = 50;
     c.risk.order_qty_max_e8 = 200000;
     c.risk.order_notional_max_e8 = INT64_C(1000) * MM_ONE_E8;
     c.risk.collar_order_bps = 100;
@@ -59,8 +64,6 @@ static inline mm_engine_config host_config(void)
     c.risk.in_flight_max = 2;
     c.risk.unknown_max = 1;
     c.risk.orders_per_1s_max = 25;
-    c.risk.orders_per_10s_max = 50;
-    c.risk.orders_per_day_max = 100000;
     c.risk.rejects_per_min_max = 10;
     c.risk.duplicate_window_ns = 100 * MS;
     c.risk.stale_book_ns = SECOND;
@@ -330,32 +333,75 @@ static inline void host_sync(host *h)
     host_decide(h);
 }
 
-/* The exchange takes every PLACE of the last batch and cancels every CANCEL. */
+static inline void host_outcome(host *h, uint16_t kind, uint64_t seq, int32_t operation, int32_t detail, int32_t code)
+{
+    mm_record record = host_event(kind);
+    record.body.outcome.order_seq = seq;
+    record.body.outcome.operation = operation;
+    record.body.outcome.detail = detail;
+    record.body.outcome.code = code;
+    record.body.outcome.recv_ns = h->now_ns;
+    host_feed(h, &record);
+}
+
+static inline void host_said(host *h, uint16_t kind, uint64_t seq, int64_t exchange_id, int16_t status, int64_t qty_e8)
+{
+    mm_record record = host_event(kind);
+    record.body.report.order_seq = seq;
+    record.body.report.exchange_id = exchange_id;
+    record.body.report.status = status;
+    record.body.report.qty_e8 = qty_e8;
+    record.body.report.side = -1;
+    host_feed(h, &record);
+}
+
+/* The number of the engine's order with this id at the exchange, 0 = none. */
+static inline uint64_t host_seq_of(const host *h, int64_t exchange_id)
+{
+    mm_order open[64];
+    size_t count = mm_engine_orders(h->engine, open, MM_TEST_COUNT(open));
+    for (size_t i = 0; i < count; i++) {
+        if (open[i].exchange_id == exchange_id) {
+            return open[i].seq;
+        }
+    }
+    return 0;
+}
+
+static inline void host_take(host *h, const mm_record *action)
+{
+    const mm_action_body *body = &action->body.action;
+    switch (action->kind) {
+    case MM_KIND_PLACE:
+        host_outcome(h, MM_KIND_SENT, body->order_seq, MM_OP_PLACE, 0, 0);
+        host_said(h, MM_KIND_ACK, body->order_seq, h->next_exchange_id++, MM_ORDER_LIVE, 0);
+        break;
+    case MM_KIND_REPLACE:
+        host_outcome(h, MM_KIND_SENT, body->order_seq, MM_OP_REPLACE, 0, 0);
+        host_said(h, MM_KIND_CANCELED, host_seq_of(h, body->exchange_id), body->exchange_id, MM_ORDER_CANCELED, 0);
+        host_said(h, MM_KIND_ACK, body->order_seq, h->next_exchange_id++, MM_ORDER_LIVE, 0);
+        break;
+    case MM_KIND_AMEND:
+        host_outcome(h, MM_KIND_SENT, body->order_seq, MM_OP_AMEND, 0, 0);
+        host_said(h, MM_KIND_AMENDED, body->order_seq, body->exchange_id, MM_ORDER_FREE, body->qty_e8);
+        break;
+    case MM_KIND_CANCEL:
+        if (body->order_seq != 0) {
+            host_outcome(h, MM_KIND_SENT, body->order_seq, MM_OP_CANCEL, 0, 0);
+            host_said(h, MM_KIND_CANCELED, body->order_seq, body->exchange_id, MM_ORDER_CANCELED, 0);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* The exchange does what the last batch asks about orders. */
 static inline void host_exchange(host *h)
 {
     size_t last = h->action_count;
     for (size_t i = h->batch_first; i < last; i++) {
-        const mm_record *action = &h->actions[i];
-        mm_record sent = host_event(MM_KIND_SENT);
-        sent.body.outcome.order_seq = action->body.action.order_seq;
-        sent.body.outcome.recv_ns = h->now_ns;
-        mm_record reply = host_event(MM_KIND_ACK);
-        reply.body.report.order_seq = action->body.action.order_seq;
-        reply.body.report.side = -1;
-        if (action->kind == MM_KIND_PLACE) {
-            sent.body.outcome.operation = MM_OP_PLACE;
-            reply.body.report.exchange_id = h->next_exchange_id++;
-            reply.body.report.status = MM_ORDER_LIVE;
-        } else if (action->kind == MM_KIND_CANCEL && action->body.action.order_seq != 0) {
-            sent.body.outcome.operation = MM_OP_CANCEL;
-            reply.kind = MM_KIND_CANCELED;
-            reply.body.report.exchange_id = action->body.action.exchange_id;
-            reply.body.report.status = MM_ORDER_CANCELED;
-        } else {
-            continue;
-        }
-        host_feed(h, &sent);
-        host_feed(h, &reply);
+        host_take(h, &h->actions[i]);
     }
 }
 

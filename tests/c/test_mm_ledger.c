@@ -519,42 +519,42 @@ static void tell(uint16_t kind, const mm_order *order)
 static void what_orders_will_lock_may_not_be_used_again(void)
 {
     start(); /* free: 900 USDT, 2 BTC */
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID), ==, 900 * ONE);
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK), ==, 2 * ONE);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID, NULL), ==, 900 * ONE);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK, NULL), ==, 2 * ONE);
     mm_order *bid = place(MM_BID, 100 * ONE + 1, ONE / 2 + 1);
     place(MM_ASK, 200 * ONE, ONE / 4);
     int64_t lock_e8 = 50 * ONE + 101; /* 5,000,000,100.5... rounded up */
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID), ==, 900 * ONE - lock_e8);
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK), ==, 2 * ONE - ONE / 4);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID, NULL), ==, 900 * ONE - lock_e8);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK, NULL), ==, 2 * ONE - ONE / 4);
     /* Live, but `free` is of a report before: it still counts. */
     tell(MM_KIND_ACK, bid);
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID), ==, 900 * ONE - lock_e8);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID, NULL), ==, 900 * ONE - lock_e8);
     balance("BTC", 2 * ONE, 0);
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID), ==, 900 * ONE - lock_e8);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID, NULL), ==, 900 * ONE - lock_e8);
     balance("USDT", 900 * ONE - lock_e8, 100 * ONE + lock_e8);
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID), ==, 900 * ONE - lock_e8);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID, NULL), ==, 900 * ONE - lock_e8);
     /* In doubt it counts whatever the report said. */
     tell(MM_KIND_LOST, bid);
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID), ==, 900 * ONE - 2 * lock_e8);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID, NULL), ==, 900 * ONE - 2 * lock_e8);
     mm_orders_filled(orders, bid, ONE / 2, 3);
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID), ==, 900 * ONE - lock_e8 - 101);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID, NULL), ==, 900 * ONE - lock_e8 - 101);
     place(MM_BID, 100 * ONE, 9 * ONE);
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID), ==, 0);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID, NULL), ==, 0);
     place(MM_ASK, 100 * ONE, 9 * ONE);
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK), ==, 0);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK, NULL), ==, 0);
 }
 
 static void a_lock_that_cannot_be_told_leaves_nothing_to_use(void)
 {
     start();
     place(MM_BID, INT64_MAX, INT64_MAX);
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID), ==, 0);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID, NULL), ==, 0);
     for (int32_t i = 0; i < 2 * MM_PLAN_MAX; i++) {
         place(MM_ASK, ONE, 1);
     }
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK), ==, 2 * ONE - 2 * MM_PLAN_MAX);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK, NULL), ==, 2 * ONE - 2 * MM_PLAN_MAX);
     place(MM_ASK, ONE, 1);
-    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK), ==, 0);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK, NULL), ==, 0);
 }
 
 /* ---- Any history ---- */

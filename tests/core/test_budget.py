@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -142,8 +141,8 @@ TestBudgetAgainstTwin.settings = settings(max_examples=150, stateful_step_count=
 
 
 class Exchange:
-    """Counts unfilled orders in windows of its own clock and refuses what is too much; requests and replies take their time,
-    and our idea of its clock is a little off."""
+    """Counts unfilled orders in windows of its own clock and refuses what is too much; requests and replies take their
+    time, and our idea of its clock is a little off."""
 
     def __init__(self, seed: int, pct: int, fills: bool) -> None:
         self.random = random.Random(seed)

@@ -230,7 +230,7 @@ def test_available_is_the_reported_free_less_what_will_be_locked(
     assert ledger.report(QUOTE, free[0], 7) == lib.MM_OK
     assert ledger.report(BASE, free[1], 7) == lib.MM_OK
     for side in (lib.MM_BID, lib.MM_ASK):
-        assert lib.mm_ledger_available(ledger.raw, table.raw, side) == max(0, free[side] - locked[side])
+        assert lib.mm_ledger_available(ledger.raw, table.raw, side, ffi.NULL) == max(0, free[side] - locked[side])
 
 
 def _tell(table: Table, seq: int, state: str) -> None:

@@ -376,13 +376,18 @@ def _is_decimal(value: object) -> bool:
 def check_summary(summary: Any) -> None:
     """Every field of a run summary, and its type."""
     optional = {"actions_digest", "venue_audit"}
-    assert set(summary) - optional == {*_COUNTS, "mode", "symbol", "exit_reason", "quoted_share", "position",
+    assert set(summary) - optional == {*_COUNTS, "mode", "symbol", "exit_reason", "quoted_share", "moves", "position",
                                        "balances", "pnl", "no_quote_reasons", "latency_ns"}
     assert all(_is_count(summary[name]) for name in _COUNTS)
     assert summary["mode"] in ("demo", "testnet")
     assert summary["exit_reason"] in _REASONS
     assert set(summary["quoted_share"]) == {"bid", "ask"}
     assert all(0 <= share <= 1 for share in summary["quoted_share"].values())
+    moves = summary["moves"]
+    assert set(moves) == {"wanted", "made", "merged", "withheld", "replaces", "amends"}
+    assert all(map(_is_count, moves.values()))
+    assert moves["wanted"] == moves["made"] + moves["merged"] + moves["withheld"]
+    assert moves["replaces"] + moves["amends"] <= moves["made"]
     assert _is_decimal(summary["position"])
     for balance in summary["balances"].values():
         assert set(balance) == {"free", "locked"}

@@ -15,7 +15,14 @@ from mmcore.core.loop import Loop
 from mmcore.errors import CoreError
 from mmcore.exchange.base import CommissionRates
 from mmcore.exchange.binance.filters import ExchangeInfo, RateLimit, SymbolRules
-from mmcore.host.assemble import decimals_of, engine_config, gate_config, loop_config, order_limits
+from mmcore.host.assemble import (
+    budget_limits,
+    burst_limit,
+    decimals_of,
+    engine_config,
+    gate_config,
+    loop_config,
+)
 
 E8 = 100_000_000
 RATES = CommissionRates(maker_buy_e8=100_000, maker_sell_e8=90_000, taker_buy_e8=150_000, taker_sell_e8=200_000)
@@ -61,28 +68,28 @@ def made(settings: Settings, info: ExchangeInfo, rules: SymbolRules, **more: Any
 # ---- our own share of the exchange's limits ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("pct", "ten", "day"), [(50, 50, 100_000), (100, 100, 200_000), (1, 1, 2_000)])
-def test_orders_take_their_share_of_the_exchanges_limits(info: ExchangeInfo, pct: float, ten: int, day: int) -> None:
-    one, per_10s, per_day = order_limits(info.rate_limits, pct)
-    assert (per_10s, per_day) == (ten, day)
-    assert 1 <= one <= per_10s
+def test_the_budget_is_what_the_exchange_states(info: ExchangeInfo) -> None:
+    budget = budget_limits(info.rate_limits, 50)
+    assert budget == {"orders_10s_limit": 100, "orders_day_limit": 200_000, "weight_1m_limit": 6000,
+                      "raw_5m_limit": budget["raw_5m_limit"], "orders_pct": 50}
+    assert burst_limit(budget) == 10
 
 
 def test_limits_of_other_kinds_and_windows_are_not_ours() -> None:
     others = (RateLimit("REQUEST_WEIGHT", TEN_SECONDS, 1), RateLimit("ORDERS", 60_000, 1),
               RateLimit("RAW_REQUESTS", DAY, 1))
-    assert order_limits(others, 100) == order_limits((), 100)
-    assert order_limits((), 100)[1:] == (50, 160_000)
+    assert budget_limits(others, 100) == budget_limits((), 100)
+    assert list(budget_limits((), 100).values()) == [50, 160_000, 6000, 61_000, 100]
 
 
 def test_a_share_of_next_to_nothing_is_still_one_order() -> None:
-    assert order_limits((RateLimit("ORDERS", TEN_SECONDS, 1), RateLimit("ORDERS", DAY, 3)), 1) == (1, 1, 1)
+    assert burst_limit(budget_limits((RateLimit("ORDERS", TEN_SECONDS, 1),), 1)) == 1
 
 
 def test_a_limit_beyond_what_is_counted_is_bounded() -> None:
-    one, ten, day = order_limits((RateLimit("ORDERS", TEN_SECONDS, 10**9), RateLimit("ORDERS", DAY, 10**9)), 100)
-    assert one <= ten == 4000
-    assert day == 10**9
+    budget = budget_limits((RateLimit("ORDERS", TEN_SECONDS, 10**12), RateLimit("ORDERS", DAY, 10**12)), 100)
+    assert (budget["orders_10s_limit"], budget["orders_day_limit"]) == (4000, 10**9)
+    assert burst_limit(budget) <= 4000
 
 
 # ---- decimals ------------------------------------------------------------------------------------------------
@@ -197,8 +204,10 @@ def test_the_gate_repeats_the_engines_last_limits(info: ExchangeInfo, rules: Sym
     config = made(Settings(), info, rules)
     values = gate_config(config, order_prefix="mA1-0000001-", api_key="key", rest=True, ed25519=True,
                          stp_mode="EXPIRE_MAKER", mask_seed=9)
-    for name in ("stale_decision_ns", "orders_per_1s_max", "orders_per_10s_max", "orders_per_day_max"):
+    for name in ("stale_decision_ns", "orders_per_1s_max"):
         assert values[name] == getattr(config.raw.risk, name)
+    assert values["orders_per_10s_max"] == config.raw.budget.orders_10s_limit
+    assert values["orders_per_day_max"] == config.raw.budget.orders_day_limit
     assert (values["wire"], values["signature"]) == (lib.MM_WIRE_REST, lib.MM_SIGN_ED25519)
     assert (values["price_decimals"], values["qty_decimals"]) == (2, 5)
     assert Gate(values).client_id(36, 1, 3) == "mA1-0000001-0000010-a3"

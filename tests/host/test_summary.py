@@ -18,6 +18,7 @@ from mmcore.telemetry.summary import (
     Balance,
     ExitReason,
     Latency,
+    Moves,
     Pnl,
     QuotedShare,
     RunSummary,
@@ -51,6 +52,7 @@ SUMMARY = RunSummary(
     unknown_orders=0,
     reconciles=12,
     reconcile_repairs=1,
+    moves=Moves(20, 12, 5, 3, 7, 1),
     position_e8=-100_000,
     balances={"BTC": Balance(99_900_000, 0), "USDT": Balance(5_000_000_000_001, 1)},
     pnl=Pnl(150_000_000, -50_000_000, 1),
@@ -63,7 +65,7 @@ ALWAYS = [
     "mode", "symbol", "exit_reason", "events", "book_updates", "gaps", "resyncs", "book_audits",
     "book_audit_failures", "market_duplicates", "quotes", "quoted_share",
     "orders_sent", "orders_acked", "orders_rejected", "orders_refused", "orders_canceled", "fills",
-    "open_orders_at_exit", "unknown_orders", "reconciles", "reconcile_repairs",
+    "open_orders_at_exit", "unknown_orders", "reconciles", "reconcile_repairs", "moves",
     "position", "balances", "pnl", "no_quote_reasons", "latency_ns",
 ]
 
@@ -83,6 +85,7 @@ def test_counts_are_integers_and_money_is_exact_text() -> None:
     assert made["balances"]["USDT"] == {"free": "50000.00000001", "locked": "0.00000001"}
     assert made["pnl"] == {"realized": "1.5", "unrealized": "-0.5", "fees": "0.00000001", "total": "0.99999999"}
     assert made["quoted_share"] == {"bid": 0.333333, "ask": 0.666667}
+    assert made["moves"] == {"wanted": 20, "made": 12, "merged": 5, "withheld": 3, "replaces": 7, "amends": 1}
     assert made["exit_reason"] == "duration"
     assert made["no_quote_reasons"] == {"SYNCING": 150}
     stages = ["recv_to_decode", "decode_to_book", "book_to_quote", "quote_to_send", "tick_to_order", "order_to_ack"]

@@ -130,10 +130,7 @@ class RiskTwin:
 
     def _rate(self, side: int, layer: int, price: int, qty: int, now: int) -> set[str]:
         limits, found = self.limits, set()
-        for window, name in ((SECOND, "orders_per_1s_max"), (10 * SECOND, "orders_per_10s_max")):
-            if sum(now - at < window for at, *_ in self.sent) >= limits[name]:
-                found.add("RATE_LIMIT")
-        if len(self.sent) >= limits["orders_per_day_max"]:
+        if sum(now - at < SECOND for at, *_ in self.sent) >= limits["orders_per_1s_max"]:
             found.add("RATE_LIMIT")
         if any(now - at < limits["duplicate_window_ns"] and what == [side, price, qty] for at, *what in self.sent):
             found.add("DUPLICATE")

@@ -1,0 +1,487 @@
+/* How quotes move: which request takes an order to where it is wanted, which move goes first when the budget is short, and that a
+ * volatile market neither empties the sides nor spends more orders than the exchange allows. */
+#include "mm_engine_host.h"
+
+/* ---- a strategy that wants what the test says --------------------------------------------- */
+
+static mm_quotes wished;
+
+static void as_wished(void *state, const mm_quote_input *input, mm_quotes *quotes)
+{
+    (void)state;
+    (void)input;
+    *quotes = wished;
+}
+
+static const mm_strategy strategy = {"as_wished", NULL, as_wished};
+
+static void wish(int32_t side, uint32_t layer, int64_t ticks_from_mid, int64_t qty_e8)
+{
+    mm_level level = {MID + (side == MM_BID ? -ticks_from_mid : ticks_from_mid) * TICK, qty_e8};
+    uint32_t *count = side == MM_BID ? &wished.bid_count : &wished.ask_count;
+    *(side == MM_BID ? &wished.bids[layer] : &wished.asks[layer]) = level;
+    *count = *count > layer ? *count : layer + 1;
+}
+
+static host *begin_with(mm_engine_config *config)
+{
+    config->strategy = MM_STRATEGY_CUSTOM;
+    config->refresh_tolerance_bps = 0.01; /* six or seven ticks */
+    host *h = host_open(config);
+    mm_engine_strategy(h->engine, &strategy);
+    memset(&wished, 0, sizeof wished);
+    wish(MM_BID, 0, 1000, 100000);
+    wish(MM_ASK, 0, 1000, 100000);
+    host_start(h);
+    host_sync(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
+    host_exchange(h);
+    h->now_ns += SECOND / 2;
+    return h;
+}
+
+static host *begin(void)
+{
+    mm_engine_config config = host_config();
+    return begin_with(&config);
+}
+
+static void decide(host *h)
+{
+    host_tick(h);
+    host_decide(h);
+}
+
+static bool has(uint64_t verdict, int32_t reason)
+{
+    return (verdict >> reason & 1) != 0;
+}
+
+static void check_identity(const host *h)
+{
+    mm_engine_status status = host_status(h);
+    MM_CHECK_UINT(status.moves_wanted, ==, status.moves_made + status.moves_merged + status.moves_withheld);
+    MM_CHECK_UINT(status.replaces + status.amends, <=, status.moves_made);
+}
+
+/* ---- which request ------------------------------------------------------------------------ */
+
+static void another_price_replaces_the_resting_order_with_one_request(void)
+{
+    host *h = begin();
+    wish(MM_BID, 0, 900, 100000);
+    decide(h);
+    MM_CHECK_UINT(h->action_count - h->batch_first, ==, 1);
+    const mm_record *action = host_find(h, MM_KIND_REPLACE);
+    MM_REQUIRE(action != NULL);
+    MM_CHECK_UINT(action->body.action.order_seq, ==, 3);
+    MM_CHECK_INT(action->body.action.exchange_id, ==, 5001); /* of the one that goes */
+    MM_CHECK_INT(action->body.action.price_e8, ==, MID - 900 * TICK);
+    MM_CHECK_INT(action->body.action.qty_e8, ==, 100000);
+    MM_CHECK_INT(host_status(h).open_orders, ==, 3); /* both count until it is known which is left */
+    decide(h);
+    MM_CHECK_UINT(h->action_count, ==, h->batch_first);
+    h->batch_first--; /* the replacement again */
+    host_exchange(h);
+    decide(h);
+    MM_CHECK_INT(host_status(h).open_orders, ==, 2);
+    MM_CHECK_UINT(host_status(h).replaces, ==, 1);
+    check_identity(h);
+    host_close(h);
+}
+
+static void a_price_within_the_tolerance_stays_whatever_its_size_was(void)
+{
+    host *h = begin();
+    wish(MM_BID, 0, 1006, 100000);
+    wish(MM_ASK, 0, 994, 100000);
+    decide(h);
+    MM_CHECK_UINT(h->action_count, ==, h->batch_first);
+    host_close(h);
+}
+
+static void a_smaller_size_at_the_same_price_is_amended_and_counts_in_full_until_confirmed(void)
+{
+    host *h = begin();
+    wish(MM_ASK, 0, 1000, 60000);
+    decide(h);
+    MM_CHECK_UINT(h->action_count - h->batch_first, ==, 1);
+    const mm_record *action = host_find(h, MM_KIND_AMEND);
+    MM_REQUIRE(action != NULL);
+    MM_CHECK_UINT(action->body.action.order_seq, ==, 2);
+    MM_CHECK_INT(action->body.action.exchange_id, ==, 5002);
+    MM_CHECK_INT(action->body.action.qty_e8, ==, 60000);
+    mm_order open[8];
+    MM_REQUIRE(mm_engine_orders(h->engine, open, 8) == 2);
+    MM_CHECK_INT(open[1].qty_e8, ==, 100000);
+    decide(h);
+    MM_CHECK_UINT(h->action_count, ==, h->batch_first); /* it is under way */
+    h->batch_first--;
+    host_exchange(h);
+    decide(h);
+    MM_CHECK_UINT(h->action_count, ==, h->batch_first);
+    MM_REQUIRE(mm_engine_orders(h->engine, open, 8) == 2);
+    MM_CHECK_INT(open[1].qty_e8, ==, 60000);
+    MM_CHECK_UINT(host_status(h).amends, ==, 1);
+    check_identity(h);
+    host_close(h);
+}
+
+static void a_filled_part_is_not_part_of_what_is_wanted(void)
+{
+    host *h = begin();
+    mm_record report[2];
+    memset(report, 0, sizeof report);
+    report[0].kind = MM_KIND_REPORT;
+    report[0].flags = MM_FLAG_FILL | MM_FLAG_MAKER;
+    report[0].count = 2;
+    report[0].body.report.order_seq = 2;
+    report[0].body.report.price_e8 = MID + 1000 * TICK;
+    report[0].body.report.qty_e8 = 20000;
+    report[0].body.report.executed_e8 = 20000;
+    report[0].body.report.status = MM_ORDER_LIVE;
+    report[1].kind = MM_KIND_MORE;
+    report[1].body.fill.trade_id = 1;
+    report[1].body.fill.quote_e8 = -1;
+    host_feed(h, report);
+    wish(MM_ASK, 0, 1000, 50000);
+    decide(h);
+    const mm_record *action = host_find(h, MM_KIND_AMEND);
+    MM_REQUIRE(action != NULL);
+    MM_CHECK_INT(action->body.action.qty_e8, ==, 70000);
+    host_close(h);
+}
+
+static void growing_or_an_eleventh_amend_takes_a_new_order(void)
+{
+    host *h = begin();
+    for (int i = 1; i <= MM_AMENDS_MAX; i++) {
+        wish(MM_BID, 0, 1000, 100000 - i * 3000);
+        decide(h);
+        MM_CHECK_UINT(host_count(h, MM_KIND_AMEND), ==, 1);
+        host_exchange(h);
+        h->now_ns += 100 * MS;
+    }
+    wish(MM_BID, 0, 1000, 60000);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_AMEND), ==, 0);
+    MM_CHECK_UINT(host_count(h, MM_KIND_REPLACE), ==, 1);
+    host_exchange(h);
+    h->now_ns += SECOND / 2;
+    wish(MM_BID, 0, 1000, 130000);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_REPLACE), ==, 1);
+    MM_CHECK_UINT(host_status(h).amends, ==, MM_AMENDS_MAX);
+    check_identity(h);
+    host_close(h);
+}
+
+static void layers_move_together_each_by_the_shift(void)
+{
+    mm_engine_config config = host_config();
+    config.quote.layers = 3;
+    config.risk.in_flight_max = 4;
+    host *h = begin_with(&config);
+    wish(MM_BID, 1, 1200, 100000);
+    wish(MM_BID, 2, 1400, 100000);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
+    host_exchange(h);
+    h->now_ns += SECOND;
+    wish(MM_BID, 0, 1050, 100000);
+    wish(MM_BID, 1, 1250, 100000);
+    wish(MM_BID, 2, 1450, 100000);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_REPLACE), ==, 3);
+    for (size_t i = h->batch_first; i < h->action_count; i++) {
+        const mm_record *action = &h->actions[i];
+        int64_t layer = action->flags & 0xFF;
+        /* Ids rise as orders are placed: the bid, the ask, then the outer bids. */
+        int64_t id = layer == 0 ? 5001 : 5002 + layer;
+        MM_CHECK_INT(action->body.action.exchange_id, ==, id);
+    }
+    host_close(h);
+}
+
+static void near_the_position_limit_the_old_order_goes_first(void)
+{
+    mm_engine_config config = host_config();
+    config.risk.position_max_e8 = 150000; /* one order and a half */
+    host *h = begin_with(&config);
+    wish(MM_BID, 0, 900, 100000);
+    decide(h);
+    /* Part of the old one may be filled before it goes: both together would be too much. */
+    MM_CHECK_UINT(host_count(h, MM_KIND_REPLACE), ==, 0);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 1);
+    host_exchange(h);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 1);
+    check_identity(h);
+    host_close(h);
+}
+
+static void the_old_orders_balance_pays_for_its_replacement(void)
+{
+    mm_engine_config config = host_config();
+    host *h = begin_with(&config);
+    host_balance(h, "USDT", 2 * MM_ONE_E8, INT64_C(66) * MM_ONE_E8);
+    wish(MM_BID, 0, 1100, 100000);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_REPLACE), ==, 1);
+    host_close(h);
+}
+
+/* ---- what becomes of a replacement -------------------------------------------------------- */
+
+static void a_replacement_whose_cancel_failed_is_no_refusal_and_backs_nothing_off(void)
+{
+    host *h = begin();
+    for (int i = 0; i < 12; i++) {
+        wish(MM_BID, 0, 900 - i * 20, 100000);
+        decide(h);
+        const mm_record *action = host_find(h, MM_KIND_REPLACE);
+        MM_REQUIRE(action != NULL);
+        uint64_t seq = action->body.action.order_seq;
+        host_outcome(h, MM_KIND_CANCEL_REJECT, seq, MM_OP_REPLACE, MM_REJECT_OTHER, -2011);
+        host_outcome(h, MM_KIND_REJECT, seq, MM_OP_REPLACE, MM_REJECT_OTHER, -2022);
+        h->now_ns += 900 * MS;
+        host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_PONG);
+    }
+    MM_CHECK(!has(host_status(h).verdict, MM_REASON_REJECT_RATE));
+    MM_CHECK_UINT(host_status(h).orders_rejected, ==, 12);
+    MM_CHECK_INT(host_status(h).open_orders, ==, 2);
+    host_close(h);
+}
+
+static void a_replacement_that_would_have_matched_leaves_the_side_empty_until_its_back_off_is_over(void)
+{
+    host *h = begin();
+    wish(MM_BID, 0, 900, 100000);
+    decide(h);
+    host_said(h, MM_KIND_CANCELED, 1, 5001, MM_ORDER_CANCELED, 0);
+    host_outcome(h, MM_KIND_REJECT, 3, MM_OP_REPLACE, MM_REJECT_WOULD_MATCH, -2010);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 0);
+    MM_CHECK(has(host_status(h).bid_verdict, MM_REASON_WOULD_MATCH));
+    h->now_ns += 200 * MS;
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 1);
+    check_identity(h);
+    host_close(h);
+}
+
+static void a_lost_replacement_blocks_its_side_and_cancels_both(void)
+{
+    host *h = begin();
+    wish(MM_BID, 0, 900, 100000);
+    decide(h);
+    host_outcome(h, MM_KIND_SENT, 3, MM_OP_REPLACE, 0, 0);
+    host_outcome(h, MM_KIND_LOST, 3, MM_OP_REPLACE, 0, 0);
+    bool canceled[4] = {false, false, false, false};
+    for (int i = 0; i < 20; i++) {
+        h->now_ns += 50 * MS;
+        decide(h);
+        MM_CHECK_UINT(host_count(h, MM_KIND_PLACE) + host_count(h, MM_KIND_REPLACE), ==, 0);
+        for (size_t k = h->batch_first; k < h->action_count; k++) {
+            if (h->actions[k].kind == MM_KIND_CANCEL) {
+                canceled[h->actions[k].body.action.order_seq] = true;
+            }
+        }
+    }
+    MM_CHECK(canceled[1] && !canceled[2] && canceled[3]);
+    MM_CHECK(has(host_status(h).bid_verdict, MM_REASON_UNKNOWN_ORDER));
+    host_close(h);
+}
+
+/* ---- requests that do not leave ----------------------------------------------------------- */
+
+static void a_cancel_that_is_held_back_is_tried_again_after_pauses_not_at_every_event(void)
+{
+    host *h = begin();
+    size_t cancels = 0;
+    wished.bid_count = 0;
+    wished.bid_verdict = MM_BIT(MM_REASON_STRATEGY_PASS);
+    for (int i = 0; i < 1000; i++) {
+        decide(h);
+        size_t made = host_count(h, MM_KIND_CANCEL);
+        cancels += made;
+        if (made > 0) {
+            host_outcome(h, MM_KIND_NOT_SENT, 1, MM_OP_CANCEL, 0, 0);
+        } else {
+            MM_CHECK_INT(mm_engine_deadline(h->engine), <=, h->now_ns + SECOND);
+        }
+        h->now_ns += MS;
+    }
+    MM_CHECK_UINT(cancels, >=, 5);
+    MM_CHECK_UINT(cancels, <=, 8); /* after 0, 20, 60, 140, 300 and 620 ms */
+    host_close(h);
+}
+
+/* ---- a budget that is short --------------------------------------------------------------- */
+
+/* Tells the engine what the exchange has counted, at a quiet moment of the ten seconds. */
+static void tell_counts(host *h, int32_t orders_10s)
+{
+    const int64_t ten_ns = 10 * SECOND;
+    h->now_ns += ten_ns - (h->now_ns + INT64_C(1700000000000000000)) % ten_ns + SECOND;
+    mm_record record = host_event(MM_KIND_BUDGET);
+    const mm_budget_body said = {h->now_ns, orders_10s, -1, -1, -1, -1, -1, -1, -1};
+    record.body.budget = said;
+    host_feed(h, &record);
+    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_PONG);
+}
+
+static void the_side_without_an_order_goes_before_the_farthest_move(void)
+{
+    host *h = begin();
+    tell_counts(h, 22); /* of 50 along the line 13 now, 23 for a side without an order */
+    wish(MM_BID, 0, 1100, 100000);
+    host_said(h, MM_KIND_CANCELED, 2, 5002, MM_ORDER_CANCELED, 0); /* by the exchange itself: a second's rest */
+    tell_counts(h, 22);
+    decide(h);
+    MM_CHECK_UINT(h->action_count - h->batch_first, ==, 1);
+    const mm_record *action = host_find(h, MM_KIND_PLACE);
+    MM_REQUIRE(action != NULL);
+    MM_CHECK_INT(action->flags >> 8, ==, MM_ASK);
+    MM_CHECK(has(host_status(h).bid_verdict, MM_REASON_RATE_LIMIT));
+    MM_CHECK_UINT(host_status(h).moves_withheld, ==, 1); /* waits */
+    check_identity(h);
+    host_close(h);
+}
+
+static void of_two_moves_the_farther_one_goes_first(void)
+{
+    host *h = begin();
+    tell_counts(h, 12); /* one move is left */
+    wish(MM_BID, 0, 1040, 100000);
+    wish(MM_ASK, 0, 1080, 100000);
+    decide(h);
+    MM_CHECK_UINT(h->action_count - h->batch_first, ==, 1);
+    const mm_record *action = host_find(h, MM_KIND_REPLACE);
+    MM_REQUIRE(action != NULL);
+    MM_CHECK_INT(action->flags >> 8, ==, MM_ASK);
+    host_exchange(h);
+    /* The other goes as soon as the line has room for it. */
+    int64_t due_ns = mm_engine_deadline(h->engine);
+    MM_CHECK_INT(due_ns, >, h->now_ns);
+    h->now_ns = due_ns;
+    decide(h);
+    if (host_find(h, MM_KIND_REPLACE) == NULL) {
+        h->now_ns = mm_engine_deadline(h->engine);
+        decide(h);
+    }
+    action = host_find(h, MM_KIND_REPLACE);
+    MM_REQUIRE(action != NULL);
+    MM_CHECK_INT(action->flags >> 8, ==, MM_BID);
+    check_identity(h);
+    host_close(h);
+}
+
+static void a_price_that_became_too_good_is_cancelled_at_once_without_budget(void)
+{
+    host *h = begin();
+    tell_counts(h, 50);
+    wish(MM_BID, 0, 1600, 100000);
+    wish(MM_ASK, 0, 1020, 100000);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 1);
+    MM_CHECK_UINT(host_count(h, MM_KIND_REPLACE) + host_count(h, MM_KIND_PLACE), ==, 0);
+    MM_CHECK_INT(host_find(h, MM_KIND_CANCEL)->flags >> 8, ==, MM_BID);
+    host_close(h);
+}
+
+static void wishes_that_change_while_they_wait_are_merged_and_those_that_go_are_withheld(void)
+{
+    host *h = begin();
+    uint64_t made = host_status(h).moves_made;
+    tell_counts(h, 50);
+    for (int i = 0; i < 5; i++) {
+        wish(MM_BID, 0, 1010 + i / 2 * 10, 100000); /* each twice but the last */
+        decide(h);
+    }
+    mm_engine_status status = host_status(h);
+    MM_CHECK_UINT(status.moves_wanted - made, ==, 3);
+    MM_CHECK_UINT(status.moves_merged, ==, 2);
+    MM_CHECK_UINT(status.moves_withheld, ==, 1); /* the one that waits */
+    wish(MM_BID, 0, 1000, 100000);
+    decide(h);
+    status = host_status(h);
+    MM_CHECK_UINT(status.moves_withheld, ==, 1); /* and now it is not wanted any more */
+    MM_CHECK_UINT(status.moves_made, ==, made);
+    check_identity(h);
+    host_close(h);
+}
+
+/* ---- what the exchange does by itself ----------------------------------------------------- */
+
+static void an_order_the_exchange_ends_is_not_placed_again_within_a_second(void)
+{
+    static const int16_t ends[] = {MM_ORDER_EXPIRED, MM_ORDER_CANCELED};
+    for (size_t i = 0; i < MM_TEST_COUNT(ends); i++) {
+        host *h = begin();
+        size_t placed = 0;
+        uint64_t seq = 1;
+        /* Whatever is placed is ended at once, as by a self-trade or an execution rule. */
+        for (int k = 0; k < 100; k++) {
+            if (seq != 0) {
+                host_said(h, MM_KIND_ACK, seq, h->next_exchange_id++, MM_ORDER_LIVE, 0);
+                host_said(h, MM_KIND_REPORT, seq, 0, ends[i], 0);
+            }
+            h->now_ns += 50 * MS;
+            decide(h);
+            const mm_record *action = host_find(h, MM_KIND_PLACE);
+            seq = action != NULL ? action->body.action.order_seq : 0;
+            placed += seq != 0;
+            MM_CHECK(seq != 0 || has(host_status(h).bid_verdict, MM_REASON_ORDER_ENDED));
+        }
+        MM_CHECK_UINT(placed, >=, 4);
+        MM_CHECK_UINT(placed, <=, 5); /* of five seconds */
+        host_close(h);
+    }
+}
+
+static void an_order_state_nobody_knows_halts_the_symbol_until_the_host_says_it_trades(void)
+{
+    host *h = begin();
+    decide(h);
+    host_said(h, MM_KIND_ACK, 1, 5001, MM_ORDER_STATUS_OTHER, 0);
+    decide(h);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_SYMBOL_HALT));
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 1); /* the ask; the bid is UNKNOWN, its turn comes */
+    host_exchange(h);
+    h->now_ns += 300 * MS;
+    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_PONG);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 1);
+    host_exchange(h);
+    host_command(h, MM_COMMAND_SYMBOL, 1);
+    decide(h);
+    MM_CHECK(!has(host_status(h).verdict, MM_REASON_SYMBOL_HALT));
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
+    host_close(h);
+}
+
+int main(int argc, char **argv)
+{
+    static const mm_test tests[] = {
+        MM_TEST(another_price_replaces_the_resting_order_with_one_request),
+        MM_TEST(a_price_within_the_tolerance_stays_whatever_its_size_was),
+        MM_TEST(a_smaller_size_at_the_same_price_is_amended_and_counts_in_full_until_confirmed),
+        MM_TEST(a_filled_part_is_not_part_of_what_is_wanted),
+        MM_TEST(growing_or_an_eleventh_amend_takes_a_new_order),
+        MM_TEST(layers_move_together_each_by_the_shift),
+        MM_TEST(near_the_position_limit_the_old_order_goes_first),
+        MM_TEST(the_old_orders_balance_pays_for_its_replacement),
+        MM_TEST(a_replacement_whose_cancel_failed_is_no_refusal_and_backs_nothing_off),
+        MM_TEST(a_replacement_that_would_have_matched_leaves_the_side_empty_until_its_back_off_is_over),
+        MM_TEST(a_lost_replacement_blocks_its_side_and_cancels_both),
+        MM_TEST(a_cancel_that_is_held_back_is_tried_again_after_pauses_not_at_every_event),
+        MM_TEST(the_side_without_an_order_goes_before_the_farthest_move),
+        MM_TEST(of_two_moves_the_farther_one_goes_first),
+        MM_TEST(a_price_that_became_too_good_is_cancelled_at_once_without_budget),
+        MM_TEST(wishes_that_change_while_they_wait_are_merged_and_those_that_go_are_withheld),
+        MM_TEST(an_order_the_exchange_ends_is_not_placed_again_within_a_second),
+        MM_TEST(an_order_state_nobody_knows_halts_the_symbol_until_the_host_says_it_trades),
+    };
+    return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
+}
