@@ -9,6 +9,8 @@
 #define SECOND (1000 * MS)
 #define TICK INT64_C(1000000)
 #define MID INT64_C(6700000000000)
+/* The exchange's clock less ours. */
+#define HOST_CLOCK_NS INT64_C(1700000000000000000)
 
 enum { HOST_ACTIONS_MAX = 8192 };
 
@@ -267,7 +269,7 @@ static inline void host_command(host *h, int64_t command, int64_t value)
 static inline void host_clock(host *h)
 {
     mm_record record = host_event(MM_KIND_CLOCK);
-    record.body.command.value = INT64_C(1700000000000000000);
+    record.body.command.value = HOST_CLOCK_NS;
     host_feed(h, &record);
 }
 

@@ -323,7 +323,7 @@ static void a_cancel_that_is_held_back_is_tried_again_after_pauses_not_at_every_
 static void tell_counts(host *h, int32_t orders_10s)
 {
     const int64_t ten_ns = 10 * SECOND;
-    h->now_ns += ten_ns - (h->now_ns + INT64_C(1700000000000000000)) % ten_ns + SECOND;
+    h->now_ns += ten_ns - (h->now_ns + HOST_CLOCK_NS) % ten_ns + SECOND;
     mm_record record = host_event(MM_KIND_BUDGET);
     const mm_budget_body said = {h->now_ns, orders_10s, -1, -1, -1, -1, -1, -1, -1};
     record.body.budget = said;
@@ -461,6 +461,159 @@ static void an_order_state_nobody_knows_halts_the_symbol_until_the_host_says_it_
     host_close(h);
 }
 
+/* ---- a volatile market -------------------------------------------------------------------- */
+
+enum { REQUESTS_MAX = 64, ORDERS_10S = 50, DELAY_MS = 20 };
+
+/* An exchange with a way there and back, windows on its own clock, and refusals of what would match. */
+typedef struct exchange {
+    host *h;
+    mm_record requests[REQUESTS_MAX];
+    int64_t arrive_ns[REQUESTS_MAX];
+    size_t count;
+    int64_t window;
+    int32_t orders;      /* of the window */
+    int64_t over_limit;  /* 429 */
+    int64_t bid_e8;      /* best */
+    int64_t ask_e8;
+} exchange;
+
+static bool counts(exchange *x)
+{
+    int64_t window = (x->h->now_ns + HOST_CLOCK_NS) / (10 * SECOND);
+    x->orders = window == x->window ? x->orders : 0;
+    x->window = window;
+    x->over_limit += x->orders >= ORDERS_10S;
+    return x->orders++ < ORDERS_10S;
+}
+
+/* The new order of a PLACE or REPLACE. */
+static void take_new(exchange *x, const mm_record *action)
+{
+    host *h = x->h;
+    uint64_t seq = action->body.action.order_seq;
+    int64_t price_e8 = action->body.action.price_e8;
+    int32_t operation = action->kind == MM_KIND_PLACE ? MM_OP_PLACE : MM_OP_REPLACE;
+    bool matches = action->flags >> 8 == MM_BID ? price_e8 >= x->ask_e8 : price_e8 <= x->bid_e8;
+    host_outcome(h, MM_KIND_SENT, seq, operation, 0, 0);
+    if (!counts(x)) {
+        host_outcome(h, MM_KIND_REJECT, seq, operation, MM_REJECT_LIMIT, -1015);
+        return;
+    }
+    if (operation == MM_OP_REPLACE) {
+        int64_t old_id = action->body.action.exchange_id;
+        host_said(h, MM_KIND_CANCELED, host_seq_of(h, old_id), old_id, MM_ORDER_CANCELED, 0);
+    }
+    if (matches) {
+        host_outcome(h, MM_KIND_REJECT, seq, operation, MM_REJECT_WOULD_MATCH, -2010);
+    } else {
+        host_said(h, MM_KIND_ACK, seq, h->next_exchange_id++, MM_ORDER_LIVE, 0);
+    }
+    mm_record record = host_event(MM_KIND_BUDGET);
+    const mm_budget_body said = {h->now_ns, x->orders, ORDERS_10S, -1, -1, -1, -1, -1, -1};
+    record.body.budget = said;
+    host_feed(h, &record);
+}
+
+/* Answers what has arrived, lets the engine decide, takes what it sends. */
+static void work(exchange *x)
+{
+    host *h = x->h;
+    size_t left = 0;
+    for (size_t i = 0; i < x->count; i++) {
+        const mm_record *action = &x->requests[i];
+        if (x->arrive_ns[i] > h->now_ns) {
+            x->requests[left] = *action;
+            x->arrive_ns[left++] = x->arrive_ns[i];
+        } else if (action->kind == MM_KIND_PLACE || action->kind == MM_KIND_REPLACE) {
+            take_new(x, action);
+        } else {
+            host_take(h, action);
+        }
+    }
+    x->count = left;
+    h->action_count = 0;
+    host_decide(h);
+    for (size_t i = 0; i < h->action_count; i++) {
+        uint16_t kind = h->actions[i].kind;
+        if (kind == MM_KIND_PLACE || kind == MM_KIND_REPLACE || kind == MM_KIND_CANCEL || kind == MM_KIND_AMEND) {
+            MM_REQUIRE(x->count < REQUESTS_MAX);
+            x->arrive_ns[x->count] = h->now_ns + DELAY_MS * MS;
+            x->requests[x->count++] = h->actions[i];
+        } else if (kind == MM_KIND_WANT_OPEN || kind == MM_KIND_WANT_TRADES || kind == MM_KIND_WANT_ACCOUNT) {
+            host_end(h,
+                     kind == MM_KIND_WANT_OPEN     ? MM_KIND_OPEN_END
+                     : kind == MM_KIND_WANT_TRADES ? MM_KIND_TRADES_END
+                                                   : MM_KIND_ACCOUNT_END,
+                     h->actions[i].body.command.command);
+        }
+    }
+}
+
+/* The best prices move; the depth behind them stays. */
+static void show_top(exchange *x, int64_t mid_e8)
+{
+    host *h = x->h;
+    mm_record ticker = host_event(MM_KIND_TICKER);
+    x->bid_e8 = mid_e8 - TICK;
+    x->ask_e8 = mid_e8 + TICK;
+    host_tick(h);
+    ticker.body.ticker.update_id = h->last_id + 1;
+    ticker.body.ticker.bid_price_e8 = x->bid_e8;
+    ticker.body.ticker.bid_qty_e8 = MM_ONE_E8;
+    ticker.body.ticker.ask_price_e8 = x->ask_e8;
+    ticker.body.ticker.ask_qty_e8 = MM_ONE_E8;
+    ticker.body.ticker.recv_ns = h->now_ns;
+    host_feed(h, &ticker);
+}
+
+/* Ten minutes at ten moves a second of `ticks` each way at most. */
+static mm_engine_status ten_minutes_of(int64_t ticks, exchange *x)
+{
+    mm_engine_config config = host_config();
+    config.budget.orders_10s_limit = ORDERS_10S;
+    config.risk.orders_per_1s_max = 5;
+    config.risk.collar_period_bps = 10000;
+    config.risk.ticker_ahead_ns = 1000 * SECOND;
+    host *h = host_open(&config);
+    memset(x, 0, sizeof *x);
+    x->h = h;
+    host_start(h);
+    host_sync(h);
+    host_exchange(h);
+    int64_t mid_e8 = MID;
+    for (int32_t i = 0; i < 60000; i++) {
+        h->now_ns += 10 * MS;
+        if (i % 10 == 0) {
+            int64_t pull = (MID - mid_e8) / TICK / 200; /* comes back in the end */
+            mid_e8 += (pull + mm_test_between(-ticks, ticks)) * TICK;
+            show_top(x, mid_e8);
+        }
+        work(x);
+    }
+    mm_engine_status status = host_status(h);
+    check_identity(h);
+    host_close(h);
+    return status;
+}
+
+static void in_a_volatile_market_both_sides_rest_and_the_exchange_never_refuses_for_the_count(void)
+{
+    /* Up to 2 bps in a square root of a second; at 50 orders in 10 s, half of them ours. */
+    static const int64_t ticks[] = {100, 300, 500, 800};
+    for (size_t i = 0; i < MM_TEST_COUNT(ticks); i++) {
+        static exchange x;
+        mm_engine_status status = ten_minutes_of(ticks[i], &x);
+        int64_t most_ns = status.synced_time_ns / 100; /* without an order, for whatever reason */
+        MM_CHECK_INT(status.synced_time_ns - status.quoted_bid_ns, <=, most_ns);
+        MM_CHECK_INT(status.synced_time_ns - status.quoted_ask_ns, <=, most_ns);
+        uint64_t arrived = status.orders_sent + status.amends;
+        MM_CHECK_UINT(status.moves_made, >=, arrived);
+        MM_CHECK_UINT(status.moves_made, <=, arrived + x.count);
+        MM_CHECK_INT(x.over_limit, ==, 0);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
@@ -482,6 +635,7 @@ int main(int argc, char **argv)
         MM_TEST(wishes_that_change_while_they_wait_are_merged_and_those_that_go_are_withheld),
         MM_TEST(an_order_the_exchange_ends_is_not_placed_again_within_a_second),
         MM_TEST(an_order_state_nobody_knows_halts_the_symbol_until_the_host_says_it_trades),
+        MM_TEST(in_a_volatile_market_both_sides_rest_and_the_exchange_never_refuses_for_the_count),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }
