@@ -34,7 +34,7 @@ def judge(report: Mapping[str, Any], own_prefix: str, *, is_over: bool) -> list[
     traffic = report["traffic"]
     for name in ("during_wait", "orders_during_wait"):
         if traffic[name]:
-            wrong.append(f"{traffic[name]} requests counted as {name}")
+            wrong.append(f"{traffic[name]} requests counted as {name}, up to {traffic['most_early_ms']} ms early")
     return wrong
 
 
