@@ -19,6 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from mmcore._native import lib
+from mmcore.core.feed import Feed
+from mmcore.core.gate import Gate
+from mmcore.core.kinds import Kind, Operation
+from mmcore.core.loop import new_record
 from mmcore.core.sbe import SbeDecoder
 from mmcore.errors import ExchangeError, ExitCode
 from mmcore.exchange.base import OrderRequest, Outcome, Side, SymbolError
@@ -362,3 +366,123 @@ def test_the_order_session_with_a_wrong_secret_fails_for_good(venue: Venue, serv
     assert failed is not None
     assert failed.error.exit_code is ExitCode.CREDENTIALS
     session.close()
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The gate's bytes, the venue's answers, the core's records
+
+
+def gate_of(client: Client, api_key: str, *, rest: bool) -> Gate:
+    made = Gate({
+        "symbol": SYMBOL.encode(), "order_prefix": b"mA1-0000002-", "stp_mode": b"EXPIRE_TAKER",
+        "api_key": api_key.encode(), "wire": int(rest), "signature": int(client.signer.can_log_on), "price_decimals": 2,
+        "qty_decimals": 5, "place_window_ms": 5000, "other_window_ms": 5000, "stale_decision_ns": 60 * 10**9,
+        "orders_per_1s_max": 50, "orders_per_10s_max": 50, "orders_per_day_max": 1000, "mask_seed": 5})
+    made.set_clock(client.clock.offset_ns)
+    return made
+
+
+def action(kind: Kind, seq: int, price_e8: int, qty_e8: int, now_ns: int, exchange_id: int = 0) -> Any:
+    made = new_record()
+    made.kind, made.count = kind, 1
+    body = made.body.action
+    body.order_seq, body.exchange_id, body.decision_ns = seq, exchange_id, now_ns
+    body.price_e8, body.qty_e8 = price_e8, qty_e8
+    return made
+
+
+@pytest.mark.parametrize("kind", ["hmac", "ed25519"])
+def test_amends_and_replacements_become_the_events_the_engine_is_promised(
+    venue: Venue, servers: Servers, kind: str
+) -> None:
+    session = OrderSession(venue, servers, getattr(venue, kind))
+    while not session.api.ready:
+        assert session.step() is None
+    client = Client(venue, servers, getattr(venue, kind))
+    client.read_clock()
+    gate = gate_of(client, getattr(venue, kind)[0], rest=False)
+    gate.session(session.api.logged_on)
+    feed = Feed(SYMBOL, "mA1-0000002-", "mA1-")
+    bid, ask = best(client)
+    low, lot = bid - 600 * E8, E8 // 1000
+
+    def ask_for(kind: Kind, seq: int, price_e8: int, qty_e8: int, exchange_id: int = 0) -> list[Any]:
+        """The records of the reply, by kind, order and what they say."""
+        now_ns = servers.now_ns()
+        refusal, payload = gate.encode(action(kind, seq, price_e8, qty_e8, now_ns, exchange_id), now_ns)
+        assert refusal == 0
+        assert bool(payload) is not session.api.logged_on
+        if payload:
+            gate.seal(client.signer.sign(payload))
+        assert session.channel.send(gate.take())
+        while True:
+            opcode, text = session.frames.next()
+            if opcode != 1 or b'"event"' in text[:40] or b'"subscriptionId"' in text[:40]:
+                continue
+            found = feed.decode_events(text, 1)
+            if feed.last().operation:
+                return [told(one[0]) for one in found]
+
+    def told(record: Any) -> tuple[Any, ...]:
+        kind = Kind(record.kind)
+        if kind is Kind.BUDGET:
+            return kind, record.body.budget.weight_1m_limit > 0
+        if kind in (Kind.ACK, Kind.AMENDED, Kind.CANCELED):
+            return kind, record.body.report.order_seq, record.body.report.qty_e8
+        return kind, record.body.outcome.order_seq, record.body.outcome.operation, record.body.outcome.code
+
+    budget = (Kind.BUDGET, True)
+    assert ask_for(Kind.PLACE, 1, low, 3 * lot) == [(Kind.ACK, 1, 3 * lot), budget]
+    assert ask_for(Kind.AMEND, 1, low, 2 * lot) == [(Kind.AMENDED, 1, 2 * lot), budget]
+    (order,) = client.rest.open_orders(SYMBOL)
+    assert (order.qty_e8, order.client_id) == (2 * lot, "mA1-0000002-0000001-b0"), "it kept its name"
+    assert ask_for(Kind.AMEND, 1, low, 2 * lot) == [(Kind.AMEND_REJECT, 1, Operation.AMEND, -2038), budget]
+    assert ask_for(Kind.REPLACE, 2, low + E8, lot, order.exchange_id) == [
+        (Kind.CANCELED, 1, 2 * lot), (Kind.ACK, 2, lot), budget]
+    assert ask_for(Kind.REPLACE, 3, low, lot, order.exchange_id) == [
+        (Kind.CANCEL_REJECT, 3, Operation.REPLACE, -2011), (Kind.REJECT, 3, Operation.REPLACE, -2022), budget]
+    (order,) = client.rest.open_orders(SYMBOL)
+    assert ask_for(Kind.REPLACE, 4, ask + 100 * E8, lot, order.exchange_id) == [
+        (Kind.CANCELED, 2, lot), (Kind.REJECT, 4, Operation.REPLACE, -2010), budget]
+    assert client.rest.open_orders(SYMBOL) == ()
+    session.close()
+    client.rest.close()
+
+
+def test_amends_and_replacements_over_rest_have_the_same_outcomes(client: Client, venue: Venue) -> None:
+    client.read_clock()
+    key = venue.ed25519[0] if client.signer.can_log_on else venue.hmac[0]
+    gate = gate_of(client, key, rest=True)
+    bid, ask = best(client)
+    low, lot = bid - 600 * E8, E8 // 1000
+
+    def request(kind: Kind, seq: int, price_e8: int, qty_e8: int, exchange_id: int = 0) -> OrderRequest:
+        now_ns = client.now_ns()
+        refusal, payload = gate.encode(action(kind, seq, price_e8, qty_e8, now_ns, exchange_id), now_ns)
+        assert refusal == 0
+        gate.seal(client.signer.sign(payload))
+        return OrderRequest(gate.client_id(seq, 0, 0), SYMBOL, Side.BUY, price_e8, qty_e8, exchange_id or None,
+                            gate.take())
+
+    def replaced(*arguments: Any) -> list[tuple[str, Outcome, int]]:
+        return [(one.client_id[-10:], one.outcome, one.code)
+                for one in client.rest.replace_order(request(Kind.REPLACE, *arguments))]
+
+    first, second, third = "0000001-b0", "0000002-b0", "0000003-b0"
+    assert client.rest.place_order(request(Kind.PLACE, 1, low, 3 * lot)).outcome is Outcome.ACKED
+    amended = client.rest.amend_order(request(Kind.AMEND, 1, low, 2 * lot))
+    assert (amended.outcome, amended.qty_e8) == (Outcome.ACKED, 2 * lot)
+    again = client.rest.amend_order(request(Kind.AMEND, 1, low, 2 * lot))
+    assert (again.outcome, again.code) == (Outcome.REJECTED, -2038)
+    assert amended.exchange_id is not None
+    assert replaced(2, low + E8, lot, amended.exchange_id) == [
+        (first, Outcome.CANCELED, 0), (second, Outcome.ACKED, 0)]
+    assert replaced(3, low, lot, amended.exchange_id) == [
+        (third, Outcome.CANCEL_REJECTED, -2011), (third, Outcome.REJECTED, -2022)]
+    (order,) = client.rest.open_orders(SYMBOL)
+    assert replaced(4, ask + 100 * E8, lot, order.exchange_id) == [
+        (second, Outcome.CANCELED, 0), ("0000004-b0", Outcome.REJECTED, -2010)]
+    counts = client.rest.take_counts()
+    assert counts is not None
+    assert (counts.orders_10s > 0, counts.weight_1m > 0) == (True, True)
+    assert client.rest.open_orders(SYMBOL) == ()
