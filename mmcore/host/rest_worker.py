@@ -153,7 +153,7 @@ class RestWorker(HostThread):
             Kind.WANT_OPEN: lambda: self.read_open_orders(token),
             Kind.WANT_TRADES: lambda: self.read_trades(token, value),
             Kind.WANT_ACCOUNT: lambda: self.read_account(token),
-            Kind.WANT_CLOCK: self._measure_clock,
+            Kind.WANT_CLOCK: self._measure_clock_anew,
         }
         try:
             asked[kind]()
@@ -275,6 +275,11 @@ class RestWorker(HostThread):
             seq, flags=flags | (RecordFlag.MAKER if trade.maker else 0), side=side_number(trade.side),
             exchange_id=trade.exchange_id, trade_id=trade.trade_id, price_e8=trade.price_e8, qty_e8=trade.qty_e8,
             quote_e8=trade.quote_e8, fee_e8=trade.fee_e8, fee_asset=trade.fee_asset, time_us=trade.time_ms * 1000)
+
+    def _measure_clock_anew(self) -> None:
+        """The exchange has said that the time is wrong: a sample of before, however quick it was, counts no longer."""
+        self._offset.reset()
+        self._measure_clock()
 
     def _measure_clock(self) -> None:
         self._clock_due_ns = self._clock.mono_ns() + _CLOCK_EVERY_NS

@@ -15,7 +15,7 @@ from mmcore.core import record
 from mmcore.core.engine import Engine
 from mmcore.core.feed import Feed
 from mmcore.core.kinds import Command, EngineState, Kind, Operation, OrderState, RecordFlag
-from mmcore.core.loop import RING_CONTROL, Loop
+from mmcore.core.loop import RING_CONTROL, Loop, new_record
 from mmcore.exchange.base import CommissionRates, OrderRequest, Side
 from mmcore.exchange.binance.protocol import ClockOffset, LimitState, endpoints_at
 from mmcore.exchange.binance.rest import RestClient
@@ -208,6 +208,19 @@ def test_trades_already_known_are_not_read_again(desk: Desk) -> None:
 
 
 # ---- the clock and the symbol --------------------------------------------------------------------------------
+
+
+def test_a_time_the_exchange_refused_is_not_kept_for_having_been_measured_quickly(desk: Desk) -> None:
+    now_ns = desk.clock.mono_ns()
+    desk.offset.add(now_ns, now_ns, 5)  # no round trip is quicker, and none is more wrong
+    work = new_record()
+    work.kind, work.count = Kind.WANT_CLOCK, 1
+    assert lib.mm_spsc_push(lib.mm_loop_ring(desk.loop._raw, lib.MM_RING_WORK), work)
+    desk.worker.serve()
+    here_ns = desk.clock.epoch_ns() - desk.clock.mono_ns()
+    assert abs(desk.offset.offset_ns - here_ns) < 2_000_000_000
+    told = desk.worker.of(lib.MM_KIND_CLOCK)[-1]
+    assert abs(told[0].body.command.value - here_ns) < 2_000_000_000
 
 
 def test_the_exchanges_clock_is_measured_at_once_and_told(desk: Desk) -> None:
