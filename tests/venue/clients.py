@@ -1,0 +1,142 @@
+"""What the tests with other people's clients share: a venue of their own, keys, and a book to compare theirs with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from tests.e2e.processes import Venue, account
+
+SECONDS = 20.0
+"""How long a client may take for what comes within a second on an idle machine."""
+
+
+@dataclass(frozen=True)
+class ClientVenue:
+    """A venue as a process, and the private half of its account's Ed25519 key."""
+
+    process: Venue
+    private_key: Path
+
+    @property
+    def url(self) -> str:
+        return self.process.url
+
+    @property
+    def ws_url(self) -> str:
+        return self.process.url.replace("http://", "ws://")
+
+    def balance(self, asset: str) -> tuple[Decimal, Decimal]:
+        """(free, locked) in the venue's own books."""
+        row = account(self.process.audit())["balances"][asset]
+        return Decimal(row["free"]), Decimal(row["locked"])
+
+    def order(self, order_id: int | str) -> Any:
+        """An order in the venue's own books."""
+        (found,) = [one for one in account(self.process.audit())["orders"] if one["order_id"] == int(order_id)]
+        return found
+
+    def open_order_ids(self) -> set[int]:
+        """What rests, in the venue's own books."""
+        return {one["order_id"] for one in account(self.process.audit())["orders"] if one["ended_us"] is None}
+
+
+@contextmanager
+def listening(folder: Path, *arguments: str) -> Iterator[ClientVenue]:
+    """A venue with a synthetic market, limits that no test meets, and a second key for Ed25519."""
+    private_key = Ed25519PrivateKey.generate()
+    private, public = folder / "private.pem", folder / "public.pem"
+    private.write_bytes(private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(private_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    generous = ("--weight-1m", "1000000", "--orders-10s", "10000", "--connections-5m", "10000")
+    options = ("--port", "0", "--seed", "3", *generous, "--ed25519-public-key", str(public), *arguments)
+    process = Venue(folder, "venue", options, {})
+    try:
+        yield ClientVenue(process, private)
+        assert process.running, process.err
+    finally:
+        process.kill()
+
+
+@dataclass
+class Heard:
+    """What came on a stream, for a test to wait on."""
+
+    events: list[Any] = field(default_factory=list)
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hear(self, event: Any) -> None:
+        self.events.append(event)
+        self._more.set()
+
+    async def until(self, wanted: Callable[[Any], bool], what: str, seconds: float = SECONDS) -> Any:
+        """The first event that is wanted, of those heard so far and those to come."""
+        seen = 0
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    while seen < len(self.events):
+                        seen += 1
+                        if wanted(self.events[seen - 1]):
+                            return self.events[seen - 1]
+                    self._more.clear()
+                    await self._more.wait()
+        except TimeoutError:
+            raise AssertionError(f"no {what} among {self.events}") from None
+
+
+@dataclass
+class Mirror:
+    """A book of exact decimals, kept as the exchange's documentation tells clients to."""
+
+    update_id: int = 0
+    sides: tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]] = field(default_factory=lambda: ({}, {}))
+
+    def start(self, update_id: int, bids: Iterable[Iterable[Any]], asks: Iterable[Iterable[Any]]) -> None:
+        """Begin with a snapshot."""
+        self.update_id, self.sides = update_id, (levels(bids), levels(asks))
+
+    def apply(self, first: int, last: int, bids: Iterable[Iterable[Any]], asks: Iterable[Iterable[Any]]) -> None:
+        """Take in one diff; one from before the snapshot says nothing, and none may be missing."""
+        if last <= self.update_id:
+            return
+        assert first <= self.update_id + 1, f"a gap: {first} after {self.update_id}"
+        self.update_id = last
+        for side, changes in zip(self.sides, (levels(bids), levels(asks)), strict=True):
+            for price, qty in changes.items():
+                if qty:
+                    side[price] = qty
+                else:
+                    side.pop(price, None)
+
+
+def levels(rows: Iterable[Iterable[Any]]) -> dict[Decimal, Decimal]:
+    """Price to quantity."""
+    return {Decimal(str(price)): Decimal(str(qty)) for price, qty, *_ in rows}
+
+
+async def meets_snapshots(
+    count: int,
+    advance: Callable[[], Awaitable[tuple[int, dict[Decimal, Decimal], dict[Decimal, Decimal]]]],
+    snapshot: Callable[[], Awaitable[tuple[int, dict[Decimal, Decimal], dict[Decimal, Decimal]]]],
+) -> None:
+    """A client's book equals the venue's, whole, each time that a snapshot falls on the update it has come to: `count`
+    times, in a market that moves meanwhile. `advance` gives the client's book after one more event.
+    """
+    met: set[int] = set()
+    async with asyncio.timeout(SECONDS):
+        while len(met) < count:
+            update_id, bids, asks = await advance()
+            snapshot_id, true_bids, true_asks = await snapshot()
+            if snapshot_id == update_id:
+                assert bids == true_bids
+                assert asks == true_asks
+                met.add(update_id)
