@@ -136,6 +136,14 @@ def _lag_queries(exchange: Exchange, fault: Fault) -> str:
     return f"{len(exchange.accounts)} accounts"
 
 
+def _lose_reference(exchange: Exchange, fault: Fault) -> str:
+    before_e8, exchange.reference_e8 = exchange.reference_e8, None
+    if before_e8 is None:
+        return "nothing: it is null"
+    _later(exchange, fault, lambda: setattr(exchange, "reference_e8", before_e8))
+    return f"it was {format_e8(before_e8)}"
+
+
 _EFFECTS: Mapping[str, Callable[[Exchange, Fault], str]] = {
     "snapshot_stale": _freezer(STALE),
     "snapshot_boundary": _freezer(BOUNDARY),
@@ -150,4 +158,5 @@ _EFFECTS: Mapping[str, Callable[[Exchange, Fault], str]] = {
     "foreign_order": _place_foreign,
     "bnb_gone": _lose_bnb,
     "query_lag": _lag_queries,
+    "no_reference_price": _lose_reference,
 }

@@ -318,6 +318,7 @@ _ALL_KINDS = (
         lag_ms=_span(2_000),
         for_ms=_span(10_000),
     ),
+    _state("no_reference_price", "the reference price, where one is set, is null for `for_ms`", for_ms=_span(10_000)),
 )
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL_KINDS}

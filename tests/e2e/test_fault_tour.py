@@ -25,6 +25,7 @@ REQUESTS = (
 MARKET = (
     "message_dropped", "message_doubled", "message_swapped", "message_malformed", "book_crossed", "snapshot_stale",
     "snapshot_boundary", "snapshot_inside", "write_delayed", "write_truncated", "trickle", "symbol_status",
+    "no_reference_price",
 )
 SOCKETS = (
     "half_open", "reset", "closed", "shutdown", "connect_refused", "blocked", "html_ok", "clock_step",

@@ -902,6 +902,20 @@ def test_the_operator_trades_by_hand(venue: Venue) -> None:
     assert offered.status == "CANCELED"
 
 
+def test_the_reference_price_goes_and_comes_back(venue: Venue) -> None:
+    def shown() -> Any:
+        return json.loads(venue.rest_public("/api/v3/referencePrice?symbol=BTCUSDT").body)["referencePrice"]
+
+    venue.exchange.reference_e8 = 100 * UNIT
+    venue.arm({"kind": "no_reference_price", "for_ms": 500, "every_ms": 100, "times": 2})
+    assert shown() is None
+    venue.run(499)
+    assert shown() is None
+    venue.run(1)
+    assert shown() == "100.00000000"
+    assert [strike["hit"] for strike in venue.strikes] == ["it was 100.00000000", "nothing: it is null"]
+
+
 # ---- Every kind, and the same again --------------------------------------------------------------------------
 
 
