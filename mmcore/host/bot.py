@@ -141,12 +141,19 @@ class Reach:
         if refusal is None:
             refusal = rules.stp_refusal(self._stp_mode)
         if refusal is None and self._order_qty_e8 is not None:
-            refusal = rules.size_refusal(self._order_qty_e8, self._rest.best_bid_e8(self._symbol))
+            refusal = rules.size_refusal(self._order_qty_e8, self._best_bid_e8())
         if refusal is not None:
             raise SymbolError(refusal)
         rates = self._rest.commission(self._symbol)
         resting = [order.client_id for order in self._rest.open_orders(self._symbol)]
         return Known(info, rules, rates, self._epoch(resting), any(is_own(name, self._tag) for name in resting))
+
+    def _best_bid_e8(self) -> int | None:
+        """None also where the exchange has no book to show yet: the size is then judged without a price."""
+        try:
+            return self._rest.best_bid_e8(self._symbol)
+        except UnreachableError:
+            return None
 
     def _epoch(self, resting: list[str]) -> int:
         recent = self._rest.recent_client_ids(self._symbol)

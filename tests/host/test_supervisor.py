@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from mmcore.config import Mode, RunOptions, Settings, Wait
 from mmcore.core import loop as core_loop
 from mmcore.core.gate import Gate
 from mmcore.core.kinds import EngineState
+from mmcore.core.loop import Loop
 from mmcore.credentials import Credentials, Secret
 from mmcore.errors import ExitCode, UnreachableError
 from mmcore.exchange.binance.protocol import LimitedError
@@ -137,13 +139,16 @@ def test_an_error_of_the_supervisor_itself_leaves_no_order_behind(
 def test_an_order_that_cannot_be_sealed_ends_the_run_and_nothing_new_follows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seal, sealed = Gate.seal, []
+    encode, signed = Loop.burst_encode, []
 
-    def failing(self: Gate, signature: str) -> bytes:
-        sealed.append(signature)
-        return seal(self, signature if len(sealed) != 6 else "")
+    def failing(self: Loop, gate: Gate, now_ns: int, sign: Callable[[bytes], str]) -> bool:
+        def unusable(payload: bytes) -> str:
+            signed.append(payload)
+            return sign(payload) if len(signed) != 6 else "none"
 
-    monkeypatch.setattr(Gate, "seal", failing)
+        return encode(self, gate, now_ns, unusable)
+
+    monkeypatch.setattr(Loop, "burst_encode", failing)
     code, summary = _run(tmp_path)
     assert code is ExitCode.INTERNAL
     assert _all_ended(summary)
