@@ -125,7 +125,8 @@ def key_revoked_while_running(stage: Stage) -> Bot:
     left = {order["client_order_id"] for order in open_orders(venue.audit())}
     (line,) = [line for line in bot.err.splitlines() if "own orders NOT confirmed gone:" in line]
     assert left
-    assert set(OWN_ID.findall(line)) == left
+    # Without a key no fill is told any more: one that has been filled since is named all the same.
+    assert set(OWN_ID.findall(line)) >= left
     summary = bot.summary()
     assert summary["exit_reason"] == "credentials"
     assert summary["open_orders_at_exit"] == len(left)
