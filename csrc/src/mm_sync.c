@@ -366,12 +366,11 @@ int32_t mm_sync_merge(mm_sync *sync, mm_book *fresh, const mm_record *records, s
     if (!event_valid(records, MM_KIND_SNAPSHOT)) {
         return MM_E_ARGUMENT;
     }
-    if (body->last_id < sync->lost_id) {
+    size_t first = buffer_skip(sync, body->last_id, &older);
+    if (body->last_id < sync->lost_id ||
+        (first < sync->end && judge(&sync->buffer[first], body->last_id, false) != MM_SYNC_APPLIED)) {
         return MM_SYNC_STALE_SNAPSHOT;
     }
-    size_t first = buffer_skip(sync, body->last_id, &older);
-    MM_ASSERT(first == sync->end ||
-              judge(&sync->buffer[first], body->last_id, false) == MM_SYNC_APPLIED);
     event_levels(sync, records);
     mm_status status = mm_book_snapshot(fresh, sync->bids, body->bid_count, sync->asks, body->ask_count,
                                         levels_asked);

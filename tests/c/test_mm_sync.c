@@ -625,6 +625,25 @@ static void nothing_is_merged_that_was_not_asked_for_or_belongs_to_a_lost_book(v
     EXPECT(merge(14, 0), MM_SYNC_DROPPED);
 }
 
+/* Ids of futures have holes between two diffs: a snapshot out of one follows neither. */
+static void a_second_look_at_a_futures_book_waits_for_a_snapshot_within_a_diff(void)
+{
+    start(BUFFER);
+    mm_book_free(fresh);
+    fresh = mm_book_new(1000, TICK);
+    MM_REQUIRE(fresh != NULL);
+    mm_level bid = {5 * TICK, 1};
+    (void)futures(1, 10, -1);
+    EXPECT(snapshot(5), MM_SYNC_REPLAYED);
+    mm_sync_keep(sync_);
+    EXPECT(futures(15, 20, 10), MM_SYNC_APPLIED);
+    const mm_record *between = make(MM_KIND_SNAPSHOT, 12, 12, &bid, 1, NULL, 0);
+    EXPECT(mm_sync_merge(sync_, fresh, between, 1000), MM_SYNC_STALE_SNAPSHOT);
+    const mm_record *within = make(MM_KIND_SNAPSHOT, 17, 17, &bid, 1, NULL, 0);
+    EXPECT(mm_sync_merge(sync_, fresh, within, 1000), MM_SYNC_REPLAYED);
+    check_state(MM_SYNC_SYNCED, 20);
+}
+
 static void memory_that_does_not_fit_is_refused(void)
 {
     mm_sync *made = NULL;
@@ -666,6 +685,7 @@ int main(int argc, char **argv)
         MM_TEST(a_book_that_differs_is_told_with_its_best_difference),
         MM_TEST(books_are_compared_only_as_far_as_both_are_known),
         MM_TEST(nothing_is_merged_that_was_not_asked_for_or_belongs_to_a_lost_book),
+        MM_TEST(a_second_look_at_a_futures_book_waits_for_a_snapshot_within_a_diff),
         MM_TEST(memory_that_does_not_fit_is_refused),
     };
     int result = mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
