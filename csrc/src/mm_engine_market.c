@@ -38,9 +38,10 @@ void mm__engine_invalidate(mm_engine *engine)
     signal_reset(engine);
 }
 
+/* The book's prices are checked as they come in, a ticker's are not. */
 static bool has_both_sides(const mm_top *top)
 {
-    return top->bid_qty_e8 > 0 && top->ask_qty_e8 > 0;
+    return top->bid_qty_e8 > 0 && top->ask_qty_e8 > 0 && top->bid_price_e8 > 0 && top->ask_price_e8 > 0;
 }
 
 /* The newer, by update id, of the depth book's top and bookTicker; false without both sides or an exact book. */

@@ -116,6 +116,23 @@ static void a_pong_is_a_sign_of_life_and_a_quiet_book_is_not_stale(void)
     host_close(h);
 }
 
+static void a_ticker_without_a_price_is_no_top(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    mm_record ticker = host_event(MM_KIND_TICKER);
+    ticker.body.ticker.update_id = h->last_id + 1;
+    ticker.body.ticker.bid_qty_e8 = MM_ONE_E8;
+    ticker.body.ticker.ask_price_e8 = 1;
+    ticker.body.ticker.ask_qty_e8 = MM_ONE_E8;
+    ticker.body.ticker.recv_ns = h->now_ns;
+    host_feed(h, &ticker);
+    host_decide(h);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_ONE_SIDED));
+    MM_CHECK(!mm_panic_killed());
+    host_close(h);
+}
+
 static void a_ticker_the_depth_does_not_catch_up_with_makes_the_book_stale(void)
 {
     host *h = quoting();
@@ -1200,6 +1217,7 @@ int main(int argc, char **argv)
         MM_TEST(an_own_order_of_an_earlier_run_is_cancelled_and_a_foreign_one_is_not),
         MM_TEST(silence_pulls_the_quotes_after_one_second),
         MM_TEST(a_pong_is_a_sign_of_life_and_a_quiet_book_is_not_stale),
+        MM_TEST(a_ticker_without_a_price_is_no_top),
         MM_TEST(a_ticker_the_depth_does_not_catch_up_with_makes_the_book_stale),
         MM_TEST(a_gap_pulls_the_quotes_and_asks_for_a_snapshot),
         MM_TEST(a_price_near_the_end_of_the_known_depth_brings_more_of_it_while_quotes_stay),
