@@ -212,7 +212,8 @@ static void charge_outcome(mm_engine *engine, const mm_record *event, const mm_o
                            : operation == MM_OP_AMEND ? order->amend_ns
                            : operation == MM_OP_QUERY ? engine->now_ns
                                                       : order->created_ns;
-        mm_budget_not_sent(engine->budget, operation, asked_ns, engine->now_ns);
+        /* A request told as sent before has the host's time of that, which may be newer than the last decision. */
+        mm_budget_not_sent(engine->budget, operation, earlier(asked_ns, engine->now_ns), engine->now_ns);
     } else if (failed) {
         mm_budget_failed(engine->budget, operation, engine->now_ns);
     }

@@ -311,6 +311,7 @@ static void cancel_leftovers(mm_engine *engine)
             return;
         }
         engine->cancel_room--;
+        mm_budget_sent(engine->budget, MM_OP_CANCEL, engine->now_ns);
         record->body.action.exchange_id = engine->leftovers[--engine->leftover_count];
         record->body.action.decision_ns = engine->now_ns;
         record->body.action.cause_ns = engine->now_ns;

@@ -317,6 +317,25 @@ static void a_cancel_that_is_held_back_is_tried_again_after_pauses_not_at_every_
     host_close(h);
 }
 
+/* The time of SENT is the host's, and newer than the engine's until it decides again. */
+static void an_amend_told_as_sent_and_then_as_not_sent_does_no_harm(void)
+{
+    host *h = begin();
+    wish(MM_ASK, 0, 1000, 60000);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_AMEND), ==, 1);
+    mm_record sent = host_event(MM_KIND_SENT);
+    sent.body.outcome.order_seq = 2;
+    sent.body.outcome.operation = MM_OP_AMEND;
+    sent.body.outcome.recv_ns = h->now_ns + MS;
+    host_feed(h, &sent);
+    host_outcome(h, MM_KIND_NOT_SENT, 2, MM_OP_AMEND, 0, 0);
+    h->now_ns += SECOND;
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_AMEND), ==, 1);
+    host_close(h);
+}
+
 /* ---- a budget that is short --------------------------------------------------------------- */
 
 /* Tells the engine what the exchange has counted, at a quiet moment of the ten seconds. */
@@ -629,6 +648,7 @@ int main(int argc, char **argv)
         MM_TEST(a_replacement_that_would_have_matched_leaves_the_side_empty_until_its_back_off_is_over),
         MM_TEST(a_lost_replacement_blocks_its_side_and_cancels_both),
         MM_TEST(a_cancel_that_is_held_back_is_tried_again_after_pauses_not_at_every_event),
+        MM_TEST(an_amend_told_as_sent_and_then_as_not_sent_does_no_harm),
         MM_TEST(the_side_without_an_order_goes_before_the_farthest_move),
         MM_TEST(of_two_moves_the_farther_one_goes_first),
         MM_TEST(a_price_that_became_too_good_is_cancelled_at_once_without_budget),
