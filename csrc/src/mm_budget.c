@@ -178,8 +178,11 @@ void mm_budget_clock(mm_budget *budget, int64_t offset_ns)
 {
     budget->offset_ns = offset_ns;
     for (int32_t i = 0; i < WINDOWS; i++) {
-        /* What has been counted stays counted, whatever the window is called now. */
-        budget->windows[i].index = server_ns(budget, budget->now_ns) / budget->windows[i].span_ns;
+        window *w = &budget->windows[i];
+        int64_t index = server_ns(budget, budget->now_ns) / w->span_ns;
+        /* What has been counted stays counted, whatever the window is called now: in the next one too, where that had begun. */
+        w->late = index < w->index ? w->used : w->late;
+        w->index = index;
     }
     MM_ASSERT(mm_budget_valid(budget));
 }

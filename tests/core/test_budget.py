@@ -255,6 +255,16 @@ def test_at_50_per_10_s_and_half_of_it_five_go_at_once_and_ten_for_sides_without
     assert budget.deadline(True, SECOND) == NEVER
 
 
+def test_what_was_sent_in_a_window_that_a_corrected_clock_has_yet_to_begin_counts_in_it() -> None:
+    budget = Budget(CONFIG)
+    lib.mm_budget_clock(budget.raw, 0)
+    for _ in range(5):
+        budget.sent("PLACE", 10 * SECOND + 10 * MS)
+    lib.mm_budget_clock(budget.raw, -20 * MS)
+    assert budget.orders(False, 10 * SECOND + 30 * MS) == 0
+    assert lib.mm_budget_valid(budget.raw)
+
+
 @pytest.mark.parametrize("name", CONFIG)
 @pytest.mark.parametrize("value", [0, -1, 2**40])
 def test_a_budget_without_limits_is_refused_by_name(name: str, value: int) -> None:
