@@ -950,7 +950,7 @@ MM_API int32_t mm_sync_snapshot(mm_sync *sync, mm_book *book, const mm_record *r
  * snapshot then. `merge` builds in `fresh`, a book apart, what the snapshot and the kept diffs make. MM_SYNC_REPLAYED: `fresh` is
  * exact at the book's own id. MM_SYNC_BUFFERED: the snapshot is ahead of the book; `fresh` must live on, takes every diff that
  * mm_sync_depth applies, and mm_sync_fresh turns true when the book has caught up. Either way the caller may compare the two and
- * go on with `fresh` in place of the book. MM_SYNC_STALE_SNAPSHOT: older than what was kept: keep and ask again.
+ * go on with `fresh` in place of the book. MM_SYNC_STALE_SNAPSHOT: nothing kept follows it: keep and ask again.
  * MM_SYNC_DROPPED: nothing was kept (any loss of the book ends it, too). mm_status < 0: the snapshot is not valid. */
 MM_API void mm_sync_keep(mm_sync *sync);
 MM_API int32_t mm_sync_merge(mm_sync *sync, mm_book *fresh, const mm_record *records, size_t levels_asked);
@@ -1740,7 +1740,8 @@ MM_API void mm_gate_session(mm_gate *gate, bool logged_on);
  * as after a log-on; or payload[0..*payload_bytes), valid until the next call, has to be signed and sealed. Else reason bits (KILLED,
  * STALE_DECISION, RATE_LIMIT, BANNED, CLOCK, COUNT_MISMATCH): report NOT_SENT. Cancels and queries are refused by a ban and a missing
  * clock only, AMEND by no limit of rate. PLACE and REPLACE must come in the engine's order, none missing: else COUNT_MISMATCH, and the
- * gate kills itself. At most MM_GATE_BURST_MAX requests without a take between them. ORDERS role. */
+ * gate kills itself. With MM_GATE_BURST_MAX requests completed and not taken NO_ROOM, and the action counts as never given: take, and
+ * give it again. ORDERS role. */
 MM_API uint64_t mm_gate_encode(mm_gate *gate, const mm_record *action, int64_t now_ns, const char **payload,
                                size_t *payload_bytes);
 /* Completes what encode began with a signature, which is 64 hex digits or base64 as configured (MM_E_ARGUMENT otherwise). */
@@ -1890,10 +1891,10 @@ enum {
     MM_ENCODE_SIGN = 1, /* *payload has to be signed: call again with the signature */
     MM_ENCODE_MORE = 2  /* the burst or the exec ring is full: hand the burst over, run the engine, call again */
 };
-/* ORDERS role: seals the request that was to be signed (signature_bytes > 0), then takes waiting actions, cancels first, and has
+/* ORDERS role: seals the request that was to be signed, then takes waiting actions, cancels first, and has
  * the gate write their requests until one has to be signed or nothing waits. What the gate refuses is reported at once. What it lets
  * out is then taken from it (mm_gate_take), handed over in one piece, and reported by mm_loop_burst_sent. MM_ENCODE_* bits, or
- * mm_status < 0 for a signature that is none. */
+ * mm_status < 0 for a signature that is none: that request is NOT_SENT (CREDENTIALS). */
 MM_API int32_t mm_loop_burst_encode(mm_loop *loop, mm_gate *gate, int64_t now_ns, const char *signature, size_t signature_bytes,
                                     const char **payload, size_t *payload_bytes);
 /* ORDERS role: the burst was handed over at at_ns and its requests are SENT, or nothing of it was and they are NOT_SENT (DISCONNECTED). */

@@ -572,9 +572,8 @@ uint64_t mm_gate_encode(mm_gate *gate, const mm_record *action, int64_t now_ns, 
     uint16_t kind = action->kind;
     bool places = kind == MM_KIND_PLACE || kind == MM_KIND_REPLACE;
     MM_ASSERT(places || kind == MM_KIND_CANCEL || kind == MM_KIND_QUERY || kind == MM_KIND_AMEND);
-    MM_ASSERT(gate->burst_count < MM_GATE_BURST_MAX);
     gate->ready = 0;
-    uint64_t verdict = verdict_of(gate, action, now_ns);
+    uint64_t verdict = gate->burst_count < MM_GATE_BURST_MAX ? verdict_of(gate, action, now_ns) : MM_BIT(MM_REASON_NO_ROOM);
     if (verdict != 0) {
         return verdict;
     }

@@ -57,6 +57,7 @@ struct mm_loop {
     mm_record exec_scratch[EXEC_MESSAGE_RECORDS];
     mm_record burst[MM_GATE_BURST_MAX]; /* actions whose requests are on their way to the kernel */
     size_t burst_count;
+    bool burst_signing; /* burst[burst_count] waits for its signature */
 };
 
 /* ---- memory ------------------------------------------------------------------------------- */
@@ -746,15 +747,28 @@ bool mm_loop_not_sent(mm_loop *loop, const mm_record *action, uint64_t verdict, 
     return pushed;
 }
 
+/* The action behind the burst becomes part of it, or was not sent. */
+static mm_status seal_waiting(mm_loop *loop, mm_gate *gate, int64_t now_ns, const char *signature, size_t signature_bytes)
+{
+    MM_ASSERT(loop->burst_count < MM_GATE_BURST_MAX);
+    mm_status sealed = mm_gate_seal(gate, signature, signature_bytes);
+    loop->burst_signing = false;
+    if (sealed < 0) {
+        bool told = mm_loop_not_sent(loop, &loop->burst[loop->burst_count], MM_BIT(MM_REASON_CREDENTIALS), now_ns);
+        MM_ASSERT(told); /* the room was there */
+        return sealed;
+    }
+    loop->burst_count++;
+    return MM_OK;
+}
+
 int32_t mm_loop_burst_encode(mm_loop *loop, mm_gate *gate, int64_t now_ns, const char *signature, size_t signature_bytes,
                              const char **payload, size_t *payload_bytes)
 {
     *payload_bytes = 0;
-    if (signature_bytes > 0) {
-        mm_status sealed = mm_gate_seal(gate, signature, signature_bytes);
-        if (sealed < 0) {
-            return sealed;
-        }
+    mm_status sealed = loop->burst_signing ? seal_waiting(loop, gate, now_ns, signature, signature_bytes) : MM_OK;
+    if (sealed < 0) {
+        return sealed;
     }
     for (;;) { /* an action a turn, and they are bounded by the rings */
         if (loop->burst_count == MM_GATE_BURST_MAX || mm_spsc_room(loop->rings[MM_RING_EXEC]) <= loop->burst_count) {
@@ -770,10 +784,11 @@ int32_t mm_loop_burst_encode(mm_loop *loop, mm_gate *gate, int64_t now_ns, const
             MM_ASSERT(told); /* the room was there */
             continue;
         }
-        loop->burst_count++;
         if (*payload_bytes > 0) {
+            loop->burst_signing = true;
             return MM_ENCODE_SIGN;
         }
+        loop->burst_count++;
     }
 }
 

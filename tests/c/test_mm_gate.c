@@ -323,6 +323,26 @@ static void requests_wait_one_behind_the_other_until_they_are_taken(void)
     mm_gate_free(gate);
 }
 
+static void a_full_burst_takes_no_further_request_and_counts_none(void)
+{
+    mm_gate *gate = open_logged_on();
+    const uint8_t *frames = NULL;
+    const char *payload = NULL;
+    size_t bytes = 0;
+    mm_record cancel = place_action(1, 0);
+    cancel.kind = MM_KIND_CANCEL;
+    for (int i = 0; i < MM_GATE_BURST_MAX; i++) {
+        MM_CHECK(is_complete(gate, &cancel, 0));
+    }
+    mm_record action = place_action(1, 0);
+    uint64_t verdict = mm_gate_encode(gate, &action, 0, &payload, &bytes);
+    MM_CHECK_UINT(verdict, ==, MM_BIT(MM_REASON_NO_ROOM));
+    MM_CHECK_UINT(mm_gate_orders_out(gate), ==, 0);
+    MM_CHECK(mm_gate_take(gate, &frames) > 0);
+    MM_CHECK(is_complete(gate, &action, 0));
+    mm_gate_free(gate);
+}
+
 static void a_killed_gate_lets_cancels_pass_and_orders_not(void)
 {
     mm_gate *gate = open_gate(MM_WIRE_WS_API);
@@ -437,6 +457,7 @@ int main(int argc, char **argv)
         MM_TEST(an_amend_is_refused_when_killed_or_late_and_never_for_the_rate_of_orders),
         MM_TEST(an_amend_of_no_order_or_to_nothing_kills_the_gate),
         MM_TEST(requests_wait_one_behind_the_other_until_they_are_taken),
+        MM_TEST(a_full_burst_takes_no_further_request_and_counts_none),
         MM_TEST(a_killed_gate_lets_cancels_pass_and_orders_not),
         MM_TEST(an_old_decision_is_refused_and_an_old_cancel_is_not),
         MM_TEST(a_missing_or_doubled_order_kills_the_gate),

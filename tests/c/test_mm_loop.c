@@ -190,6 +190,38 @@ static void without_a_log_on_each_request_of_a_burst_is_signed_on_the_way(void)
     bot_close(&b);
 }
 
+static void a_request_that_was_never_signed_is_not_told_as_sent(void)
+{
+    static const char signature[] = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71";
+    bot b = bot_open(NULL, 0);
+    mm_gate *gate = open_gate(100, false);
+    const char *payload = NULL;
+    size_t payload_bytes = 0;
+    int32_t asked = 0;
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        push_place(&b, seq);
+    }
+    static const int32_t answers[] = {MM_ENCODE_SIGN, MM_ENCODE_SIGN, MM_E_ARGUMENT, MM_ENCODE_SIGN, 0};
+    for (size_t i = 0; i < 5; i++) {
+        bool signs = i == 1 || i == 4, botches = i == 2;
+        asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, signs ? signature : botches ? "no" : NULL,
+                                     signs ? 64 : botches ? 2 : 0, &payload, &payload_bytes);
+        MM_CHECK_INT(asked, ==, answers[i]);
+    }
+    mm_loop_burst_sent(b.loop, true, b.now_ns);
+    mm_record outcome = pop_outcome(&b);
+    MM_CHECK_UINT(outcome.kind, ==, MM_KIND_NOT_SENT);
+    MM_CHECK_UINT(outcome.body.outcome.order_seq, ==, 2);
+    MM_CHECK_UINT(outcome.body.outcome.verdict, ==, MM_BIT(MM_REASON_CREDENTIALS));
+    for (uint64_t seq = 1; seq <= 3; seq += 2) {
+        outcome = pop_outcome(&b);
+        MM_CHECK_UINT(outcome.kind, ==, MM_KIND_SENT);
+        MM_CHECK_UINT(outcome.body.outcome.order_seq, ==, seq);
+    }
+    mm_gate_free(gate);
+    bot_close(&b);
+}
+
 static void a_burst_ends_where_its_outcomes_would_have_no_room(void)
 {
     bot b = bot_open(NULL, 0);
@@ -576,6 +608,7 @@ int main(int argc, char **argv)
         MM_TEST(actions_of_a_decision_become_one_burst_and_what_the_gate_refuses_is_told),
         MM_TEST(a_burst_that_could_not_be_handed_over_was_not_sent),
         MM_TEST(without_a_log_on_each_request_of_a_burst_is_signed_on_the_way),
+        MM_TEST(a_request_that_was_never_signed_is_not_told_as_sent),
         MM_TEST(a_burst_ends_where_its_outcomes_would_have_no_room),
         MM_TEST(counts_in_a_reply_do_not_hide_it_from_the_host),
         MM_TEST(a_held_engine_is_not_run_twice),
