@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test ctest bench lint fmt sanitize tsan clean
+.PHONY: install test ctest bench soak-sockets resting lint fmt sanitize tsan clean
 
 $(BIN)/python:
 	python3 -m venv $(VENV)
@@ -20,6 +20,12 @@ ctest:  ## the C tests alone
 
 bench:  ## all benches, in C and through cffi
 	$(BIN)/pytest bench --benchmark-only
+
+soak-sockets:  ## ten minutes over sockets through every fault of the venue, SEED=1
+	$(BIN)/python -m tests.e2e.soak --minutes 10 --seed $(or $(SEED),1)
+
+resting:  ## five minutes of a recording at real speed: how much of the time quotes rest
+	$(BIN)/python -m tests.e2e.resting --minutes 5
 
 lint:
 	$(BIN)/ruff check .
