@@ -1254,6 +1254,8 @@ MM_API bool mm_ledger_fill(mm_ledger *ledger, int32_t side, int64_t price_e8, in
                            mm_status *status);
 /* The account was reset: the next report of each asset sets its start again, fills so far are forgotten (their ids too). */
 MM_API void mm_ledger_rebase(mm_ledger *ledger);
+/* The next report of each asset counts whatever its time: after the exchange's clock stepped back, newer ones look older. */
+MM_API void mm_ledger_forget_times(mm_ledger *ledger);
 /* Applies, once by id, a trade of the account that no order of this run made (the operator's own doing): as deposits and withdrawals, so
  * that balances stay right and P&L is not touched. */
 MM_API mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t qty_e8, const mm_fill_body *fill);

@@ -112,6 +112,7 @@ struct mm_engine {
     int64_t mismatch_since_ns;  /* ledger and account differ by the same since, 0 = equal */
     uint64_t mismatch[MM_ASSETS_MAX]; /* what the account has more, modulo 2^64 */
     int32_t mismatch_reads;     /* account reads since that still show the same difference */
+    int32_t times_forgotten;    /* since then: the exchange's clock may have stepped back */
     int32_t doubt_account;      /* since a reconnect, until account and ledger are equal again */
     mm__read reads[MM__READ_COUNT];
     uint64_t shown[MM__SHOWN_MAX]; /* own orders the read of open orders under way has shown */

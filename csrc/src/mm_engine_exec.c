@@ -70,6 +70,7 @@ void mm__engine_check_balances(mm_engine *engine)
     if (mm_ledger_equal(engine->ledger)) {
         engine->mismatch_since_ns = 0;
         engine->mismatch_reads = 0;
+        engine->times_forgotten = 0;
     } else if (is_another_difference(engine)) {
         engine->mismatch_since_ns = engine->now_ns > 0 ? engine->now_ns : 1;
         engine->mismatch_reads = 0;

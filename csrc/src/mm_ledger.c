@@ -527,6 +527,13 @@ mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int
     return status;
 }
 
+void mm_ledger_forget_times(mm_ledger *ledger)
+{
+    for (size_t i = 0; i < ledger->asset_count; i++) {
+        ledger->assets[i].time_us = 0;
+    }
+}
+
 void mm_ledger_rebase(mm_ledger *ledger)
 {
     for (size_t i = 0; i < ledger->asset_count; i++) {

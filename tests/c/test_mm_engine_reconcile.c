@@ -445,6 +445,39 @@ static void a_difference_pulls_the_quotes_when_confirmed_and_halts_when_no_lag_e
     host_close(h);
 }
 
+/* Balances at a time of the exchange's clock. */
+static void balance_at(host *h, int64_t free_e8, int64_t time_us)
+{
+    mm_record balance = host_event(MM_KIND_BALANCE);
+    memcpy(balance.body.balance.asset, "BTC", 4);
+    balance.body.balance.free_e8 = free_e8;
+    balance.body.balance.time_us = time_us;
+    host_feed(h, &balance);
+}
+
+static void a_clock_of_the_exchange_that_stepped_back_does_not_make_the_account_differ_for_good(void)
+{
+    host *h = trading();
+    balance_at(h, MM_ONE_E8 + 1, 20000000); /* one atom too many, from before the step */
+    int64_t wrong_ns = h->now_ns;
+    while (h->now_ns < wrong_ns + 30 * SECOND) {
+        h->now_ns += 100 * MS;
+        host_tick(h);
+        host_decide(h);
+        host_exchange(h);
+        if (host_general(h, MM_KIND_WANT_TRADES, h->batch_first) != NULL) {
+            host_answer(h, MM_KIND_WANT_TRADES);
+        }
+        if (host_general(h, MM_KIND_WANT_ACCOUNT, h->batch_first) != NULL) {
+            balance_at(h, MM_ONE_E8, 14000000); /* right, and stamped after it */
+            host_answer(h, MM_KIND_WANT_ACCOUNT);
+        }
+    }
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
+    MM_CHECK_UINT(host_status(h).verdict, ==, 0);
+    host_close(h);
+}
+
 /* ---- an exchange that loses and lags ------------------------------------------------------- */
 
 enum { SIM_ORDERS = 4096, SIM_TRADES = 2048 };
@@ -824,6 +857,7 @@ int main(int argc, char **argv)
         MM_TEST(an_answer_to_a_question_from_before_a_reconnect_proves_nothing),
         MM_TEST(a_refusal_nobody_expected_brings_the_reads_but_not_in_a_storm),
         MM_TEST(a_difference_pulls_the_quotes_when_confirmed_and_halts_when_no_lag_explains_it),
+        MM_TEST(a_clock_of_the_exchange_that_stepped_back_does_not_make_the_account_differ_for_good),
         MM_TEST(whatever_is_lost_or_late_engine_and_exchange_agree_again),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
