@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -13,8 +15,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from tests.e2e.processes import Venue, account
+from tests.e2e.processes import ROOT, Venue, account
 
+RECORDING = ROOT / "tests" / "data" / "venue_btcusdt.gz"
 SECONDS = 20.0
 """How long a client may take for what comes within a second on an idle machine."""
 
@@ -48,16 +51,25 @@ class ClientVenue:
         """What rests, in the venue's own books."""
         return {one["order_id"] for one in account(self.process.audit())["orders"] if one["ended_us"] is None}
 
+    @contextmanager
+    def another_time(self, offset_ms: int) -> Iterator[None]:
+        """The venue's clock is this much ahead meanwhile."""
+        self.process.command("/venue/clock", {"offset_ms": offset_ms})
+        try:
+            yield
+        finally:
+            self.process.command("/venue/clock", {"offset_ms": 0})
+
 
 @contextmanager
 def listening(folder: Path, *arguments: str) -> Iterator[ClientVenue]:
-    """A venue with a synthetic market, limits that no test meets, and a second key for Ed25519."""
+    """A venue with limits that no test meets and a second key for Ed25519; synthetic unless told another market."""
     private_key = Ed25519PrivateKey.generate()
     private, public = folder / "private.pem", folder / "public.pem"
     private.write_bytes(private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     public.write_bytes(private_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     generous = ("--weight-1m", "1000000", "--orders-10s", "10000", "--connections-5m", "10000")
-    options = ("--port", "0", "--seed", "3", *generous, "--ed25519-public-key", str(public), *arguments)
+    options = ("--port", "0", *generous, "--ed25519-public-key", str(public), *arguments)
     process = Venue(folder, "venue", options, {})
     try:
         yield ClientVenue(process, private)
@@ -123,20 +135,39 @@ def levels(rows: Iterable[Iterable[Any]]) -> dict[Decimal, Decimal]:
     return {Decimal(str(price)): Decimal(str(qty)) for price, qty, *_ in rows}
 
 
-async def meets_snapshots(
-    count: int,
-    advance: Callable[[], Awaitable[tuple[int, dict[Decimal, Decimal], dict[Decimal, Decimal]]]],
-    snapshot: Callable[[], Awaitable[tuple[int, dict[Decimal, Decimal], dict[Decimal, Decimal]]]],
-) -> None:
-    """A client's book equals the venue's, whole, each time that a snapshot falls on the update it has come to: `count`
-    times, in a market that moves meanwhile. `advance` gives the client's book after one more event.
+def playing(folder: Path) -> AbstractContextManager[ClientVenue]:
+    """A venue that plays the tests' own recording once, from the first subscription to depth on, in 4 s."""
+    return listening(folder, "--market", "recorded", "--speed", "2", str(RECORDING))
+
+
+Book = tuple[int, Iterable[Iterable[Any]], Iterable[Iterable[Any]]]
+"""Update id, bids, asks."""
+
+
+async def follows_the_recording(advance: Callable[[], Awaitable[Book]]) -> None:
+    """A client's book, begun while the recording plays, comes to be the recorded one and stays so, whole, through 40
+    updates. `advance` gives the client's book after one more event.
     """
-    met: set[int] = set()
+    books = _recorded_books()
+    equal = 0
     async with asyncio.timeout(SECONDS):
-        while len(met) < count:
-            update_id, bids, asks = await advance()
-            snapshot_id, true_bids, true_asks = await snapshot()
-            if snapshot_id == update_id:
-                assert bids == true_bids
-                assert asks == true_asks
-                met.add(update_id)
+        while equal < 40:
+            update_id, *sides = await advance()
+            found = tuple(map(levels, sides))
+            assert not equal or found == books[update_id], f"the book is wrong at {update_id}"
+            equal += found == books.get(update_id)
+
+
+def _recorded_books() -> dict[int, tuple[dict[Decimal, Decimal], ...]]:
+    """The book after each recorded diff, worked out from the file."""
+    lines = [json.loads(line.partition(b" ")[2]) for line in gzip.decompress(RECORDING.read_bytes()).splitlines()]
+    (snapshot,) = [line for line in lines if "lastUpdateId" in line]
+    mirror = Mirror()
+    mirror.start(snapshot["lastUpdateId"], snapshot["bids"], snapshot["asks"])
+    books = {}
+    for line in lines:
+        diff = line.get("data", {})
+        if diff.get("e") == "depthUpdate" and diff["u"] > mirror.update_id:
+            mirror.apply(diff["U"], diff["u"], diff["b"], diff["a"])
+            books[mirror.update_id] = tuple(dict(side) for side in mirror.sides)
+    return books

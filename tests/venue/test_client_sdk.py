@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from binance_sdk_spot.spot import (
 )
 from pydantic import BaseModel
 
-from tests.venue.clients import SECONDS, ClientVenue, Heard, Mirror, levels, listening, meets_snapshots
+from tests.venue.clients import SECONDS, ClientVenue, Heard, Mirror, follows_the_recording, listening, playing
 
 S = "BTCUSDT"
 FAR = 60000.25
@@ -293,12 +294,8 @@ def test_rest_refuses_wrong_secrets_and_keys(venue: ClientVenue) -> None:
     ],
 )
 def test_requests_from_another_time_are_refused(venue: ClientVenue, offset_ms: int, msg: str) -> None:
-    venue.process.command("/venue/clock", {"offset_ms": offset_ms})
-    try:
-        with pytest.raises(BadRequestError) as refused:
-            client_of(venue).rest_api.get_account()
-    finally:
-        venue.process.command("/venue/clock", {"offset_ms": 0})
+    with venue.another_time(offset_ms), pytest.raises(BadRequestError) as refused:
+        client_of(venue).rest_api.get_account()
     assert words(refused.value) == (-1021, msg)
 
 
@@ -400,7 +397,7 @@ def test_the_api_refuses_a_wrong_secret(venue: ClientVenue) -> None:
 
 
 def test_its_signature_over_encoded_text_is_taken_by_a_lenient_venue_only(
-    venue: ClientVenue, tmp_path: Any
+    venue: ClientVenue, tmp_path: Path
 ) -> None:
     """It signs what it percent-encodes, the exchange what was sent: the same but for characters out of the ordinary."""
     codes = []
@@ -497,72 +494,74 @@ def test_an_ed25519_key_logs_on_and_subscribes_without_signing_again(venue: Clie
 # Streams
 
 
-def test_streams_carry_the_book_trades_and_prices(venue: ClientVenue) -> None:
-    rest = client_of(venue).rest_api
-    mirror, diffs, partial, best, trades, aggregates = Mirror(), Heard(), Heard(), Heard(), Heard(), Heard()
-
-    def into(heard: Heard) -> Callable[[Any], None]:
-        def hear(event: Any) -> None:
-            assert_known(event)
-            heard.hear(event)
-        return hear
-
-    def snapshot_now() -> Any:
-        return known(rest.depth(symbol=S, limit=5000))
-
-    async def snapshot() -> Any:
-        book = await asyncio.to_thread(snapshot_now)
-        return book.last_update_id, levels(book.bids), levels(book.asks)
-
-    async def advance() -> Any:
-        count = len(diffs.events)
-        await diffs.until(lambda one: one.u > mirror.update_id, "diff")
-        for one in diffs.events[:]:
-            mirror.apply(one.U, one.u, one.b, one.a)
-        assert len(diffs.events) >= count
-        return mirror.update_id, *mirror.sides
+def over_streams(venue: ClientVenue, body: Callable[[Any], Awaitable[None]], **options: Any) -> None:
+    """Runs `body` with a connection for streams."""
 
     async def main() -> None:
-        api = client_of(venue).websocket_streams
-        await api.create_connection()
+        streams = client_of(venue, **options).websocket_streams
+        await streams.create_connection()
         try:
-            for subscribe, heard in (
-                (api.diff_book_depth(symbol=S, update_speed="100ms"), diffs),
-                (api.partial_book_depth(symbol=S, levels="5", update_speed="100ms"), partial),
-                (api.book_ticker(symbol=S), best), (api.trade(symbol=S), trades), (api.agg_trade(symbol=S), aggregates),
-            ):
-                (await subscribe).on("message", into(heard))
-            first = await diffs.until(lambda one: True, "diff")
-            book = await asyncio.to_thread(snapshot_now)
-            assert book.last_update_id >= first.U
-            mirror.start(book.last_update_id, book.bids, book.asks)
-            await meets_snapshots(3, advance, snapshot)
-            top = await partial.until(lambda one: True, "partial book")
-            assert (len(top.bids), len(top.asks)) == (5, 5)
-            quote = await best.until(lambda one: True, "best prices")
-            assert Decimal(quote.b) < Decimal(quote.a)
-            print_ = await trades.until(lambda one: True, "trade")
-            assert (print_.s, print_.M) == (S, True)
-            merged = await aggregates.until(lambda one: one.f >= print_.t, "aggregate trade")
-            assert (merged.s, merged.l >= merged.f) == (S, True)
+            await asyncio.wait_for(body(streams), 2 * SECONDS)
         finally:
-            await api.close_connection(close_session=True)
+            await streams.close_connection(close_session=True)
 
-    asyncio.run(asyncio.wait_for(main(), 3 * SECONDS))
+    asyncio.run(main())
+
+
+async def heard_on(subscribing: Awaitable[Any]) -> Heard:
+    """What comes on one stream."""
+    heard = Heard()
+
+    def hear(event: Any) -> None:
+        assert_known(event)
+        heard.hear(event)
+
+    (await subscribing).on("message", hear)
+    return heard
+
+
+def test_streams_carry_the_book_trades_and_prices(venue: ClientVenue) -> None:
+    async def body(streams: Any) -> None:
+        partial = await heard_on(streams.partial_book_depth(symbol=S, levels="5", update_speed="100ms"))
+        best = await heard_on(streams.book_ticker(symbol=S))
+        trades = await heard_on(streams.trade(symbol=S))
+        aggregates = await heard_on(streams.agg_trade(symbol=S))
+        top = await partial.until(lambda one: True, "partial book")
+        assert (len(top.bids), len(top.asks)) == (5, 5)
+        quote = await best.until(lambda one: True, "best prices")
+        assert Decimal(quote.b) < Decimal(quote.a)
+        one_trade = await trades.until(lambda one: True, "trade")
+        assert (one_trade.s, one_trade.M) == (S, True)
+        merged = await aggregates.until(lambda one: one.l >= one_trade.t, "aggregate trade")
+        assert (merged.s, merged.l >= merged.f) == (S, True)
+
+    over_streams(venue, body)
+
+
+def test_a_book_from_its_stream_and_a_snapshot_is_the_venues(tmp_path: Path) -> None:
+    mirror = Mirror()
+
+    async def body(streams: Any) -> None:
+        diffs = await heard_on(streams.diff_book_depth(symbol=S, update_speed="100ms"))
+
+        async def advance() -> Any:
+            diff = await diffs.until(lambda one: one.u > mirror.update_id, "diff")
+            mirror.apply(diff.U, diff.u, diff.b, diff.a)
+            return mirror.update_id, *(side.items() for side in mirror.sides)
+
+        first = await diffs.until(lambda one: True, "diff")
+        book = known(await asyncio.to_thread(client_of(playing_venue).rest_api.depth, symbol=S, limit=5000))
+        assert book.last_update_id >= first.U
+        mirror.start(book.last_update_id, book.bids, book.asks)
+        await follows_the_recording(advance)
+
+    with playing(tmp_path) as playing_venue:
+        over_streams(playing_venue, body)
 
 
 def test_streams_carry_microseconds_where_asked_for(venue: ClientVenue) -> None:
-    async def main() -> None:
-        api = client_of(venue, unit=TimeUnit.MICROSECOND).websocket_streams
-        await api.create_connection()
-        try:
-            heard = Heard()
-            for subscribe in (api.trade(symbol=S), api.diff_book_depth(symbol=S, update_speed="100ms")):
-                (await subscribe).on("message", heard.hear)
-            for kind in ("trade", "depthUpdate"):
-                event = await heard.until(lambda one, kind=kind: one.e == kind, kind)
-                assert event.E > 10**15
-        finally:
-            await api.close_connection(close_session=True)
+    async def body(streams: Any) -> None:
+        for subscribing in (streams.trade(symbol=S), streams.diff_book_depth(symbol=S, update_speed="100ms")):
+            assert (await (await heard_on(subscribing)).until(lambda one: True, "event")).E > 10**15
 
-    asyncio.run(asyncio.wait_for(main(), 2 * SECONDS))
+    over_streams(venue, body, unit=TimeUnit.MICROSECOND)
