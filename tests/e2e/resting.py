@@ -65,8 +65,11 @@ class Rested:
 
     @property
     def least_of_a_side(self) -> float:
-        """What the bot's own clock says of a side, were all that nothing covers on that one."""
-        return 1 - sum(self.uncovered.values()) / (self.span_ms - self.covered_ms)
+        """No side rests less of the time that nothing covers. Of two bounds the better: the exchange's record of the
+        side, as if nothing were covered; and the bot's own clock, as if all that is not covered fell on one side.
+        """
+        own = 1 - sum(self.uncovered.values()) / (self.span_ms - self.covered_ms)
+        return max(own, min(self.shares.values()))
 
     @property
     def refusals_429(self) -> int:
@@ -88,8 +91,8 @@ class Rested:
 
     def __str__(self) -> str:
         shares = ", ".join(f"{side} {share:.4f}" for side, share in self.shares.items())
-        return (f"rests {self.share:.4f} of {self.span_ms / 1000:.0f} s ({shares} of all), a side at least "
-                f"{self.least_of_a_side:.4f} by the bot's clock; covered {self.covered_ms} ms, not covered "
+        return (f"rests {self.share:.4f} of {self.span_ms / 1000:.0f} s ({shares} of all), each at least "
+                f"{self.least_of_a_side:.4f} of what nothing covers; covered {self.covered_ms} ms, not covered "
                 f"{self.uncovered}; at most {self.most_in_10_s} orders in 10 s, 429: {self.refusals_429}; "
                 f"orders {self.summary['orders_sent']}, fills {self.summary['fills']}, moves {self.summary['moves']}")
 
