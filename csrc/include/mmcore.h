@@ -288,12 +288,14 @@ enum {
     MM_KIND_OPEN_ROW = 42,     /* one own open order of openOrders */
     MM_KIND_OPEN_END = 43,
     MM_KIND_ACCOUNT_END = 44,  /* all balances of an account read have been given */
+    MM_KIND_PRICE = 45,        /* what an asset that fees are paid in costs in quote */
     /* supervisor -> engine */
     MM_KIND_COMMAND = 50,
     MM_KIND_CLOCK = 51,        /* server clock offset */
     MM_KIND_QUOTE = 52,        /* a Python strategy's decision; MM_KIND_LEVELS follow */
     MM_KIND_TIMER = 53,
     MM_KIND_BATCH_END = 54,    /* decide now */
+    MM_KIND_RULES = 55,        /* filters or fees of the symbol changed: mm_symbol_write; MM_KIND_MORE follow */
     /* actions (engine -> orders, REST worker, host) */
     MM_KIND_PLACE = 70,
     MM_KIND_CANCEL = 71,
@@ -305,7 +307,9 @@ enum {
     MM_KIND_STATE = 77, /* the engine's state changed; for log, status and the supervisor */
     MM_KIND_WANT_CLOCK = 78, /* the exchange says our clock is off: measure it again */
     MM_KIND_AMEND = 79,     /* reduce an order's quantity where it rests (order.amend.keepPriority) */
-    MM_KIND_REPLACE = 80    /* cancel one order and, only if that succeeded, place another (order.cancelReplace) */
+    MM_KIND_REPLACE = 80,   /* cancel one order and, only if that succeeded, place another (order.cancelReplace) */
+    MM_KIND_WANT_PRICE = 81, /* of the asset its balance body names, which fees are paid in */
+    MM_KIND_WANT_RULES = 82 /* refused by a filter or a closed market: read the symbol's rules and status again */
 };
 
 enum {
@@ -444,7 +448,7 @@ typedef struct mm_budget_body {
     int32_t raw_5m_limit;
 } mm_budget_body;
 
-/* BALANCE, BALANCE_DELTA (then free_e8 is the delta), ACCOUNT_END, TRADES_END, OPEN_END. */
+/* BALANCE, BALANCE_DELTA (then free_e8 is the delta), PRICE (then it is the price in quote, 0 = not known), WANT_PRICE, ACCOUNT_END, TRADES_END, OPEN_END. */
 typedef struct mm_balance_body {
     char asset[16];
     int64_t free_e8;
@@ -503,6 +507,7 @@ typedef struct mm_record {
         mm_command_body command;
         mm_action_body action;
         mm_level levels[3];
+        int64_t numbers[6]; /* MM_KIND_MORE behind RULES */
     } body;
 } mm_record;
 #define MM_LEVELS_PER_RECORD 3
@@ -1085,6 +1090,11 @@ typedef struct mm_symbol {
 /* MM_E_ARGUMENT: a tick or step outside 1..2^60, a negative bound, min > max, 2 * qty_max over int64, a fee over 10 % (rebates
  * are negative fees), an empty or unterminated name. */
 MM_API mm_status mm_symbol_check(const mm_symbol *symbol);
+#define MM_SYMBOL_RECORDS 4
+/* The event RULES of MM_SYMBOL_RECORDS records with all numbers of the symbol; names never change. */
+MM_API void mm_symbol_write(const mm_symbol *symbol, mm_record *records);
+/* Takes the numbers of an event RULES. MM_E_ARGUMENT as mm_symbol_check, with nothing taken. */
+MM_API mm_status mm_symbol_read(mm_symbol *symbol, const mm_record *records);
 /* Filter verdict of an order: PRICE_FILTER, LOT_SIZE, MIN_NOTIONAL, ORDER_NOTIONAL (over notional_max), PERCENT_PRICE bits.
  * reference_e8 <= 0 = not known: PERCENT_PRICE is then not judged. Any price and quantity may be asked about. */
 MM_API uint64_t mm_symbol_verdict(const mm_symbol *symbol, int32_t side, int64_t price_e8, int64_t qty_e8,
@@ -1222,12 +1232,13 @@ typedef struct mm_balance {
     int64_t locked_e8;  /* as last reported */
     int64_t start_e8;   /* free + locked at the start */
     int64_t ledger_e8;  /* start + own fills - fees + known deposits: must equal free + locked once quiet */
+    int64_t fees_e8;    /* commissions paid in it, exactly; rebates make it less */
     uint64_t mark;      /* ledger's mark of the last report */
 } mm_balance;
 
 /* All in quote e8, since the first mid. total = realized + unrealized - fees = change of equity, exactly, less what was put in
- * or taken out; for equity see mm_ledger_equity. Fees in a third asset are counted in its balance and valued by
- * mm_ledger_price, else left out of fees. */
+ * or taken out; for equity see mm_ledger_equity. A fee in a third asset is valued at the price of that asset when the fill came
+ * (mm_ledger_price); without one it counts 0 here and in mm_ledger_unpriced. */
 typedef struct mm_pnl {
     int64_t realized_e8;
     int64_t unrealized_e8;
@@ -1264,6 +1275,8 @@ MM_API bool mm_ledger_seen(const mm_ledger *ledger, int64_t trade_id);
 MM_API void mm_ledger_start_mid(mm_ledger *ledger, int64_t mid_e8);
 /* Price of a third asset in quote, for fees (e.g. BNB). */
 MM_API void mm_ledger_price(mm_ledger *ledger, const char *asset, int64_t price_e8);
+/* Fills whose fee was paid in a third asset of which no price was known. */
+MM_API uint64_t mm_ledger_unpriced(const mm_ledger *ledger);
 MM_API bool mm_ledger_pnl(const mm_ledger *ledger, int64_t mid_e8, mm_pnl *pnl); /* false before the first mid */
 /* quote + base * mid rounded down, less fees in third assets at their price of the moment; false: no mid, or it does not fit. */
 MM_API bool mm_ledger_equity(const mm_ledger *ledger, int64_t mid_e8, int64_t *equity_e8);
@@ -1603,6 +1616,7 @@ typedef struct mm_engine_config {
     int64_t reconcile_open_ns;      /* between two reads of the open orders while trading (10 s), >= 1 s */
     int64_t reconcile_trades_ns;    /* of own trades (60 s), >= 1 s */
     int64_t reconcile_account_ns;   /* of the balances (30 s), >= 1 s */
+    char fee_asset[16];             /* fees may be paid in it at a discount: its price is asked for; empty = none */
     int64_t accept_reset;           /* 1 = an account reset is adopted, not halted on */
     int64_t utc_offset_ns;          /* epoch ns minus monotonic ns at start: for the day's limits only */
 } mm_engine_config;
@@ -1639,6 +1653,7 @@ typedef struct mm_engine_status {
     uint64_t actions;
     uint64_t foreign_orders;   /* reports of orders that are not ours */
     uint64_t reconciles;       /* reads of open orders, trades and balances that were answered, start and stop not counted */
+    uint64_t unpriced_fees;    /* fills whose fee counts 0 in P&L: mm_ledger_unpriced */
     uint64_t reconcile_repairs; /* what they put right: fills nobody had told, orders doubted, own orders nobody knew */
     /* Moves: a wish that no order serves (place or replace), or that one serves which is too large (amend). Each is counted once while
      * it waits: wanted = made + merged + withheld. */

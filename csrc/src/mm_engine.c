@@ -73,6 +73,9 @@ static const char *bad_config_field(const mm_engine_config *config)
     if (config->audit_ns < 0) {
         return "audit_ns";
     }
+    if (memchr(config->fee_asset, 0, sizeof config->fee_asset) == NULL) {
+        return "fee_asset";
+    }
     if (!is_period(config->reconcile_open_ns)) {
         return "reconcile_open_ns";
     }
@@ -189,6 +192,9 @@ mm_status mm_engine_init(void *memory, size_t memory_bytes, const mm_engine_conf
         return status;
     }
     *bad_field = NULL;
+    if (config->fee_asset[0] != 0) {
+        mm_ledger_price(e->ledger, config->fee_asset, 0);
+    }
     e->ticker_id = -1;
     e->complete_id = -1;
     e->pending_ticker_id = -1;
@@ -393,8 +399,10 @@ uint32_t mm_engine_step(mm_engine *engine, const mm_record *event)
     }
     if (kind >= MM_KIND_DEPTH && kind <= MM_KIND_MARKET_FAULT) {
         mm__engine_market(engine, event);
-    } else if (kind >= MM_KIND_REPORT && kind <= MM_KIND_ACCOUNT_END) {
+    } else if (kind >= MM_KIND_REPORT && kind <= MM_KIND_PRICE) {
         mm__engine_exec(engine, event);
+    } else if (kind == MM_KIND_RULES) {
+        mm__engine_rules(engine, event);
     } else if (kind == MM_KIND_QUOTE) {
         mm__engine_quote(engine, event);
     } else if (kind >= MM_KIND_COMMAND && kind <= MM_KIND_CLOCK) {

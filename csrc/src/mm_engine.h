@@ -119,6 +119,11 @@ struct mm_engine {
     uint32_t shown_count;       /* > MM__SHOWN_MAX: not all were kept */
     uint32_t missing_count;
     mm__missing missing[MM__SHOWN_MAX];
+    int64_t price_asked_ns;     /* of the assets fees are paid in, 0 = never */
+    uint64_t price_unknown;     /* fees that had no price when it was last asked for */
+    int32_t rules_wanted;       /* ask the worker to read the symbol's rules */
+    int64_t rules_asked_ns;
+    int32_t regrid;             /* orders may rest that the symbol's new steps do not allow */
     int64_t complete_id;        /* last trade of the last answered read of trades: none up to it is missing */
     int64_t shown_id;           /* last trade the read under way has shown */
     int64_t target_e8;          /* inventory target; INT64_MIN until known */
@@ -203,6 +208,9 @@ int64_t mm__engine_exec_deadline(const mm_engine *engine);
 int64_t mm__engine_inventory(const mm_engine *engine);
 
 /* reconcile */
+void mm__engine_rules(mm_engine *engine, const mm_record *event);
+void mm__engine_price(mm_engine *engine, const mm_record *event);
+void mm__engine_trading(mm_engine *engine, bool trading);
 void mm__engine_read_now(mm_engine *engine, int32_t kind);
 void mm__engine_read_soon(mm_engine *engine, int32_t kind);
 bool mm__engine_reading(const mm_engine *engine);

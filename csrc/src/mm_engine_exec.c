@@ -141,9 +141,11 @@ static void refused(mm_engine *engine, const mm_order_change *change)
         engine->counters.would_match++;
     } else if (change->reject_class == MM_REJECT_MARKET_CLOSED) {
         engine->symbol_trading = 0;
+        engine->rules_wanted = 1;
     } else if (is_surprise(change->reject_class)) {
         mm__engine_read_soon(engine, MM__READ_OPEN);
         mm__engine_read_soon(engine, MM__READ_ACCOUNT);
+        engine->rules_wanted |= change->reject_class == MM_REJECT_FILTER;
     }
 }
 
@@ -399,6 +401,9 @@ void mm__engine_exec(mm_engine *engine, const mm_record *event)
     case MM_KIND_BUDGET:
         on_budget(engine, &event->body.budget);
         break;
+    case MM_KIND_PRICE:
+        mm__engine_price(engine, event);
+        break;
     case MM_KIND_OPEN_ROW:
         mm__engine_open_row(engine, event);
         break;
@@ -448,7 +453,7 @@ void mm__engine_command(mm_engine *engine, const mm_record *event)
         engine->mismatch_reads = 0; /* a difference that is still there is found and halted on again */
         break;
     case MM_COMMAND_SYMBOL:
-        engine->symbol_trading = body->value != 0;
+        mm__engine_trading(engine, body->value != 0);
         break;
     case MM_COMMAND_ACCEPT_RESET:
         mm__engine_accept_reset(engine);

@@ -21,6 +21,7 @@ static void read_account(const mm_engine *engine, mm_engine_status *status)
     status->inventory_e8 = mm__engine_inventory(engine);
     status->base_e8 = mm_ledger_base(engine->ledger);
     status->quote_e8 = mm_ledger_quote(engine->ledger);
+    status->unpriced_fees = mm_ledger_unpriced(engine->ledger);
 }
 
 static void read_market(const mm_engine *engine, mm_engine_status *status)

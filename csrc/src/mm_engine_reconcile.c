@@ -18,6 +18,8 @@
 #define READ_BACKOFF_MAX 3
 /* Least time between two questions of one kind, and between two answers that confirm each other. */
 #define READ_SPACING_NS 2000000000
+/* A fee is valued at a price no older than this. */
+#define PRICE_EVERY_NS 60000000000
 /* What a store behind a read may lag: an order that ended less than this before the question may still be shown. */
 #define READ_LAG_NS 10000000000
 
@@ -402,11 +404,122 @@ void mm__engine_account_end(mm_engine *engine, int64_t token)
     }
 }
 
+/* ---- the symbol's rules ------------------------------------------------------------------- */
+
+/* Whether the exchange takes orders. When it does again, nothing from before the pause is relied on. */
+void mm__engine_trading(mm_engine *engine, bool trading)
+{
+    if (trading && !engine->symbol_trading && engine->start_confirmed) {
+        mm__engine_invalidate(engine);
+        engine->doubt_account = 1;
+        mm__engine_read_now(engine, MM__READ_TRADES);
+        mm__engine_read_now(engine, MM__READ_ACCOUNT);
+        mm__engine_read_soon(engine, MM__READ_OPEN);
+    }
+    engine->symbol_trading = trading;
+}
+
+/* New filters or fees. Another tick is another book: its window counts in ticks, so it is built anew. */
+void mm__engine_rules(mm_engine *engine, const mm_record *event)
+{
+    mm_symbol *symbol = &engine->config.symbol;
+    int64_t tick_e8 = symbol->tick_e8;
+    mm_status status = mm_symbol_read(symbol, event);
+    MM_ASSERT(status == MM_OK); /* the host passes on only what fits */
+    if (status != MM_OK) {
+        return;
+    }
+    status = mm_grid_init(&engine->tick, symbol->tick_e8);
+    MM_ASSERT(status == MM_OK);
+    status = mm_grid_init(&engine->lot, symbol->step_e8);
+    MM_ASSERT(status == MM_OK);
+    if (symbol->tick_e8 != tick_e8) {
+        size_t levels = (size_t)engine->config.book_levels;
+        status = mm_book_init(engine->book, mm_book_bytes(levels), levels, symbol->tick_e8, &engine->book);
+        MM_ASSERT(status == MM_OK);
+        mm__engine_invalidate(engine);
+    }
+    engine->regrid = 1;
+    engine->market_changed = 1;
+}
+
+static int64_t rules_due_ns(const mm_engine *engine)
+{
+    return engine->rules_wanted ? engine->rules_asked_ns + READ_REPLY_NS : INT64_MAX;
+}
+
+static void ask_rules(mm_engine *engine)
+{
+    if (engine->now_ns >= rules_due_ns(engine) && mm__engine_emit_want(engine, MM_KIND_WANT_RULES, 0, 0, 0)) {
+        engine->rules_wanted = 0;
+        engine->rules_asked_ns = engine->now_ns;
+    }
+}
+
+/* What rests off the new grid rests on, but could not be placed again: it makes way for orders that could. */
+static void cancel_off_grid(mm_engine *engine)
+{
+    mm_order *open[2 * MM_PLAN_MAX];
+    const mm_symbol *symbol = &engine->config.symbol;
+    bool left = false;
+    if (!engine->regrid) {
+        return;
+    }
+    size_t count = mm_orders_open(engine->orders, -1, open, MM_ARRAY_COUNT(open));
+    for (size_t i = 0; i < count; i++) {
+        bool off = open[i]->price_e8 % symbol->tick_e8 != 0 || open[i]->qty_e8 % symbol->step_e8 != 0;
+        if (!off || open[i]->cancel_pending || open[i]->state == MM_ORDER_UNKNOWN) {
+            continue;
+        }
+        left |= open[i]->state != MM_ORDER_LIVE || !mm__engine_emit_cancel(engine, open[i]);
+    }
+    engine->regrid = left;
+}
+
+/* ---- prices of the assets fees are paid in ------------------------------------------------ */
+
+void mm__engine_price(mm_engine *engine, const mm_record *event)
+{
+    const mm_balance_body *body = &event->body.balance;
+    mm_ledger_price(engine->ledger, body->asset, body->free_e8);
+}
+
+/* Every minute; sooner when a fee came that had none. */
+static int64_t price_due_ns(const mm_engine *engine)
+{
+    bool missed = mm_ledger_unpriced(engine->ledger) != engine->price_unknown;
+    return !engine->started ? INT64_MAX : engine->price_asked_ns == 0 ? engine->now_ns
+           : engine->price_asked_ns + (missed ? READ_REPLY_NS : PRICE_EVERY_NS);
+}
+
+static void ask_prices(mm_engine *engine)
+{
+    mm_balance balances[MM_ASSETS_MAX];
+    size_t count = mm_ledger_balances(engine->ledger, balances, MM_ASSETS_MAX);
+    if (engine->now_ns < price_due_ns(engine) || engine->now_ns < engine->ban_until_ns) {
+        return;
+    }
+    engine->price_asked_ns = engine->now_ns;
+    engine->price_unknown = mm_ledger_unpriced(engine->ledger);
+    for (size_t i = 2; i < count && engine->action_room > 0; i++) { /* the first two are base and quote */
+        bool pays = balances[i].fees_e8 != 0 ||
+                    strncmp(balances[i].asset, engine->config.fee_asset, sizeof balances[i].asset) == 0;
+        mm_record *record = pays ? mm__engine_emit(engine, MM_KIND_WANT_PRICE) : NULL;
+        if (record != NULL) {
+            engine->action_room--;
+            memcpy(record->body.balance.asset, balances[i].asset, sizeof balances[i].asset);
+        }
+    }
+}
+
 /* ---- at each decision --------------------------------------------------------------------- */
 
 void mm__engine_reconcile(mm_engine *engine)
 {
     cancel_leftovers(engine);
+    cancel_off_grid(engine);
+    ask_rules(engine);
+    ask_prices(engine);
     if (engine->clock_wanted && mm__engine_emit_want(engine, MM_KIND_WANT_CLOCK, 0, 0, 0)) {
         engine->clock_wanted = 0;
     }
@@ -430,6 +543,7 @@ static int64_t confirm_deadline(const mm__confirm *confirm)
 int64_t mm__engine_reconcile_deadline(const mm_engine *engine)
 {
     int64_t at_ns = earlier(confirm_deadline(&engine->start_check), confirm_deadline(&engine->stop_check));
+    at_ns = earlier(at_ns, earlier(price_due_ns(engine), rules_due_ns(engine)));
     for (int32_t kind = 0; kind < MM__READ_COUNT; kind++) {
         at_ns = earlier(at_ns, read_due_ns(engine, kind));
     }

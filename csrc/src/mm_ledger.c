@@ -65,6 +65,7 @@ struct mm_ledger {
     int64_t last_mid_e8;
     uint64_t mark;
     uint64_t fills;
+    uint64_t unpriced;
     int64_t *ids; /* ring, ascending from id_first */
     size_t id_mask;
     size_t id_first;
@@ -435,9 +436,9 @@ mm_status mm_ledger_deposit(mm_ledger *ledger, const mm_balance_body *delta)
 
 /* ---- Fills ----------------------------------------------------------------------------------- */
 
-/* The fee of a fill; a third asset's balance is given back through *third and *third_e8. */
+/* The fee of a fill; who paid it and what it has paid altogether are given back through *payer and *paid_e8. */
 static void charge(mm_status *status, mm_ledger *ledger, ledger_books *books, int64_t price_e8,
-                   const mm_fill_body *fill, ledger_asset **third, int64_t *third_e8)
+                   const mm_fill_body *fill, ledger_asset **payer, int64_t *paid_e8)
 {
     if (fill->fee_e8 == 0) {
         return;
@@ -456,10 +457,27 @@ static void charge(mm_status *status, mm_ledger *ledger, ledger_books *books, in
         fee_in_quote(status, books, fill->fee_e8);
     } else {
         fee_in_third(status, books, fill->fee_e8, asset->price_e8);
-        *third = asset;
-        *third_e8 = asset->balance.ledger_e8;
-        subtract(status, third_e8, fill->fee_e8);
     }
+    *payer = asset;
+    *paid_e8 = asset->balance.fees_e8;
+    add(status, paid_e8, fill->fee_e8);
+}
+
+/* The fee is paid: of base and quote the books have it, a third asset's balance is kept here. */
+static mm_status pay(mm_ledger *ledger, ledger_asset *asset, int64_t fee_e8, int64_t paid_e8)
+{
+    mm_status status = MM_OK;
+    if (asset > &ledger->assets[QUOTE]) {
+        int64_t left_e8 = asset->balance.ledger_e8;
+        subtract(&status, &left_e8, fee_e8);
+        if (status != MM_OK) {
+            return status;
+        }
+        asset->balance.ledger_e8 = left_e8;
+        ledger->unpriced += asset->price_e8 == 0;
+    }
+    asset->balance.fees_e8 = paid_e8;
+    return status;
 }
 
 bool mm_ledger_fill(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t qty_e8,
@@ -475,18 +493,18 @@ bool mm_ledger_fill(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t q
         return false;
     }
     ledger_books books = ledger->books;
-    ledger_asset *third = NULL;
-    int64_t third_e8 = 0;
+    ledger_asset *payer = NULL;
+    int64_t paid_e8 = 0;
     int64_t quote_e8 = fill->quote_e8 < 0 ? value_of(status, qty_e8, price_e8) : fill->quote_e8;
     trade(status, &books, side, qty_e8, quote_e8);
-    charge(status, ledger, &books, price_e8, fill, &third, &third_e8);
+    charge(status, ledger, &books, price_e8, fill, &payer, &paid_e8);
+    if (*status == MM_OK && payer != NULL) {
+        *status = pay(ledger, payer, fill->fee_e8, paid_e8);
+    }
     if (*status != MM_OK) {
         return true;
     }
     commit(ledger, &books);
-    if (third != NULL) {
-        third->balance.ledger_e8 = third_e8;
-    }
     remember(ledger, fill->trade_id);
     ledger->fills++;
     return true;
@@ -542,6 +560,7 @@ void mm_ledger_rebase(mm_ledger *ledger)
         asset->balance.ledger_e8 = asset->balance.free_e8 + asset->balance.locked_e8;
         asset->balance.start_e8 = asset->balance.ledger_e8;
         asset->reported = 0;
+        asset->balance.fees_e8 = 0;
         asset->time_us = 0; /* the account may be another one */
     }
     memset(&ledger->books, 0, sizeof ledger->books);
@@ -550,6 +569,7 @@ void mm_ledger_rebase(mm_ledger *ledger)
     ledger->start_mid_e8 = 0;
     ledger->last_mid_e8 = 0;
     ledger->fills = 0;
+    ledger->unpriced = 0;
     ledger->id_first = 0;
     ledger->id_count = 0;
     ledger->id_evicted = -1;
@@ -719,6 +739,11 @@ size_t mm_ledger_balances(const mm_ledger *ledger, mm_balance *out, size_t out_c
         out[i] = ledger->assets[i].balance;
     }
     return count;
+}
+
+uint64_t mm_ledger_unpriced(const mm_ledger *ledger)
+{
+    return ledger->unpriced;
 }
 
 uint64_t mm_ledger_fills(const mm_ledger *ledger)

@@ -42,7 +42,7 @@ mm_status mm_log_header_read(const uint8_t *bytes, size_t byte_count, mm_log_hea
 
 static bool is_action(const mm_record *record)
 {
-    return record->kind >= MM_KIND_PLACE && record->kind <= MM_KIND_REPLACE;
+    return record->kind >= MM_KIND_PLACE && record->kind <= MM_KIND_WANT_RULES;
 }
 
 /* All but `seq`, which is the ring's in a log and a running number here. */

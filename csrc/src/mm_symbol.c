@@ -34,6 +34,46 @@ static bool fee_is_good(int64_t fee_e8)
     return fee_e8 >= -FEE_MAX_E8 && fee_e8 <= FEE_MAX_E8;
 }
 
+#define NUMBERS_PER_RECORD 6
+/* All of the struct behind the names is numbers. */
+#define NUMBER_COUNT ((sizeof(mm_symbol) - offsetof(mm_symbol, tick_e8)) / sizeof(int64_t))
+
+MM_STATIC_ASSERT(NUMBER_COUNT <= NUMBERS_PER_RECORD * (MM_SYMBOL_RECORDS - 1), the_numbers_of_a_symbol_fit_its_event);
+MM_STATIC_ASSERT(sizeof(mm_symbol) == offsetof(mm_symbol, taker_fee_e8) + sizeof(int64_t), fees_are_the_last_numbers);
+
+void mm_symbol_write(const mm_symbol *symbol, mm_record *records)
+{
+    int64_t numbers[NUMBER_COUNT];
+    memcpy(numbers, &symbol->tick_e8, sizeof numbers);
+    memset(records, 0, MM_SYMBOL_RECORDS * sizeof *records);
+    records[0].kind = MM_KIND_RULES;
+    records[0].count = MM_SYMBOL_RECORDS;
+    for (size_t i = 0; i < NUMBER_COUNT; i++) {
+        mm_record *record = &records[1 + i / NUMBERS_PER_RECORD];
+        record->kind = MM_KIND_MORE;
+        record->body.numbers[i % NUMBERS_PER_RECORD] = numbers[i];
+    }
+}
+
+mm_status mm_symbol_read(mm_symbol *symbol, const mm_record *records)
+{
+    MM_ASSERT(records[0].kind == MM_KIND_RULES);
+    mm_symbol made = *symbol;
+    int64_t numbers[NUMBER_COUNT];
+    if (records[0].count != MM_SYMBOL_RECORDS) {
+        return MM_E_ARGUMENT;
+    }
+    for (size_t i = 0; i < NUMBER_COUNT; i++) {
+        numbers[i] = records[1 + i / NUMBERS_PER_RECORD].body.numbers[i % NUMBERS_PER_RECORD];
+    }
+    memcpy(&made.tick_e8, numbers, sizeof numbers);
+    if (mm_symbol_check(&made) != MM_OK) {
+        return MM_E_ARGUMENT;
+    }
+    *symbol = made;
+    return MM_OK;
+}
+
 mm_status mm_symbol_check(const mm_symbol *symbol)
 {
     MM_ASSERT(symbol != NULL);

@@ -10,23 +10,24 @@ from mmcore._native import ffi, lib
 from mmcore.errors import CoreError
 
 
-def _text(raw: Any) -> str:
+def text_of(raw: Any) -> str:
+    """A text of the core."""
     return bytes(ffi.string(raw)).decode("ascii")
 
 
 def reason_name(reason: int) -> str:
     """`STALE_BOOK` of a reason's number."""
-    return _text(lib.mm_reason_name(reason))
+    return text_of(lib.mm_reason_name(reason))
 
 
 def reason_text(reason: int) -> str:
     """A sentence for a person."""
-    return _text(lib.mm_reason_text(reason))
+    return text_of(lib.mm_reason_text(reason))
 
 
 def state_name(state: int) -> str:
     """`ACTIVE` of a state's number."""
-    return _text(lib.mm_state_name(state))
+    return text_of(lib.mm_state_name(state))
 
 
 def first_reason(verdict: int) -> int:
@@ -54,14 +55,24 @@ class EngineConfig:
         bad_field = ffi.new("char **")
         status = lib.mm_quote_derive(ffi.addressof(raw, "quote"), bad_field)
         if status < 0:
-            raise CoreError(status, f"strategy.{_text(bad_field[0])}")
+            raise CoreError(status, f"strategy.{text_of(bad_field[0])}")
         return cls(raw)
 
     @property
     def assets(self) -> frozenset[str]:
         """Base and quote asset."""
         symbol = self.raw.symbol
-        return frozenset((_text(symbol.base), _text(symbol.quote)))
+        return frozenset((text_of(symbol.base), text_of(symbol.quote)))
+
+    @property
+    def quote(self) -> str:
+        """Quote asset."""
+        return text_of(self.raw.symbol.quote)
+
+    @property
+    def fee_asset(self) -> str:
+        """What commissions may be paid in at a discount; "" = nothing."""
+        return text_of(self.raw.fee_asset)
 
     @property
     def uses_python(self) -> bool:
@@ -77,7 +88,7 @@ class Engine:
         bad_field = ffi.new("char **")
         raw = lib.mm_engine_new(config.raw, bad_field)
         if raw == ffi.NULL:
-            field = _text(bad_field[0]) if bad_field[0] != ffi.NULL else "memory"
+            field = text_of(bad_field[0]) if bad_field[0] != ffi.NULL else "memory"
             raise CoreError(lib.MM_E_ARGUMENT, f"engine configuration: {field}")
         self.raw = ffi.gc(raw, lib.mm_engine_free)
         self.config = config
@@ -86,7 +97,14 @@ class Engine:
         """asset -> (free_e8, locked_e8) as last reported. Only while nothing else runs the engine."""
         rows = ffi.new("mm_balance[]", lib.MM_ASSETS_MAX)
         count = lib.mm_engine_balances(self.raw, rows, lib.MM_ASSETS_MAX)
-        return {_text(row.asset): (int(row.free_e8), int(row.locked_e8)) for row in rows[0:count]}
+        return {text_of(row.asset): (int(row.free_e8), int(row.locked_e8)) for row in rows[0:count]}
+
+    def fees(self) -> dict[str, int]:
+        """asset -> commissions paid in it, times 1e8; only of assets that paid. Only while nothing else runs the
+        engine."""
+        rows = ffi.new("mm_balance[]", lib.MM_ASSETS_MAX)
+        count = lib.mm_engine_balances(self.raw, rows, lib.MM_ASSETS_MAX)
+        return {text_of(row.asset): int(row.fees_e8) for row in rows[0:count] if row.fees_e8}
 
     def orders(self) -> list[OpenOrderView]:
         """Own orders that may still trade. Only while nothing else runs the engine."""
@@ -138,6 +156,7 @@ class EngineStatus:
     foreign_orders: int
     reconciles: int
     reconcile_repairs: int
+    unpriced_fees: int
     moves_wanted: int
     moves_made: int
     moves_merged: int
@@ -182,7 +201,7 @@ _PLAIN = (
     "now_ns", "synced_ns", "state", "verdict", "bid_verdict", "ask_verdict", "events", "book_updates", "gaps",
     "resyncs", "book_audits", "book_audit_failures", "malformed", "quotes", "orders_sent", "orders_acked",
     "orders_rejected", "orders_refused", "orders_canceled", "would_match", "fills", "foreign_orders", "reconciles",
-    "reconcile_repairs", "moves_wanted", "moves_made", "moves_merged", "moves_withheld", "replaces", "amends",
-    "dust_e8", "open_orders", "unknown_orders", "position_e8", "inventory_e8", "mid_e8",
+    "reconcile_repairs", "unpriced_fees", "moves_wanted", "moves_made", "moves_merged", "moves_withheld", "replaces",
+    "amends", "dust_e8", "open_orders", "unknown_orders", "position_e8", "inventory_e8", "mid_e8",
     "quoted_bid_ns", "quoted_ask_ns", "synced_time_ns",
 )

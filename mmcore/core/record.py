@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mmcore._native import ffi, lib
+from mmcore.errors import CoreError
 
 ORDER: Final[int] = lib.MM_CHANNEL_ORDER
 USER: Final[int] = lib.MM_CHANNEL_USER
@@ -105,6 +106,27 @@ def balance(asset: str, free_e8: int, locked_e8: int, time_us: int) -> Any:
     body.free_e8 = free_e8
     body.locked_e8 = locked_e8
     body.time_us = time_us
+    return records
+
+
+def price(asset: str, price_e8: int) -> Any:
+    """What an asset that fees are paid in costs in quote; 0 = not known."""
+    records = _records(lib.MM_KIND_PRICE, flags=lib.MM_FLAG_BY_REST)
+    body = records[0].body.balance
+    body.asset = _asset(asset)
+    body.free_e8 = price_e8
+    return records
+
+
+def rules(values: Mapping[str, Any]) -> Any:
+    """Filters and fees of the symbol, all of them, by the names of `mm_symbol`. Raises CoreError when they are no
+    symbol's."""
+    symbol = ffi.new("mm_symbol *", dict(values))
+    status = lib.mm_symbol_check(symbol)
+    if status < 0:
+        raise CoreError(status, "the symbol's rules")
+    records = ffi.new("mm_record[]", lib.MM_SYMBOL_RECORDS)
+    lib.mm_symbol_write(symbol, records)
     return records
 
 

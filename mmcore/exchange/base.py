@@ -182,6 +182,20 @@ class CommissionRates:
     maker_sell_e8: int
     taker_buy_e8: int
     taker_sell_e8: int
+    discount: Discount | None = None
+    """None: nothing is saved by paying in another asset."""
+
+    def when(self, *, discounted: bool) -> CommissionRates:
+        """What trades cost with the asset of the discount at hand, or without it."""
+        return self.discount.rates if discounted and self.discount is not None else self
+
+
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """Commissions while they are paid in `asset`, for as long as the account has enough of it."""
+
+    asset: str
+    rates: CommissionRates
 
 
 @dataclass(frozen=True, slots=True)

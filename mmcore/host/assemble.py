@@ -53,13 +53,15 @@ def burst_limit(budget: dict[str, int]) -> int:
 
 
 def engine_config(settings: Settings, rules: SymbolRules, rates: CommissionRates, limits: tuple[RateLimit, ...], *,
-                  utc_offset_ns: int, accept_reset: bool) -> EngineConfig:
-    """Raises CoreError naming the field when the values do not fit the engine."""
+                  utc_offset_ns: int, accept_reset: bool, fee_asset: str = "") -> EngineConfig:
+    """fee_asset: commissions may be paid in it, its price is asked for; "" = in none but base and quote.
+
+    Raises CoreError naming the field when the values do not fit the engine."""
     strategy, inventory, book = settings.strategy, settings.inventory, settings.book
     target = inventory.target_e8
     budget = budget_limits(limits, settings.risk.order_rate_pct)
     return EngineConfig.of({
-        "symbol": _symbol(rules, rates),
+        "symbol": symbol_values(rules, rates),
         "signal": {
             "imbalance_levels": settings.signal.imbalance_levels,
             "volatility_halflife_s": settings.signal.volatility_halflife_s,
@@ -92,12 +94,14 @@ def engine_config(settings: Settings, rules: SymbolRules, rates: CommissionRates
         "reconcile_open_ns": settings.reconcile.open_orders_s * _NS_PER_S,
         "reconcile_trades_ns": settings.reconcile.trades_s * _NS_PER_S,
         "reconcile_account_ns": settings.reconcile.account_s * _NS_PER_S,
+        "fee_asset": fee_asset.encode(),
         "accept_reset": int(accept_reset),
         "utc_offset_ns": utc_offset_ns,
     })
 
 
-def _symbol(rules: SymbolRules, rates: CommissionRates) -> dict[str, Any]:
+def symbol_values(rules: SymbolRules, rates: CommissionRates) -> dict[str, Any]:
+    """The fields of `mm_symbol`."""
     filters = rules.filters
     return {
         "name": rules.symbol.encode(), "base": rules.base_asset.encode(), "quote": rules.quote_asset.encode(),

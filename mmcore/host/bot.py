@@ -41,6 +41,7 @@ from mmcore.host.orders import OrdersThread, Session
 from mmcore.host.recorder import Recorder
 from mmcore.host.rest_worker import RestWorker
 from mmcore.host.rest_worker import Run as RunNames
+from mmcore.host.rules import RulesWatch, holds
 from mmcore.host.state import RunState
 from mmcore.host.stop import Stop
 from mmcore.host.strategy import StrategyThread
@@ -58,6 +59,7 @@ RETRY_S: Final = 0.5
 TICK_S: Final = 0.02
 _NS_PER_S: Final = 1_000_000_000
 _JOIN_S: Final = 3.0
+_CLOCK_SAMPLES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ class Known:
     info: ExchangeInfo
     rules: SymbolRules
     rates: CommissionRates
+    discounted: bool
+    """Whether commissions are paid at the discount now."""
     epoch: int
     leftovers: bool
     """Whether orders of an earlier run were open."""
@@ -131,7 +135,8 @@ class Reach:
                 raise refused(error) from None
 
     def _ask(self) -> Known:
-        self._rest.server_time()
+        for _ in range(_CLOCK_SAMPLES):
+            self._rest.server_time()
         info = self._rest.exchange_info(self._symbol)
         rules = info.rules(self._symbol)
         account = self._rest.account()
@@ -146,7 +151,8 @@ class Reach:
             raise SymbolError(refusal)
         rates = self._rest.commission(self._symbol)
         resting = [order.client_id for order in self._rest.open_orders(self._symbol)]
-        return Known(info, rules, rates, self._epoch(resting), any(is_own(name, self._tag) for name in resting))
+        return Known(info, rules, rates, holds(rates, account.balances), self._epoch(resting),
+                     any(is_own(name, self._tag) for name in resting))
 
     def _best_bid_e8(self) -> int | None:
         """None also where the exchange has no book to show yet: the size is then judged without a price."""
@@ -183,9 +189,11 @@ class Bot:
         self.settings, self.clock, self.known = settings, clock, known
         self.failure: Exception | None = None
         self.state, self.state_verdict = EngineState.INIT, 0
-        config = assemble.engine_config(settings, known.rules, known.rates, known.info.rate_limits,
-                                        utc_offset_ns=clock.epoch_ns() - clock.mono_ns(),
-                                        accept_reset=options.accept_reset)
+        discount = known.rates.discount
+        config = assemble.engine_config(settings, known.rules, known.rates.when(discounted=known.discounted),
+                                        known.info.rate_limits, utc_offset_ns=clock.epoch_ns() - clock.mono_ns(),
+                                        accept_reset=options.accept_reset,
+                                        fee_asset=discount.asset if discount is not None else "")
         self.engine = Engine(config)
         self.loop = Loop(self.engine, loop_values)
         symbol, tag = known.rules.symbol, settings.account.tag
@@ -197,7 +205,8 @@ class Bot:
                                            mask_seed=world.rng.getrandbits(32))
         self.gate = Gate(gate_values)
         self.names = Gate(gate_values)  # for reading ids only: gates belong to one thread
-        names = RunNames(symbol, tag, known.epoch, settings.account.dedicated)
+        rules = RulesWatch(known.rules, known.rates, known.discounted, self._fail)
+        names = RunNames(symbol, tag, known.epoch, settings.account.dedicated, rules)
         self.rest = RestWorker(self.loop, access.rest, self._decoder(), access.offset, clock, names, self._on_state)
         self.orders_by_rest = RestOrders(access.rest, self.rest.submit) if by_rest else None
         spins = settings.host.wait is Wait.SPIN

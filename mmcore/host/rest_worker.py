@@ -17,16 +17,17 @@ from typing import Any, Final
 
 from mmcore.core import loop as core_loop
 from mmcore.core import record
-from mmcore.core.engine import reason_text, reasons, state_name
+from mmcore.core.engine import reason_text, reasons, state_name, text_of
 from mmcore.core.feed import Feed as Decoder
 from mmcore.core.kinds import EngineState, Kind, Operation, OrderState, RecordFlag
 from mmcore.core.loop import Loop
 from mmcore.errors import MmcoreError
-from mmcore.exchange.base import OpenOrder, OrderRequest, OwnTrade
+from mmcore.exchange.base import OpenOrder, OrderRequest, OwnTrade, SymbolError
 from mmcore.exchange.binance.protocol import ClientId, ClockOffset, LimitedError, is_own
 from mmcore.exchange.binance.rest import RestClient
 from mmcore.host.clock import Clock
 from mmcore.host.outcomes import side_number, to_record
+from mmcore.host.rules import RulesWatch
 from mmcore.host.worker import HostThread
 
 _log = logging.getLogger("mmcore.rest")
@@ -35,8 +36,8 @@ _PARK_MAX_NS: Final = 200_000_000
 _CLOCK_EVERY_NS: Final = 60_000_000_000
 _HALTED_EVERY_NS: Final = 5_000_000_000
 _CLOCK_SAMPLES: Final = 3
+_RESYNC_SAMPLES: Final = 8
 _JOBS_MAX: Final = 1024
-_FEE_ASSET: Final = "BNB"
 _RUNNING: Final = (EngineState.SYNCING, EngineState.ACTIVE, EngineState.REDUCING)
 _RETRY_S: Final = 0.3
 _CONFIRM_S: Final = 1.0
@@ -45,12 +46,14 @@ _NAMES_MAX: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What names this run's orders. dedicated: nothing else trades the symbol on this account."""
+    """What this run trades, and what names its orders. dedicated: nothing else trades the symbol on this account."""
 
     symbol: str
     tag: str
     epoch: int
     dedicated: bool = False
+    rules: RulesWatch | None = None
+    """The rules the engine has; None: they are not watched."""
 
 
 class RestWorker(HostThread):
@@ -75,6 +78,8 @@ class RestWorker(HostThread):
         self._names: dict[int, str] = {}
         self._first_trade_id = 0
         self._told_ban_ns = 0
+        self._fee_assets = {loop.engine.config.fee_asset}
+        self._unlisted: set[str] = set()
         self.trading = True
         self._halt_told = 0
 
@@ -153,7 +158,9 @@ class RestWorker(HostThread):
             Kind.WANT_OPEN: lambda: self.read_open_orders(token),
             Kind.WANT_TRADES: lambda: self.read_trades(token, value),
             Kind.WANT_ACCOUNT: lambda: self.read_account(token),
-            Kind.WANT_CLOCK: self._measure_clock_anew,
+            Kind.WANT_CLOCK: self._resync_clock,
+            Kind.WANT_RULES: self._read_rules,
+            Kind.WANT_PRICE: lambda: self._price(work),
         }
         try:
             asked[kind]()
@@ -197,8 +204,6 @@ class RestWorker(HostThread):
             _log.warning("the account was reset by the exchange: its balances are taken as the new start")
             self._names.clear()  # its orders and trades are numbered anew
             self._first_trade_id = 0
-        if "SYMBOL_HALT" in why and self.trading:
-            self._clock_due_ns = 0  # a refusal said so: look at the symbol now
         self._on_state(state, verdict)
 
     def _warn_halted(self, verdict: int) -> None:
@@ -217,8 +222,12 @@ class RestWorker(HostThread):
     def read_account(self, token: int) -> None:
         """Pushes every balance, then the end mark."""
         snapshot = self._client.account()
-        # A testnet account holds hundreds of assets; only these can change by this run's trading.
-        assets = self._loop.engine.config.assets | {_FEE_ASSET}
+        # A testnet account holds hundreds of assets; only these can change by this run's trading. The engine learns of
+        # another from the fee that was paid in it, and asks what it costs: from then on it is read too.
+        assets = self._loop.engine.config.assets | self._fee_assets
+        news = self._run_names.rules.take_balances(snapshot.balances) if self._run_names.rules is not None else None
+        if news is not None:
+            self.push(news)
         for one in snapshot.balances:
             if one.asset in assets:
                 self.push(record.balance(one.asset, one.free_e8, one.locked_e8, snapshot.update_time_ms * 1000))
@@ -276,15 +285,30 @@ class RestWorker(HostThread):
             exchange_id=trade.exchange_id, trade_id=trade.trade_id, price_e8=trade.price_e8, qty_e8=trade.qty_e8,
             quote_e8=trade.quote_e8, fee_e8=trade.fee_e8, fee_asset=trade.fee_asset, time_us=trade.time_ms * 1000)
 
-    def _measure_clock_anew(self) -> None:
-        """The exchange has said that the time is wrong: a sample of before, however quick it was, counts no longer."""
-        self._offset.reset()
-        self._measure_clock()
+    def _price(self, work: Any) -> None:
+        """Of an asset fees are paid in, told even when there is none: then they count nothing, and that is said."""
+        config, asset = self._loop.engine.config, text_of(work.body.balance.asset)
+        self._fee_assets.add(asset)
+        if asset in self._unlisted:
+            return
+        try:
+            price_e8 = self._client.mid_price(asset + config.quote)
+        except SymbolError as error:
+            _log.warning("fees paid in %s count 0 in profit and loss: %s", asset, error)
+            self._unlisted.add(asset)
+            return
+        if price_e8 > 0:  # else the last one holds
+            self.push(record.price(asset, price_e8))
 
-    def _measure_clock(self) -> None:
+    def _resync_clock(self) -> None:
+        """The exchange says that the time is wrong: what was known of it counts no longer."""
+        self._offset.reset()
+        self._measure_clock(_RESYNC_SAMPLES)
+
+    def _measure_clock(self, samples: int = _CLOCK_SAMPLES) -> None:
         self._clock_due_ns = self._clock.mono_ns() + _CLOCK_EVERY_NS
         try:
-            for _ in range(_CLOCK_SAMPLES):
+            for _ in range(samples):
                 self._client.server_time()
             self._check_symbol()
             if not self.trading:
@@ -294,10 +318,25 @@ class RestWorker(HostThread):
             _log.warning("server time: %s", error)
         if self._offset.known:
             now_ns = self._clock.mono_ns()
-            self.push(record.clock(self._offset.offset_ns, 2 * self._offset.error_ns(now_ns), now_ns))
+            self.push(record.clock(self._offset.offset_ns, self._offset.round_trip_ns, now_ns))
+            ahead_ns = self._offset.offset_ns + now_ns - self._clock.epoch_ns()
+            _log.log(logging.INFO if samples == _RESYNC_SAMPLES else logging.DEBUG,
+                     "the exchange's clock is %+.1f ms from this machine's, within %.1f ms; round trip %.1f ms",
+                     ahead_ns / 1e6, self._offset.error_ns(now_ns) / 1e6, self._offset.round_trip_ns / 1e6)
+
+    def _read_rules(self) -> None:
+        """Once more soon if it fails."""
+        try:
+            self._check_symbol()
+        except MmcoreError:
+            self._clock_due_ns = min(self._clock_due_ns, self._clock.mono_ns() + _CLOCK_EVERY_NS // 60)
+            raise
 
     def _check_symbol(self) -> None:
         rules = self._client.exchange_info(self._run_names.symbol).rules(self._run_names.symbol)
+        news = self._run_names.rules.take_rules(rules) if self._run_names.rules is not None else None
+        if news is not None:
+            self.push(news)
         trading = rules.refusal() is None
         if trading != self.trading:
             _log.warning("%s is %s", self._run_names.symbol, "trading again" if trading else rules.status)
@@ -306,7 +345,7 @@ class RestWorker(HostThread):
 
     def resync_clock(self) -> None:
         """Measures the exchange's clock soon. Any thread."""
-        self.submit(self._measure_clock, True)
+        self.submit(self._resync_clock, True)
 
     # ---- cancels without the order channel
 

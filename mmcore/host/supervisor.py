@@ -149,7 +149,7 @@ def _never_began(settings: Settings, error: MmcoreError) -> summaries.RunSummary
         quoted_share=summaries.QuotedShare(0.0, 0.0), orders_sent=0, orders_acked=0, orders_rejected=0,
         orders_refused=0, orders_canceled=0, fills=0, open_orders_at_exit=0, unknown_orders=0, reconciles=0,
         reconcile_repairs=0, moves=summaries.Moves(0, 0, 0, 0, 0, 0), position_e8=0, balances={},
-        pnl=summaries.Pnl(0, 0, 0), no_quote_reasons={},
+        pnl=summaries.Pnl(0, 0, 0), fees_paid_e8={}, unpriced_fees=0, no_quote_reasons={},
         latency_ns={stage: summaries.Latency(0, 0, 0, 0, 0) for stage in summaries.Stage})
 
 
@@ -245,7 +245,7 @@ class _Show:
             moves=summaries.Moves(status.moves_wanted, status.moves_made, status.moves_merged, status.moves_withheld,
                                   status.replaces, status.amends),
             position_e8=status.position_e8, balances=balances,
-            pnl=summaries.Pnl(*status.pnl),
+            pnl=summaries.Pnl(*status.pnl), fees_paid_e8=bot.engine.fees(), unpriced_fees=status.unpriced_fees,
             no_quote_reasons={name: spent_ns // 1_000_000 for name, spent_ns in status.reason_ns.items()},
             latency_ns=latency,
             actions_digest=bot.recorder.actions_digest() if bot.recorder is not None else None,

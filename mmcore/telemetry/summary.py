@@ -113,9 +113,10 @@ class RunSummary:
     sync. book_audits: comparisons of the book with a later snapshot; book_audit_failures: those that differed.
     market_duplicates: events that the other market connection had brought before. quotes: changed quote decisions.
     orders_rejected: by the exchange; orders_refused: by our own gate. position_e8: base bought less base sold less
-    fees taken in base. no_quote_reasons: reason to milliseconds. reconciles: answered reads of open orders, trades
-    and balances while trading. reconcile_repairs: what they put right. actions_digest: hex SHA-256, only of a
-    recorded run. venue_audit: the demo exchange's own truth, only in mode demo.
+    fees taken in base. fees_paid_e8: asset to commissions paid in it. unpriced_fees: fills whose fee counts 0 in pnl,
+    as nobody knew what its asset was worth. no_quote_reasons: reason to milliseconds. reconciles: answered reads of
+    open orders, trades and balances while trading. reconcile_repairs: what they put right. actions_digest: hex SHA-256,
+    only of a recorded run. venue_audit: the demo exchange's own truth, only in mode demo.
     """
 
     mode: str
@@ -144,6 +145,8 @@ class RunSummary:
     position_e8: int
     balances: Mapping[str, Balance]
     pnl: Pnl
+    fees_paid_e8: Mapping[str, int]
+    unpriced_fees: int
     no_quote_reasons: Mapping[str, int]
     latency_ns: Mapping[Stage, Latency]
     actions_digest: str | None = None
@@ -158,10 +161,16 @@ class RunSummary:
         """The object as it is written."""
         made = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
-            name.removesuffix("_e8"): format_e8(value) if name.endswith("_e8") else _plain(value)
+            name.removesuffix("_e8"): _exact(value) if name.endswith("_e8") else _plain(value)
             for name, value in made.items()
             if value is not None
         }
+
+
+def _exact(value: int | Mapping[str, int]) -> str | dict[str, str]:
+    if isinstance(value, int):
+        return format_e8(value)
+    return {name: format_e8(part) for name, part in value.items()}
 
 
 def _plain(value: Any) -> Any:

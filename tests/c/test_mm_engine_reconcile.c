@@ -478,6 +478,274 @@ static void a_clock_of_the_exchange_that_stepped_back_does_not_make_the_account_
     host_close(h);
 }
 
+/* ---- fees in a third asset, and rules that change ------------------------------------------ */
+
+static void price(host *h, const char *asset, int64_t price_e8)
+{
+    mm_record record = host_event(MM_KIND_PRICE);
+    strcpy(record.body.balance.asset, asset);
+    record.body.balance.free_e8 = price_e8;
+    host_feed(h, &record);
+}
+
+/* A resting order fills whole and pays `fee_e8` in BNB. */
+static void fill_for_bnb(host *h, int64_t trade_id, int64_t fee_e8)
+{
+    mm_order filled;
+    MM_REQUIRE(mm_engine_orders(h->engine, &filled, 1) == 1 && filled.state == MM_ORDER_LIVE);
+    mm_record report[2];
+    memset(report, 0, sizeof report);
+    report[0].kind = MM_KIND_REPORT;
+    report[0].flags = MM_FLAG_FILL | MM_FLAG_MAKER;
+    report[0].count = 2;
+    report[0].body.report.order_seq = filled.seq;
+    report[0].body.report.side = (int16_t)filled.side;
+    report[0].body.report.price_e8 = filled.price_e8;
+    report[0].body.report.qty_e8 = filled.qty_e8;
+    report[0].body.report.executed_e8 = filled.qty_e8;
+    report[0].body.report.status = MM_ORDER_FILLED;
+    report[1].kind = MM_KIND_MORE;
+    report[1].body.fill.trade_id = trade_id;
+    report[1].body.fill.quote_e8 = -1;
+    report[1].body.fill.fee_e8 = fee_e8;
+    strcpy(report[1].body.fill.fee_asset, "BNB");
+    host_feed(h, report);
+}
+
+static size_t prices_asked(const host *h, size_t from)
+{
+    size_t count = 0;
+    for (size_t i = from; i < h->action_count; i++) {
+        bool asks = h->actions[i].kind == MM_KIND_WANT_PRICE;
+        MM_CHECK(!asks || strcmp(h->actions[i].body.balance.asset, "BNB") == 0);
+        count += asks;
+    }
+    return count;
+}
+
+static void the_price_of_the_discount_asset_is_asked_for_every_minute_from_the_start(void)
+{
+    mm_engine_config config = trading_config();
+    strcpy(config.fee_asset, "BNB");
+    host *h = host_open(&config);
+    host_start(h);
+    host_sync(h);
+    MM_CHECK_UINT(prices_asked(h, 0), ==, 1);
+    size_t from = h->action_count;
+    (void)until_asked(h, MM_KIND_WANT_PRICE, 181 * SECOND);
+    MM_CHECK_UINT(prices_asked(h, from), ==, 3);
+    host_close(h);
+    h = trading();
+    (void)until_asked(h, MM_KIND_WANT_PRICE, 181 * SECOND);
+    MM_CHECK_UINT(prices_asked(h, 0), ==, 0); /* nobody pays in it */
+    host_close(h);
+}
+
+static void a_fee_in_a_third_asset_counts_at_its_price_or_apart_and_never_wrongly(void)
+{
+    host *h = trading();
+    mm_balance balances[MM_ASSETS_MAX];
+    fill_for_bnb(h, 1, 1000000); /* 0.01, and nobody knows what it is worth */
+    host_decide(h);
+    MM_CHECK_UINT(host_status(h).unpriced_fees, ==, 1);
+    MM_CHECK_INT(host_status(h).pnl.fees_e8, ==, 0);
+    size_t from = h->action_count;
+    (void)until_asked(h, MM_KIND_WANT_PRICE, 6 * SECOND);
+    MM_CHECK_UINT(prices_asked(h, from > 0 ? from - 1 : 0), ==, 1);
+    price(h, "BNB", INT64_C(600) * MM_ONE_E8);
+    fill_for_bnb(h, 2, 2000000);
+    MM_CHECK_UINT(host_status(h).unpriced_fees, ==, 1);
+    MM_CHECK_INT(host_status(h).pnl.fees_e8, ==, INT64_C(12) * MM_ONE_E8);
+    price(h, "BNB", INT64_C(700) * MM_ONE_E8); /* later prices do not change what was paid */
+    MM_CHECK_INT(host_status(h).pnl.fees_e8, ==, INT64_C(12) * MM_ONE_E8);
+    size_t count = mm_engine_balances(h->engine, balances, MM_ASSETS_MAX);
+    MM_REQUIRE(count == 3);
+    MM_CHECK_TEXT(balances[2].asset, "BNB");
+    MM_CHECK_INT(balances[2].fees_e8, ==, 3000000);
+    MM_CHECK_INT(balances[2].ledger_e8, ==, -3000000);
+    host_close(h);
+}
+
+/* What the wallet is worth by reports of the account alone, against what the engine says it earned. */
+static void profit_is_the_change_of_the_wallet_with_fees_in_bnb_at_their_price_of_the_moment(void)
+{
+    host *h = trading();
+    mm_balance balances[MM_ASSETS_MAX];
+    int64_t start_mid_e8 = host_status(h).mid_e8;
+    int64_t bnb_worth_e8 = 0, base_e8 = MM_ONE_E8, quote_e8 = INT64_C(100000) * MM_ONE_E8, bnb_e8 = INT64_C(50) * MM_ONE_E8;
+    int64_t start_e8 = 0, end_e8 = 0;
+    (void)mm_fixed_mul(base_e8, start_mid_e8, MM_ROUND_FLOOR, &start_e8);
+    start_e8 += quote_e8;
+    host_balance(h, "BNB", bnb_e8, 0);
+    for (int64_t id = 1; id <= 12; id++) {
+        mm_order next;
+        int64_t worth_e8 = 0, value_e8 = 0;
+        int64_t fee_e8 = mm_test_between(1, 100000), price_e8 = mm_test_between(500, 700) * INT64_C(100000000) + 12345;
+        host_exchange(h);
+        host_decide(h);
+        MM_REQUIRE(mm_engine_orders(h->engine, &next, 1) == 1);
+        price(h, "BNB", price_e8);
+        fill_for_bnb(h, id, fee_e8);
+        (void)mm_fixed_mul(fee_e8, price_e8, MM_ROUND_FLOOR, &worth_e8);
+        (void)mm_fixed_mul(next.qty_e8, next.price_e8, MM_ROUND_FLOOR, &value_e8);
+        bnb_worth_e8 += worth_e8;
+        bnb_e8 -= fee_e8;
+        base_e8 += next.side == MM_BID ? next.qty_e8 : -next.qty_e8;
+        quote_e8 += next.side == MM_BID ? -value_e8 : value_e8;
+        host_balance(h, "BTC", base_e8, 0);
+        host_balance(h, "USDT", quote_e8, 0);
+        host_balance(h, "BNB", bnb_e8, 0);
+        h->now_ns += 300 * MS;
+        host_tick(h);
+        host_decide(h);
+    }
+    mm_engine_status status = host_status(h);
+    MM_CHECK_UINT(status.fills, ==, 12);
+    MM_REQUIRE(mm_engine_balances(h->engine, balances, MM_ASSETS_MAX) == 3);
+    for (int i = 0; i < 3; i++) {
+        MM_CHECK_INT(balances[i].free_e8, ==, balances[i].ledger_e8);
+    }
+    (void)mm_fixed_mul(base_e8, status.mid_e8, MM_ROUND_FLOOR, &end_e8);
+    end_e8 += quote_e8 - bnb_worth_e8;
+    MM_CHECK_INT(status.pnl.total_e8, ==, end_e8 - start_e8);
+    MM_CHECK_INT(status.pnl.total_e8, ==, status.pnl.realized_e8 + status.pnl.unrealized_e8 - status.pnl.fees_e8);
+    host_close(h);
+}
+
+static void change_rules(host *h, const mm_symbol *symbol)
+{
+    mm_record records[MM_SYMBOL_RECORDS];
+    mm_symbol_write(symbol, records);
+    host_feed(h, records);
+}
+
+static void another_tick_rebuilds_the_book_and_replaces_what_rests_off_it(void)
+{
+    host *h = trading();
+    mm_symbol symbol = h->config.symbol;
+    mm_order orders[8];
+    symbol.tick_e8 = 7 * TICK;
+    symbol.price_min_e8 = 7 * TICK;
+    change_rules(h, &symbol);
+    host_decide(h);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_SYNCING);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 2);
+    host_exchange(h);
+    host_tick(h);
+    host_decide(h);
+    MM_REQUIRE(host_find(h, MM_KIND_WANT_SNAPSHOT) != NULL);
+    host_depth(h, MM_KIND_SNAPSHOT, h->last_id, h->last_id, 40, 0);
+    for (int i = 0; i < 5; i++) {
+        h->now_ns += 300 * MS;
+        host_tick(h);
+        host_decide(h);
+        host_exchange(h);
+    }
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
+    size_t count = mm_engine_orders(h->engine, orders, 8);
+    MM_CHECK_UINT(count, ==, 2);
+    for (size_t i = 0; i < count; i++) {
+        MM_CHECK_INT(orders[i].price_e8 % (7 * TICK), ==, 0);
+    }
+    host_close(h);
+}
+
+static void another_step_replaces_what_rests_off_it_without_a_new_book(void)
+{
+    host *h = trading();
+    mm_symbol symbol = h->config.symbol;
+    mm_order orders[8];
+    symbol.step_e8 = 30000;
+    symbol.qty_min_e8 = 30000;
+    change_rules(h, &symbol);
+    for (int i = 0; i < 5; i++) {
+        h->now_ns += 300 * MS;
+        host_tick(h);
+        host_decide(h);
+        host_exchange(h);
+        MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
+    }
+    size_t count = mm_engine_orders(h->engine, orders, 8);
+    MM_CHECK_UINT(count, ==, 2);
+    for (size_t i = 0; i < count; i++) {
+        MM_CHECK_INT(orders[i].qty_e8 % 30000, ==, 0);
+    }
+    host_close(h);
+}
+
+static void a_larger_least_notional_stops_what_is_too_small_and_says_so(void)
+{
+    host *h = trading();
+    mm_symbol symbol = h->config.symbol;
+    symbol.notional_min_e8 = INT64_C(1000000) * MM_ONE_E8;
+    change_rules(h, &symbol);
+    host_command(h, MM_COMMAND_PAUSE, 0);
+    host_decide(h);
+    host_exchange(h);
+    host_command(h, MM_COMMAND_RESUME, 0);
+    h->now_ns += 300 * MS;
+    host_tick(h);
+    host_decide(h);
+    MM_CHECK(host_find(h, MM_KIND_PLACE) == NULL);
+    MM_CHECK(has(host_status(h).bid_verdict, MM_REASON_MIN_NOTIONAL));
+    host_close(h);
+}
+
+static void refusals_by_a_filter_ask_for_the_rules_once_in_five_seconds(void)
+{
+    host *h = trading();
+    size_t asked = 0;
+    for (int i = 0; i < 110; i++) { /* 11 s */
+        h->now_ns += 100 * MS;
+        host_tick(h);
+        host_command(h, i % 4 < 2 ? MM_COMMAND_PAUSE : MM_COMMAND_RESUME, 0);
+        host_decide(h);
+        asked += host_find(h, MM_KIND_WANT_RULES) != NULL;
+        const mm_record *placed = host_find(h, MM_KIND_PLACE);
+        if (placed == NULL || asked > 8) {
+            host_exchange(h);
+            continue;
+        }
+        mm_record refused = host_event(MM_KIND_REJECT);
+        refused.body.outcome.order_seq = placed->body.action.order_seq;
+        refused.body.outcome.operation = MM_OP_PLACE;
+        refused.body.outcome.code = -1013;
+        refused.body.outcome.detail = MM_REJECT_FILTER;
+        host_feed(h, &refused);
+    }
+    MM_CHECK_UINT(asked, >=, 1);
+    MM_CHECK_UINT(asked, <=, 3);
+    host_close(h);
+}
+
+static void after_a_halt_of_the_symbol_nothing_from_before_it_is_relied_on(void)
+{
+    host *h = trading();
+    host_command(h, MM_COMMAND_SYMBOL, 0);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 2); /* cancels only */
+    MM_CHECK(host_find(h, MM_KIND_PLACE) == NULL);
+    host_exchange(h);
+    host_command(h, MM_COMMAND_SYMBOL, 1);
+    host_decide(h);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_SYNCING));
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_NO_ACCOUNT));
+    host_answer(h, MM_KIND_WANT_TRADES);
+    host_answer(h, MM_KIND_WANT_ACCOUNT);
+    host_tick(h);
+    host_decide(h);
+    MM_REQUIRE(host_find(h, MM_KIND_WANT_SNAPSHOT) != NULL);
+    host_depth(h, MM_KIND_SNAPSHOT, h->last_id, h->last_id, 40, 0);
+    h->now_ns += 300 * MS;
+    host_tick(h);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
+    host_command(h, MM_COMMAND_SYMBOL, 1); /* said again each minute: no reason to doubt */
+    host_decide(h);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
+    host_close(h);
+}
+
 /* ---- an exchange that loses and lags ------------------------------------------------------- */
 
 enum { SIM_ORDERS = 4096, SIM_TRADES = 2048 };
@@ -858,6 +1126,14 @@ int main(int argc, char **argv)
         MM_TEST(a_refusal_nobody_expected_brings_the_reads_but_not_in_a_storm),
         MM_TEST(a_difference_pulls_the_quotes_when_confirmed_and_halts_when_no_lag_explains_it),
         MM_TEST(a_clock_of_the_exchange_that_stepped_back_does_not_make_the_account_differ_for_good),
+        MM_TEST(the_price_of_the_discount_asset_is_asked_for_every_minute_from_the_start),
+        MM_TEST(a_fee_in_a_third_asset_counts_at_its_price_or_apart_and_never_wrongly),
+        MM_TEST(profit_is_the_change_of_the_wallet_with_fees_in_bnb_at_their_price_of_the_moment),
+        MM_TEST(another_tick_rebuilds_the_book_and_replaces_what_rests_off_it),
+        MM_TEST(another_step_replaces_what_rests_off_it_without_a_new_book),
+        MM_TEST(a_larger_least_notional_stops_what_is_too_small_and_says_so),
+        MM_TEST(refusals_by_a_filter_ask_for_the_rules_once_in_five_seconds),
+        MM_TEST(after_a_halt_of_the_symbol_nothing_from_before_it_is_relied_on),
         MM_TEST(whatever_is_lost_or_late_engine_and_exchange_agree_again),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));

@@ -172,6 +172,28 @@ static void any_order_whatever_has_a_verdict(void)
     }
 }
 
+static void the_numbers_of_a_symbol_travel_in_an_event_and_its_names_stay(void)
+{
+    mm_record records[MM_SYMBOL_RECORDS];
+    mm_symbol from = btcusdt(), to = btcusdt();
+    from.tick_e8 = 7;
+    from.taker_fee_e8 = -12345;
+    from.orders_max = 77;
+    strcpy(from.name, "OTHER");
+    mm_symbol_write(&from, records);
+    MM_CHECK_UINT(records[0].kind, ==, MM_KIND_RULES);
+    MM_CHECK_UINT(records[0].count, ==, MM_SYMBOL_RECORDS);
+    MM_CHECK(mm_symbol_read(&to, records) == MM_OK);
+    MM_CHECK_TEXT(to.name, "BTCUSDT");
+    strcpy(from.name, to.name);
+    MM_CHECK(memcmp(&from, &to, sizeof to) == 0);
+    from.step_e8 = 0; /* no symbol: nothing of it is taken */
+    from.tick_e8 = 9;
+    mm_symbol_write(&from, records);
+    MM_CHECK(mm_symbol_read(&to, records) == MM_E_ARGUMENT);
+    MM_CHECK_INT(to.tick_e8, ==, 7);
+}
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
@@ -182,6 +204,7 @@ int main(int argc, char **argv)
         MM_TEST(notional_is_judged_on_the_exact_product),
         MM_TEST(percent_price_differs_by_side_and_needs_a_reference),
         MM_TEST(any_order_whatever_has_a_verdict),
+        MM_TEST(the_numbers_of_a_symbol_travel_in_an_event_and_its_names_stay),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }

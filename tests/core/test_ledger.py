@@ -163,8 +163,10 @@ class LedgerAgainstTwin(RuleBasedStateMachine):
         balances = self.ledger.balances()
         for name, balance in balances.items():
             asset = twin.assets.get(name)
-            wanted = (0, 0, 0, 0) if asset is None else (asset.free, asset.locked, asset.start, asset.ledger)
-            assert (balance.free_e8, balance.locked_e8, balance.start_e8, balance.ledger_e8) == wanted
+            wanted = (0,) * 5 if asset is None else (asset.free, asset.locked, asset.start, asset.ledger, asset.fees)
+            told = (balance.free_e8, balance.locked_e8, balance.start_e8, balance.ledger_e8, balance.fees_e8)
+            assert told == wanted
+        assert lib.mm_ledger_unpriced(raw) == twin.unpriced
         assert balances.keys() >= twin.assets.keys()
 
     @invariant()

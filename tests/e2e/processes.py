@@ -359,7 +359,8 @@ def check_against_audit(summary: Any, audit: Any) -> None:
 
 _COUNTS = ("events", "book_updates", "gaps", "resyncs", "quotes", "orders_sent", "orders_acked", "orders_rejected",
            "orders_refused", "orders_canceled", "fills", "open_orders_at_exit", "unknown_orders",
-           "reconciles", "reconcile_repairs", "book_audits", "book_audit_failures", "market_duplicates")
+           "reconciles", "reconcile_repairs", "unpriced_fees", "book_audits", "book_audit_failures",
+           "market_duplicates")
 _REASONS = {"duration", "signal", "risk", "kill", "unreachable", "credentials", "error"}
 _STAGES = {"recv_to_decode", "decode_to_book", "book_to_quote", "quote_to_send", "tick_to_order", "order_to_ack"}
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]{0,7}[1-9])?")
@@ -377,7 +378,7 @@ def check_summary(summary: Any) -> None:
     """Every field of a run summary, and its type."""
     optional = {"actions_digest", "venue_audit"}
     assert set(summary) - optional == {*_COUNTS, "mode", "symbol", "exit_reason", "quoted_share", "moves", "position",
-                                       "balances", "pnl", "no_quote_reasons", "latency_ns"}
+                                       "balances", "pnl", "fees_paid", "no_quote_reasons", "latency_ns"}
     assert all(_is_count(summary[name]) for name in _COUNTS)
     assert summary["mode"] in ("demo", "testnet")
     assert summary["exit_reason"] in _REASONS
@@ -392,6 +393,7 @@ def check_summary(summary: Any) -> None:
     for balance in summary["balances"].values():
         assert set(balance) == {"free", "locked"}
         assert all(map(_is_decimal, balance.values()))
+    assert all(map(_is_decimal, summary["fees_paid"].values()))
     assert set(summary["pnl"]) == {"realized", "unrealized", "fees", "total"}
     assert all(map(_is_decimal, summary["pnl"].values()))
     assert all(re.fullmatch("[A-Z_]+", name) and _is_count(ms) for name, ms in summary["no_quote_reasons"].items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmcore.exchange.base import Balance, CommissionRates, OpenOrder, OrderResponse, Outcome, OwnTrade, Side
+from mmcore.exchange.base import Balance, CommissionRates, Discount, OpenOrder, OrderResponse, Outcome, OwnTrade, Side
 from mmcore.exchange.binance import replies
 from mmcore.exchange.binance.replies import MalformedError
 from mmcore.units import E8, format_e8
@@ -127,18 +128,28 @@ def test_a_balance_that_cannot_be_counted_exactly_is_no_asset_of_ours_and_harms_
         replies.account(json.dumps(body).encode())
 
 
-def test_commissions_of_all_kinds_are_added_up_and_no_discount_is_counted_on() -> None:
+def test_commissions_of_all_kinds_are_added_up_and_the_discount_is_on_the_standard_ones() -> None:
     def kind(maker: str, taker: str, buyer: str, seller: str) -> dict[str, str]:
         return {"maker": maker, "taker": taker, "buyer": buyer, "seller": seller}
 
-    body = {"symbol": "BTCUSDT",
+    body: dict[str, Any] = {"symbol": "BTCUSDT",
             "standardCommission": kind("0.00100000", "0.00200000", "0.00010000", "0.00020000"),
             "specialCommission": kind("0.01000000", "0.02000000", "0.00000000", "0.00000000"),
             "taxCommission": kind("0.00000100", "0.00000200", "0.00000001", "0.00000002"),
             "discount": {"enabledForAccount": True, "enabledForSymbol": True, "discountAsset": "BNB",
                          "discount": "0.75000000"}}
-    assert replies.commission(json.dumps(body).encode()) == CommissionRates(
+    full = CommissionRates(
         maker_buy_e8=1_110_101, maker_sell_e8=1_120_102, taker_buy_e8=2_210_201, taker_sell_e8=2_220_202)
+    cheaper = CommissionRates(maker_buy_e8=1_000_101 + 82_500, maker_sell_e8=1_000_102 + 90_000,
+                              taker_buy_e8=2_000_201 + 157_500, taker_sell_e8=2_000_202 + 165_000)
+    read = replies.commission(json.dumps(body).encode())
+    assert read == dataclasses.replace(full, discount=Discount("BNB", cheaper))
+    assert read.when(discounted=True) == cheaper
+    assert read.when(discounted=False) == read
+    for off in ("enabledForAccount", "enabledForSymbol"):
+        without = {**body, "discount": {**body["discount"], off: False}}
+        assert replies.commission(json.dumps(without).encode()) == full
+        assert full.when(discounted=True) == full
     with pytest.raises(MalformedError, match="no commission"):
         replies.commission(b"{}")
 

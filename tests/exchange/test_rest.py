@@ -108,6 +108,17 @@ def test_a_server_time_is_a_sample_of_the_clock(servers: Servers) -> None:
         assert abs(bench.clock.server_ms(servers.now_ns()) - SERVER_MS) < 3000
 
 
+def test_a_mid_price_is_between_the_best_and_0_where_a_side_is_empty(servers: Servers) -> None:
+    for bid, expected in (("600.10", 60_015_000_000), ("0.00000000", 0)):
+        body = json.dumps({"symbol": "BNBUSDT", "bidPrice": bid, "bidQty": "1", "askPrice": "600.20", "askQty": "1"})
+        with answering(servers, always(servers, body=body.encode())) as (bench, server):
+            assert bench.rest.mid_price("BNBUSDT") == expected
+        assert server.heads[0][0] == "GET /api/v3/ticker/bookTicker?symbol=BNBUSDT HTTP/1.1"
+    with answering(servers, always(servers, 400, error_json(-1121, "Invalid symbol."))) as (bench, _), \
+            pytest.raises(SymbolError, match="NOSUCH is not listed"):
+        bench.rest.mid_price("NOSUCH")
+
+
 def test_trades_are_read_page_by_page_to_the_last(servers: Servers) -> None:
     """2,500 trades with gaps in their numbers, a thousand to a page."""
     ids = [7 + 3 * i for i in range(2500)]

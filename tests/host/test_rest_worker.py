@@ -63,7 +63,7 @@ class Desk:
                                  limits=LimitState(), api_key=venue.api_key, signer=HmacSigner(venue.api_secret))
         info = self.client.exchange_info(SYMBOL)
         config = engine_config(Settings(), info.rules(SYMBOL), CommissionRates(100_000, 100_000, 100_000, 100_000),
-                               info.rate_limits, utc_offset_ns=0, accept_reset=False)
+                               info.rate_limits, utc_offset_ns=0, accept_reset=False, fee_asset="BNB")
         self.engine = Engine(config)
         self.loop = Loop(self.engine, loop_config(Settings(), recorded=False))
         self.states: list[tuple[int, int]] = []
@@ -249,6 +249,49 @@ def test_a_symbol_that_stops_and_starts_is_told_each_time(running: Desk, caplog:
         desk.worker.resync_clock()
         wait_until(lambda wanted=expected: trading() == wanted, 5, f"{status} was not told")
     assert [line.message for line in caplog.records] == ["BTCUSDT is BREAK", "BTCUSDT is trading again"]
+
+
+def ask_price(desk: Desk, asset: str) -> None:
+    """As the engine does when a fee was paid in `asset`."""
+    work = ffi.new("mm_record *")
+    work.kind = lib.MM_KIND_WANT_PRICE
+    work.body.balance.asset = asset.encode()
+    desk.worker._take_work(work)
+
+
+def test_what_a_fee_asset_costs_is_told_and_its_balance_is_read_from_then_on(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask_price(desk, "BTC")  # the one asset this venue has a price of
+    (told,) = desk.worker.of(lib.MM_KIND_PRICE)
+    bid, ask = desk.venue.best()
+    assert bytes(ffi.string(told[0].body.balance.asset)) == b"BTC"
+    assert abs(Decimal(format_e8(told[0].body.balance.free_e8)) - (bid + ask) / 2) < 100
+    for _ in range(2):
+        ask_price(desk, "DOGE")
+    assert len(desk.worker.of(lib.MM_KIND_PRICE)) == 1
+    assert [line.message for line in caplog.records] == [
+        "fees paid in DOGE count 0 in profit and loss: DOGEUSDT is not listed by the exchange"]
+    desk.worker.read_account(7)
+    read = {bytes(ffi.string(event[0].body.balance.asset)) for event in desk.worker.of(lib.MM_KIND_BALANCE)}
+    assert read == {b"BTC", b"USDT", b"BNB", b"DOGE"}
+
+
+def test_a_clock_the_exchange_calls_wrong_is_measured_anew_from_nothing(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    now_ns = desk.clock.mono_ns()
+    desk.offset.add(now_ns, now_ns, 1_000_000)  # decades off, and with no round trip at all
+    work = ffi.new("mm_record *")
+    work.kind = lib.MM_KIND_WANT_CLOCK
+    with caplog.at_level("INFO", "mmcore"):
+        desk.worker._take_work(work)
+    here_ns = desk.clock.epoch_ns() - desk.clock.mono_ns()
+    assert abs(desk.offset.offset_ns - here_ns) < 100_000_000
+    assert "the exchange's clock is" in caplog.text
+    told = desk.worker.of(lib.MM_KIND_CLOCK)[-1]
+    assert told[0].body.command.value == desk.offset.offset_ns
+    assert told[0].body.command.value2 == desk.offset.round_trip_ns
 
 
 # ---- the engine's requests -----------------------------------------------------------------------------------

@@ -56,6 +56,8 @@ SUMMARY = RunSummary(
     position_e8=-100_000,
     balances={"BTC": Balance(99_900_000, 0), "USDT": Balance(5_000_000_000_001, 1)},
     pnl=Pnl(150_000_000, -50_000_000, 1),
+    fees_paid_e8={"BNB": 12_345},
+    unpriced_fees=0,
     no_quote_reasons={"SYNCING": 150},
     latency_ns={stage: Latency(1, 2, 3, 4, 5) for stage in Stage},
 )
@@ -66,7 +68,7 @@ ALWAYS = [
     "book_audit_failures", "market_duplicates", "quotes", "quoted_share",
     "orders_sent", "orders_acked", "orders_rejected", "orders_refused", "orders_canceled", "fills",
     "open_orders_at_exit", "unknown_orders", "reconciles", "reconcile_repairs", "moves",
-    "position", "balances", "pnl", "no_quote_reasons", "latency_ns",
+    "position", "balances", "pnl", "fees_paid", "unpriced_fees", "no_quote_reasons", "latency_ns",
 ]
 
 

@@ -31,6 +31,7 @@ class Asset:
     price: int = 0
     reported: bool = False
     time_us: int = 0
+    fees: int = 0
 
 
 @dataclass(slots=True)
@@ -51,6 +52,7 @@ class LedgerTwin:
     cost: Fraction = Fraction(0)
     realized: Fraction = Fraction(0)
     sales: int = 0
+    unpriced: int = 0
 
     def __post_init__(self) -> None:
         self.assets = {self.base: Asset(), self.quote: Asset()}
@@ -138,6 +140,8 @@ class LedgerTwin:
                 self.cost -= worth
         elif name != self.quote:
             self.third_fees += worth
+            self.unpriced += asset.price == 0
+        asset.fees += fee
         self.fees += worth
         asset.ledger -= fee
 
@@ -179,9 +183,10 @@ class LedgerTwin:
         for asset in self.assets.values():
             asset.start = asset.ledger = asset.free + asset.locked
             asset.reported = False
+            asset.fees = 0
             asset.time_us = 0
         self.ids.clear()
         self.forgotten = -1
-        self.applied = self.position = self.last_mid = 0
+        self.applied = self.position = self.last_mid = self.unpriced = 0
         self.start_mid = None
         self._before_the_first_mid()

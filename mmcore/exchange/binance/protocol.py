@@ -300,6 +300,11 @@ class ClockOffset:
         """Exchange epoch nanoseconds minus local monotonic nanoseconds."""
         return self._best[2]
 
+    @property
+    def round_trip_ns(self) -> int:
+        """Of the sample that counts."""
+        return 2 * self._best[1]
+
     def error_ns(self, now_ns: int) -> int:
         """Bound of the error of `offset_ns` now."""
         return _bound_ns(self._best, now_ns)

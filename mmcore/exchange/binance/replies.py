@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn
 
 from mmcore.errors import UnreachableError
@@ -15,6 +15,7 @@ from mmcore.exchange.base import (
     AccountSnapshot,
     Balance,
     CommissionRates,
+    Discount,
     OpenOrder,
     OrderResponse,
     Outcome,
@@ -98,14 +99,24 @@ def account(body: bytes) -> AccountSnapshot:
 
 
 def commission(body: bytes) -> CommissionRates:
-    """Of /account/commission: standard, special and tax rates added up. A discount for paying in another asset is left
-    out, for it ends when that asset runs out: real fees are at most these."""
+    """Of /account/commission: standard, special and tax rates added up. A discount is on the standard rates alone."""
     found = _object(document(body))
-    kinds = [_object(found[name]) for name in ("standardCommission", "specialCommission", "taxCommission")
-             if name in found]
+    kinds = {name: _object(found[name]) for name in ("standardCommission", "specialCommission", "taxCommission")
+             if name in found}
     if not kinds:
         raise MalformedError("the answer has no commission rates")
-    rates = {name: sum(_e8(kind, name) for kind in kinds) for name in ("maker", "taker", "buyer", "seller")}
+    full = _rates(kinds, E8)
+    discount = found.get("discount")
+    if not isinstance(discount, Mapping) or not all(discount.get(f"enabledFor{of}") for of in ("Account", "Symbol")):
+        return full
+    return replace(full, discount=Discount(_text(discount, "discountAsset"), _rates(kinds, _e8(discount, "discount"))))
+
+
+def _rates(kinds: Mapping[str, Mapping[str, Any]], multiplier_e8: int) -> CommissionRates:
+    """multiplier_e8: of the standard rates; rounded up."""
+    rates = {name: sum(-(-_e8(kind, name) * multiplier_e8 // E8) if which == "standardCommission" else _e8(kind, name)
+                       for which, kind in kinds.items())
+             for name in ("maker", "taker", "buyer", "seller")}
     return CommissionRates(
         maker_buy_e8=rates["maker"] + rates["buyer"],
         maker_sell_e8=rates["maker"] + rates["seller"],
@@ -153,6 +164,12 @@ def own_trades(body: bytes) -> tuple[OwnTrade, ...]:
 def client_id(body: bytes) -> str:
     """The client id of a queried order."""
     return _text(_object(document(body)), "clientOrderId")
+
+
+def best_prices(body: bytes) -> tuple[int, int]:
+    """Best bid and ask of /ticker/bookTicker, times 1e8; 0 = that side is empty."""
+    found = _object(document(body))
+    return _e8(found, "bidPrice"), _e8(found, "askPrice")
 
 
 def client_ids(body: bytes) -> tuple[str, ...]:

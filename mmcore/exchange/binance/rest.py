@@ -153,6 +153,18 @@ class RestClient:
         self._merge_counts(limits)
         return info
 
+    def mid_price(self, symbol: str) -> int:
+        """Between the best prices, times 1e8, rounded down; 0 where a side is empty. Raises SymbolError if the symbol
+        is not listed."""
+        try:
+            reply = self._get("/api/v3/ticker/bookTicker", (("symbol", symbol),))
+        except ExchangeError as error:
+            if error.code != _INVALID_SYMBOL:
+                raise
+            raise not_listed(symbol) from None
+        bid_e8, ask_e8 = replies.best_prices(reply.body)
+        return (bid_e8 + ask_e8) // 2 if bid_e8 > 0 and ask_e8 > 0 else 0
+
     def depth(self, symbol: str, levels: int) -> DepthSnapshot:
         """The book as raw bytes; levels: 1..5000 a side."""
         reply = self._get("/api/v3/depth", (("symbol", symbol), ("limit", levels)))

@@ -1,0 +1,83 @@
+"""Filters and commissions that change while the bot trades: what the engine is told of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from mmcore._native import ffi, lib
+from mmcore.exchange.base import Balance, CommissionRates, Discount, SymbolFilters
+from mmcore.exchange.binance.filters import SymbolRules
+from mmcore.host.assemble import symbol_values
+from mmcore.host.rules import RulesWatch, holds
+from mmcore.units import E8
+
+FILTERS = SymbolFilters(
+    price_min_e8=E8 // 100, price_max_e8=1_000_000 * E8, tick_e8=E8 // 100, qty_min_e8=1000, qty_max_e8=9000 * E8,
+    step_e8=1000, notional_min_e8=5 * E8, notional_max_e8=9_000_000 * E8, bid_multiplier_down_e8=E8 // 5,
+    bid_multiplier_up_e8=5 * E8, ask_multiplier_down_e8=E8 // 5, ask_multiplier_up_e8=5 * E8, open_orders_max=200)
+RULES = SymbolRules(
+    symbol="BTCUSDT", status="TRADING", base_asset="BTC", quote_asset="USDT", base_commission_decimals=8,
+    quote_commission_decimals=8, order_types=frozenset({"LIMIT_MAKER"}), spot_allowed=True, permission_sets=(),
+    stp_modes=frozenset(), filters=FILTERS, filter_names=frozenset())
+CHEAPER = CommissionRates(75_000, 75_000, 75_000, 75_000)
+RATES = CommissionRates(100_000, 100_000, 100_000, 100_000, Discount("BNB", CHEAPER))
+
+
+class Told:
+    """A watch, and the failures it told of."""
+
+    def __init__(self, rates: CommissionRates = RATES, *, discounted: bool = False) -> None:
+        self.failures: list[Exception] = []
+        self.watch = RulesWatch(RULES, rates, discounted, self.failures.append)
+
+
+def read(event: Any) -> Any:
+    """The symbol as the engine has it after the event."""
+    symbol = ffi.new("mm_symbol *", symbol_values(RULES, RATES))
+    assert event[0].kind == lib.MM_KIND_RULES
+    assert lib.mm_symbol_read(symbol, event) == lib.MM_OK
+    return symbol
+
+
+def with_filters(**changed: int) -> SymbolRules:
+    return dataclasses.replace(RULES, filters=dataclasses.replace(FILTERS, **changed))
+
+
+def test_rules_that_stay_say_nothing_and_rules_that_change_say_all() -> None:
+    told = Told()
+    assert told.watch.take_rules(RULES) is None
+    assert told.watch.take_rules(dataclasses.replace(RULES, status="BREAK")) is None
+    event = told.watch.take_rules(with_filters(tick_e8=E8 // 10, notional_min_e8=10 * E8))
+    symbol = read(event)
+    assert (symbol.tick_e8, symbol.notional_min_e8, symbol.step_e8) == (E8 // 10, 10 * E8, 1000)
+    assert (symbol.maker_fee_e8, symbol.taker_fee_e8, symbol.orders_max) == (100_000, 100_000, 200)
+    assert told.watch.take_rules(with_filters(tick_e8=E8 // 10, notional_min_e8=10 * E8)) is None
+    assert told.failures == []
+
+
+def test_another_asset_or_rules_no_order_can_keep_end_the_run_with_a_message() -> None:
+    told = Told()
+    assert told.watch.take_rules(dataclasses.replace(RULES, quote_asset="USDC")) is None
+    assert [str(one) for one in told.failures] == ["BTCUSDT now trades BTC for USDC: start again to trade it"]
+    told = Told()
+    assert told.watch.take_rules(with_filters(step_e8=0)) is None
+    assert "the new rules of BTCUSDT cannot be traded by" in str(told.failures[0])
+
+
+def test_the_discount_comes_and_goes_with_the_asset_that_pays_for_it() -> None:
+    told = Told(discounted=True)
+    some, none = [Balance("BTC", 1, 0), Balance("BNB", 1, 0)], [Balance("BTC", 1, 0), Balance("BNB", 0, 5)]
+    assert holds(RATES, some)
+    assert not holds(RATES, none)
+    assert told.watch.take_balances(some) is None
+    assert read(told.watch.take_balances(none)).maker_fee_e8 == 100_000
+    assert told.watch.take_balances(none) is None
+    assert read(told.watch.take_balances(some)).maker_fee_e8 == 75_000
+    assert read(told.watch.take_rules(with_filters(tick_e8=7))).maker_fee_e8 == 75_000
+
+
+def test_without_a_discount_balances_say_nothing_of_commissions() -> None:
+    told = Told(CHEAPER)
+    assert told.watch.take_balances([Balance("BNB", E8, 0)]) is None
+    assert told.watch.take_balances([]) is None
