@@ -437,6 +437,8 @@ void mm__engine_rules(mm_engine *engine, const mm_record *event)
         size_t levels = (size_t)engine->config.book_levels;
         status = mm_book_init(engine->book, mm_book_bytes(levels), levels, symbol->tick_e8, &engine->book);
         MM_ASSERT(status == MM_OK);
+        status = mm_book_init(engine->spare, mm_book_bytes(levels), levels, symbol->tick_e8, &engine->spare);
+        MM_ASSERT(status == MM_OK);
         mm__engine_invalidate(engine);
     }
     engine->regrid = 1;

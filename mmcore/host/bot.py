@@ -41,7 +41,7 @@ from mmcore.host.orders import OrdersThread, Session
 from mmcore.host.recorder import Recorder
 from mmcore.host.rest_worker import RestWorker
 from mmcore.host.rest_worker import Run as RunNames
-from mmcore.host.rules import RulesWatch, holds
+from mmcore.host.rules import RulesWatch
 from mmcore.host.state import RunState
 from mmcore.host.stop import Stop
 from mmcore.host.strategy import StrategyThread
@@ -98,8 +98,6 @@ class Known:
     info: ExchangeInfo
     rules: SymbolRules
     rates: CommissionRates
-    discounted: bool
-    """Whether commissions are paid at the discount now."""
     epoch: int
     leftovers: bool
     """Whether orders of an earlier run were open."""
@@ -151,8 +149,7 @@ class Reach:
             raise SymbolError(refusal)
         rates = self._rest.commission(self._symbol)
         resting = [order.client_id for order in self._rest.open_orders(self._symbol)]
-        return Known(info, rules, rates, holds(rates, account.balances), self._epoch(resting),
-                     any(is_own(name, self._tag) for name in resting))
+        return Known(info, rules, rates, self._epoch(resting), any(is_own(name, self._tag) for name in resting))
 
     def _best_bid_e8(self) -> int | None:
         """None also where the exchange has no book to show yet: the size is then judged without a price."""
@@ -190,8 +187,8 @@ class Bot:
         self.failure: Exception | None = None
         self.state, self.state_verdict = EngineState.INIT, 0
         discount = known.rates.discount
-        config = assemble.engine_config(settings, known.rules, known.rates.when(discounted=known.discounted),
-                                        known.info.rate_limits, utc_offset_ns=clock.epoch_ns() - clock.mono_ns(),
+        config = assemble.engine_config(settings, known.rules, known.rates, known.info.rate_limits,
+                                        utc_offset_ns=clock.epoch_ns() - clock.mono_ns(),
                                         accept_reset=options.accept_reset,
                                         fee_asset=discount.asset if discount is not None else "")
         self.engine = Engine(config)
@@ -205,7 +202,7 @@ class Bot:
                                            mask_seed=world.rng.getrandbits(32))
         self.gate = Gate(gate_values)
         self.names = Gate(gate_values)  # for reading ids only: gates belong to one thread
-        rules = RulesWatch(known.rules, known.rates, known.discounted, self._fail)
+        rules = RulesWatch(known.rules, known.rates, settings.risk.order_notional_max_e8, self._fail)
         names = RunNames(symbol, tag, known.epoch, settings.account.dedicated, rules)
         self.rest = RestWorker(self.loop, access.rest, self._decoder(), access.offset, clock, names, self._on_state)
         self.orders_by_rest = RestOrders(access.rest, self.rest.submit) if by_rest else None

@@ -225,9 +225,7 @@ class RestWorker(HostThread):
         # A testnet account holds hundreds of assets; only these can change by this run's trading. The engine learns of
         # another from the fee that was paid in it, and asks what it costs: from then on it is read too.
         assets = self._loop.engine.config.assets | self._fee_assets
-        news = self._run_names.rules.take_balances(snapshot.balances) if self._run_names.rules is not None else None
-        if news is not None:
-            self.push(news)
+        self._tell_rules(lambda rules: rules.take_balances(snapshot.balances))
         for one in snapshot.balances:
             if one.asset in assets:
                 self.push(record.balance(one.asset, one.free_e8, one.locked_e8, snapshot.update_time_ms * 1000))
@@ -299,6 +297,12 @@ class RestWorker(HostThread):
             return
         if price_e8 > 0:  # else the last one holds
             self.push(record.price(asset, price_e8))
+            self._tell_rules(lambda rules: rules.take_price(asset, price_e8))
+
+    def _tell_rules(self, look: Callable[[RulesWatch], Any | None]) -> None:
+        news = look(self._run_names.rules) if self._run_names.rules is not None else None
+        if news is not None:
+            self.push(news)
 
     def _resync_clock(self) -> None:
         """The exchange says that the time is wrong: what was known of it counts no longer."""
@@ -334,9 +338,7 @@ class RestWorker(HostThread):
 
     def _check_symbol(self) -> None:
         rules = self._client.exchange_info(self._run_names.symbol).rules(self._run_names.symbol)
-        news = self._run_names.rules.take_rules(rules) if self._run_names.rules is not None else None
-        if news is not None:
-            self.push(news)
+        self._tell_rules(lambda watch: watch.take_rules(rules))
         trading = rules.refusal() is None
         if trading != self.trading:
             _log.warning("%s is %s", self._run_names.symbol, "trading again" if trading else rules.status)

@@ -16,23 +16,23 @@ from mmcore.host.assemble import symbol_values
 _log = logging.getLogger("mmcore.rules")
 
 
-def holds(rates: CommissionRates, balances: Iterable[Balance]) -> bool:
-    """Whether the account has of the asset that a discount asks for."""
-    asset = rates.discount.asset if rates.discount is not None else None
-    return any(one.asset == asset and one.free_e8 > 0 for one in balances)
-
-
 class RulesWatch:
-    """The rules the engine has. REST worker's thread."""
+    """The rules the engine has. REST worker's thread.
 
-    def __init__(self, rules: SymbolRules, rates: CommissionRates, discounted: bool,
+    Commissions count in full until the asset of the discount is known to last for the largest order.
+    """
+
+    def __init__(self, rules: SymbolRules, rates: CommissionRates, order_notional_e8: int,
                  fail: Callable[[Exception], None]) -> None:
-        """discounted: whether commissions are paid at the discount now. fail: told of a change that cannot be taken
-        while running."""
+        """order_notional_e8: of the largest order, in quote. fail: told of a change that cannot be taken while
+        running."""
         self._rules = rules
         self._rates = rates
-        self._discounted = discounted
+        self._order_notional_e8 = order_notional_e8
         self._fail = fail
+        self._discounted = False
+        self._free_e8 = 0
+        self._price_e8 = 0
 
     def take_rules(self, rules: SymbolRules) -> Any | None:
         """The event that tells the engine of other filters; None: they are as before."""
@@ -49,12 +49,30 @@ class RulesWatch:
 
     def take_balances(self, balances: Iterable[Balance]) -> Any | None:
         """The event that tells the engine of other commissions; None: they are as before."""
-        discounted = holds(self._rates, balances)
-        if self._rates.discount is None or discounted == self._discounted:
+        if self._rates.discount is None:
             return None
-        self._discounted = discounted
-        _log.warning("commissions are %s the discount for paying in %s", "at" if discounted else "without",
-                     self._rates.discount.asset)
+        asset = self._rates.discount.asset
+        self._free_e8 = sum(one.free_e8 for one in balances if one.asset == asset)
+        return self._take_discount()
+
+    def take_price(self, asset: str, price_e8: int) -> Any | None:
+        """What an asset fees are paid in costs in quote; returns as `take_balances`."""
+        if self._rates.discount is None or asset != self._rates.discount.asset:
+            return None
+        self._price_e8 = price_e8
+        return self._take_discount()
+
+    def _take_discount(self) -> Any | None:
+        discount = self._rates.discount
+        assert discount is not None
+        rate_e8 = max(discount.rates.taker_buy_e8, discount.rates.taker_sell_e8)
+        needed_e16 = self._order_notional_e8 * rate_e8
+        lasts = self._price_e8 > 0 and self._free_e8 * self._price_e8 >= needed_e16
+        if lasts == self._discounted:
+            return None
+        self._discounted = lasts
+        _log.log(logging.INFO if lasts else logging.WARNING, "commissions are %s the discount for paying in %s",
+                 "at" if lasts else "without", discount.asset)
         return self._event()
 
     def _event(self) -> Any | None:

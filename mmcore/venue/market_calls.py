@@ -6,8 +6,10 @@ from typing import Any
 
 from mmcore.venue import errors
 from mmcore.venue.calls import Call, check_symbol, check_symbol_list
+from mmcore.venue.commission import DISCOUNT_ASSET
 from mmcore.venue.decimals import format_e8
 from mmcore.venue.errors import VenueError
+from mmcore.venue.exchange import Exchange
 from mmcore.venue.jsontext import Stamp
 from mmcore.venue.params import Params
 from mmcore.venue.symbol import STATUSES, exchange_filters, symbol_info
@@ -82,8 +84,20 @@ def depth(call: Call) -> dict[str, Any]:
     }
 
 
+def _fee_pair(exchange: Exchange) -> str:
+    """The pair that a fee in BNB is converted by; "" when nobody pays in it, or the symbol's own price says it."""
+    rules = exchange.rules
+    if not exchange.bnb_price_e8 or DISCOUNT_ASSET in (rules.base, rules.quote):
+        return ""
+    return DISCOUNT_ASSET + rules.quote
+
+
 def book_ticker(call: Call) -> Any:
-    """GET ticker/bookTicker, ticker.book."""
+    """GET ticker/bookTicker, ticker.book. Beside its own symbol the venue quotes what it converts fees at."""
+    fees = _fee_pair(call.exchange)
+    if fees and call.params.text("symbol") == fees:
+        price = format_e8(call.exchange.bnb_price_e8)
+        return {"symbol": fees, "bidPrice": price, "bidQty": "1.00000000", "askPrice": price, "askQty": "1.00000000"}
     check_symbol(call)
     symbols = call.params.text("symbols")
     if symbols is not None:

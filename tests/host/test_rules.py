@@ -9,7 +9,7 @@ from mmcore._native import ffi, lib
 from mmcore.exchange.base import Balance, CommissionRates, Discount, SymbolFilters
 from mmcore.exchange.binance.filters import SymbolRules
 from mmcore.host.assemble import symbol_values
-from mmcore.host.rules import RulesWatch, holds
+from mmcore.host.rules import RulesWatch
 from mmcore.units import E8
 
 FILTERS = SymbolFilters(
@@ -27,9 +27,9 @@ RATES = CommissionRates(100_000, 100_000, 100_000, 100_000, Discount("BNB", CHEA
 class Told:
     """A watch, and the failures it told of."""
 
-    def __init__(self, rates: CommissionRates = RATES, *, discounted: bool = False) -> None:
+    def __init__(self, rates: CommissionRates = RATES) -> None:
         self.failures: list[Exception] = []
-        self.watch = RulesWatch(RULES, rates, discounted, self.failures.append)
+        self.watch = RulesWatch(RULES, rates, 1000 * E8, self.failures.append)
 
 
 def read(event: Any) -> Any:
@@ -65,19 +65,24 @@ def test_another_asset_or_rules_no_order_can_keep_end_the_run_with_a_message() -
     assert "the new rules of BTCUSDT cannot be traded by" in str(told.failures[0])
 
 
-def test_the_discount_comes_and_goes_with_the_asset_that_pays_for_it() -> None:
-    told = Told(discounted=True)
-    some, none = [Balance("BTC", 1, 0), Balance("BNB", 1, 0)], [Balance("BTC", 1, 0), Balance("BNB", 0, 5)]
-    assert holds(RATES, some)
-    assert not holds(RATES, none)
-    assert told.watch.take_balances(some) is None
-    assert read(told.watch.take_balances(none)).maker_fee_e8 == 100_000
-    assert told.watch.take_balances(none) is None
-    assert read(told.watch.take_balances(some)).maker_fee_e8 == 75_000
+def test_the_discount_counts_only_while_its_asset_lasts_for_the_largest_order() -> None:
+    """0.075 % of 1,000 is 0.75: at 500 each that takes 0.0015."""
+    told = Told()
+    enough = [Balance("BTC", 1, 0), Balance("BNB", 150_000, 0)]
+    short = [Balance("BTC", 1, 0), Balance("BNB", 149_999, 7 * E8)]
+    assert told.watch.take_balances(enough) is None, "nobody knows what it is worth"
+    assert told.watch.take_price("XRP", 500 * E8) is None
+    assert read(told.watch.take_price("BNB", 500 * E8)).maker_fee_e8 == 75_000
+    assert told.watch.take_balances(enough) is None
     assert read(told.watch.take_rules(with_filters(tick_e8=7))).maker_fee_e8 == 75_000
+    assert read(told.watch.take_balances(short)).maker_fee_e8 == 100_000
+    assert told.watch.take_balances(short) is None
+    assert read(told.watch.take_price("BNB", 501 * E8)).maker_fee_e8 == 75_000
+    assert read(told.watch.take_balances([])).maker_fee_e8 == 100_000
 
 
 def test_without_a_discount_balances_say_nothing_of_commissions() -> None:
     told = Told(CHEAPER)
     assert told.watch.take_balances([Balance("BNB", E8, 0)]) is None
     assert told.watch.take_balances([]) is None
+    assert told.watch.take_price("BNB", E8) is None

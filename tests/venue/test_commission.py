@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -161,6 +162,16 @@ def test_the_rates_are_the_same_wherever_they_are_told(desk: Any) -> None:
         "taxCommissionForOrder": {"maker": "0.00000228", "taker": "0.00000230"},
         "discount": shown["discount"],
     }
+
+
+def test_what_fees_are_converted_at_can_be_asked_for_while_somebody_pays_in_bnb(desk: Any) -> None:
+    asked = ("GET", "/api/v3/ticker/bookTicker", {"symbol": "BNBUSDT"})
+    assert json.loads(desk.call(*asked).body)["code"] == -1121
+    with_bnb(desk, UNIT)
+    assert desk.ok(*asked, signed=False) == {
+        "symbol": "BNBUSDT", "bidPrice": "200.00000000", "bidQty": "1.00000000", "askPrice": "200.00000000",
+        "askQty": "1.00000000"}
+    assert desk.ok("GET", "/api/v3/ticker/bookTicker", {"symbol": "BTCUSDT"}, signed=False)["symbol"] == "BTCUSDT"
 
 
 @pytest.mark.parametrize("bnb", [0, 2_000_000, UNIT])
