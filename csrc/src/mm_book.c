@@ -71,6 +71,7 @@ static void evict(book_side *side)
         mm__tree_remove(&side->tree, value);
     } else {
         window_put(side->window, key, 0);
+        side->best_stale |= key == side->best_key; /* the window's best, not the side's: better ones are in the tree */
     }
     MM_ASSERT(value > 1);
     side->room++;

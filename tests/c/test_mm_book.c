@@ -757,6 +757,20 @@ static void memory_that_does_not_fit_is_refused(void)
     mm__memory_free(memory);
 }
 
+/* The window's only level is evicted while better ones lie in the tree: what was the window's best must not be remembered. */
+static void an_evicted_level_is_not_remembered_as_the_windows_best(void)
+{
+    static const mm_level asks[] = {{462384, 1}, {478574, 0}, {1, 5}, {2, 1}};
+    mm_book *book = mm_book_new(2, 1);
+    MM_REQUIRE(book != NULL);
+    for (size_t i = 0; i < MM_TEST_COUNT(asks); i++) {
+        MM_CHECK(mm_book_apply(book, NULL, 0, &asks[i], 1) == MM_OK);
+        MM_CHECK(mm_book_valid(book));
+    }
+    MM_CHECK_UINT(mm_book_count(book, MM_ASK), ==, 2);
+    mm_book_free(book);
+}
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
@@ -765,6 +779,7 @@ int main(int argc, char **argv)
         MM_TEST(every_query_agrees_while_the_price_drifts),
         MM_TEST(every_query_agrees_while_the_price_jumps),
         MM_TEST(every_query_agrees_at_capacity),
+        MM_TEST(an_evicted_level_is_not_remembered_as_the_windows_best),
         MM_TEST(every_query_agrees_at_both_ends_of_int64),
         MM_TEST(every_query_agrees_when_nothing_is_on_the_tick),
         MM_TEST(a_jump_of_thirty_percent_and_back_loses_nothing),
