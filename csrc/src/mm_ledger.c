@@ -440,8 +440,8 @@ mm_status mm_ledger_deposit(mm_ledger *ledger, const mm_balance_body *delta)
 static void charge(mm_status *status, mm_ledger *ledger, ledger_books *books, int64_t price_e8,
                    const mm_fill_body *fill, ledger_asset **payer, int64_t *paid_e8)
 {
-    if (fill->fee_e8 == 0) {
-        return;
+    if (fill->fee_e8 == 0 || *status != MM_OK) {
+        return; /* a fill that is refused leaves no asset behind */
     }
     ledger_asset *asset = asset_made(ledger, fill->fee_asset);
     if (asset == NULL || fill->fee_e8 == INT64_MIN) {

@@ -761,14 +761,14 @@ static void memory_that_does_not_fit_is_refused(void)
 static void an_evicted_level_is_not_remembered_as_the_windows_best(void)
 {
     static const mm_level asks[] = {{462384, 1}, {478574, 0}, {1, 5}, {2, 1}};
-    mm_book *book = mm_book_new(2, 1);
-    MM_REQUIRE(book != NULL);
+    mm_book *small = mm_book_new(2, 1);
+    MM_REQUIRE(small != NULL);
     for (size_t i = 0; i < MM_TEST_COUNT(asks); i++) {
-        MM_CHECK(mm_book_apply(book, NULL, 0, &asks[i], 1) == MM_OK);
-        MM_CHECK(mm_book_valid(book));
+        MM_CHECK(mm_book_apply(small, NULL, 0, &asks[i], 1) == MM_OK);
+        MM_CHECK(mm_book_valid(small));
     }
-    MM_CHECK_UINT(mm_book_count(book, MM_ASK), ==, 2);
-    mm_book_free(book);
+    MM_CHECK_UINT(mm_book_count(small, MM_ASK), ==, 2);
+    mm_book_free(small);
 }
 
 int main(int argc, char **argv)
