@@ -1911,10 +1911,11 @@ enum {
 /* ORDERS role: seals the request that was to be signed, then takes waiting actions, cancels first, and has
  * the gate write their requests until one has to be signed or nothing waits. What the gate refuses is reported at once. What it lets
  * out is then taken from it (mm_gate_take), handed over in one piece, and reported by mm_loop_burst_sent. MM_ENCODE_* bits, or
- * mm_status < 0 for a signature that is none: that request is NOT_SENT (CREDENTIALS). */
+ * mm_status < 0 for a signature that is none. Without one (signature_bytes 0), or with a bad one, that request is NOT_SENT (CREDENTIALS). */
 MM_API int32_t mm_loop_burst_encode(mm_loop *loop, mm_gate *gate, int64_t now_ns, const char *signature, size_t signature_bytes,
                                     const char **payload, size_t *payload_bytes);
-/* ORDERS role: the burst was handed over at at_ns and its requests are SENT, or nothing of it was and they are NOT_SENT (DISCONNECTED). */
+/* ORDERS role: the burst was handed over at at_ns and its requests are SENT, or nothing of it was and they are NOT_SENT (DISCONNECTED).
+ * One that still waits for its signature is not part of it, and NOT_SENT (CREDENTIALS). */
 MM_API void mm_loop_burst_sent(mm_loop *loop, bool handed_over, int64_t at_ns);
 /* ORDERS role: reports that an action's bytes went out at sent_ns, and counts its latencies. */
 MM_API bool mm_loop_sent(mm_loop *loop, const mm_record *action, int64_t sent_ns);

@@ -747,28 +747,30 @@ bool mm_loop_not_sent(mm_loop *loop, const mm_record *action, uint64_t verdict, 
     return pushed;
 }
 
-/* The action behind the burst becomes part of it, or was not sent. */
-static mm_status seal_waiting(mm_loop *loop, mm_gate *gate, int64_t now_ns, const char *signature, size_t signature_bytes)
+/* The action behind the burst has no signature: it was not sent. */
+static void give_up_signing(mm_loop *loop, int64_t now_ns)
 {
-    MM_ASSERT(loop->burst_count < MM_GATE_BURST_MAX);
-    mm_status sealed = mm_gate_seal(gate, signature, signature_bytes);
+    MM_ASSERT(loop->burst_signing && loop->burst_count < MM_GATE_BURST_MAX);
     loop->burst_signing = false;
-    if (sealed < 0) {
-        bool told = mm_loop_not_sent(loop, &loop->burst[loop->burst_count], MM_BIT(MM_REASON_CREDENTIALS), now_ns);
-        MM_ASSERT(told); /* the room was there */
-        return sealed;
-    }
-    loop->burst_count++;
-    return MM_OK;
+    bool told = mm_loop_not_sent(loop, &loop->burst[loop->burst_count], MM_BIT(MM_REASON_CREDENTIALS), now_ns);
+    MM_ASSERT(told); /* the room was there */
 }
 
 int32_t mm_loop_burst_encode(mm_loop *loop, mm_gate *gate, int64_t now_ns, const char *signature, size_t signature_bytes,
                              const char **payload, size_t *payload_bytes)
 {
     *payload_bytes = 0;
-    mm_status sealed = loop->burst_signing ? seal_waiting(loop, gate, now_ns, signature, signature_bytes) : MM_OK;
-    if (sealed < 0) {
-        return sealed;
+    if (loop->burst_signing) {
+        mm_status sealed = signature_bytes > 0 ? mm_gate_seal(gate, signature, signature_bytes) : MM_E_STATE;
+        if (sealed < 0) {
+            give_up_signing(loop, now_ns);
+        } else {
+            loop->burst_signing = false;
+            loop->burst_count++;
+        }
+        if (sealed < 0 && signature_bytes > 0) {
+            return sealed;
+        }
     }
     for (;;) { /* an action a turn, and they are bounded by the rings */
         if (loop->burst_count == MM_GATE_BURST_MAX || mm_spsc_room(loop->rings[MM_RING_EXEC]) <= loop->burst_count) {
@@ -799,6 +801,9 @@ void mm_loop_burst_sent(mm_loop *loop, bool handed_over, int64_t at_ns)
         bool told = handed_over ? mm_loop_sent(loop, action, at_ns)
                                 : mm_loop_not_sent(loop, action, MM_BIT(MM_REASON_DISCONNECTED), at_ns);
         MM_ASSERT(told); /* the room was kept for it */
+    }
+    if (loop->burst_signing) {
+        give_up_signing(loop, at_ns);
     }
     loop->burst_count = 0;
 }

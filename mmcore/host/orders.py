@@ -349,7 +349,9 @@ class OrdersThread(HostThread):
             else:
                 self._send_one_by_one(holder)
         except BaseException:
-            self._gate.kill()  # an action is lost and the engine does not know: nothing new may follow it
+            self._gate.kill()  # an action may be lost and the engine does not know: nothing new may follow it
+            # Requests that were complete must not leave with the next cancels; those that were taken may have left.
+            self._loop.burst_sent(not self._gate.take(), self._clock.mono_ns())
             raise
 
     def _send_bursts(self, holder: int, wire: Wire) -> None:

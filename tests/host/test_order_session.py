@@ -252,6 +252,36 @@ def test_a_burst_that_cannot_leave_is_not_sent(bench: Bench) -> None:
     assert bench.kinds() == [Kind.NOT_SENT] * 2
 
 
+class Failing(HmacSigner):
+    """Signs so often."""
+
+    left = 1000
+
+    def sign(self, payload: bytes) -> str:
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("no more")
+        return super().sign(payload)
+
+
+def test_what_a_failure_left_in_a_burst_never_leaves_and_cancels_do() -> None:
+    signer = Failing("secret")
+    bench = Bench(signer)
+    bench.serve()
+    (peer,) = bench.peers
+    bench.told()
+    signer.left = 1
+    with pytest.raises(RuntimeError):
+        bench.decide(Kind.PLACE, Kind.PLACE)
+    assert peer.orders() == []
+    signer.left = 1000
+    bench.decide(Kind.CANCEL)
+    assert peer.orders() == ["c2"], "the gate is killed: an order it had let through must not follow"
+    told = [(Kind(one[0].kind), one[0].body.outcome.order_seq, one[0].body.outcome.operation) for one in bench.told()]
+    assert told == [(Kind.NOT_SENT, 1, lib.MM_OP_PLACE), (Kind.NOT_SENT, 2, lib.MM_OP_PLACE),
+                    (Kind.SENT, 2, lib.MM_OP_CANCEL)]
+
+
 def test_a_replaced_connection_carries_orders_until_its_successor_is_ready_and_is_read_on(bench: Bench) -> None:
     old = bench.peers[0]
     bench.decide(Kind.PLACE)
