@@ -20,6 +20,10 @@ static inline bot bot_open(mm_clock_fn clock, int64_t log_records)
     const char *bad_field = NULL;
     mm_engine_config engine_config = host_config();
     engine_config.refresh_tolerance_bps = 0; /* every move of the mid is a new quote */
+    engine_config.budget.orders_10s_limit = 60000; /* and none of them waits */
+    engine_config.budget.orders_pct = 100;
+    engine_config.risk.orders_per_1s_max = 60000;
+    engine_config.risk.duplicate_window_ns = 1;
     mm_loop_config config;
     mm_feed_config feed;
     memset(&b, 0, sizeof b);
@@ -86,13 +90,19 @@ static inline uint32_t bot_market(bot *b, const char *json)
                         &reply_bytes);
 }
 
-static inline uint32_t bot_order(bot *b, const char *json)
+/* The holder of ORDERS may be another thread than the one that moves the bot's clock. */
+static inline uint32_t bot_order_at(bot *b, const char *json, int64_t now_ns)
 {
     uint8_t reply[256];
     size_t reply_bytes = 0;
     bot_frame(b->order_ws, MM_WS_TEXT, json, strlen(json));
-    return mm_loop_pump(b->loop, MM_CHANNEL_ORDER, 0, b->order_ws, b->order_feed, b->now_ns, reply, sizeof reply,
+    return mm_loop_pump(b->loop, MM_CHANNEL_ORDER, 0, b->order_ws, b->order_feed, now_ns, reply, sizeof reply,
                         &reply_bytes);
+}
+
+static inline uint32_t bot_order(bot *b, const char *json)
+{
+    return bot_order_at(b, json, b->now_ns);
 }
 
 static inline bool bot_push(bot *b, int32_t ring, const mm_record *record)

@@ -22,29 +22,61 @@ static int64_t monotonic_ns(void)
     return (int64_t)now.tv_sec * SECOND + now.tv_nsec;
 }
 
+/* The client id of an own order, as the gate writes it. */
+static void client_id(uint64_t seq, char *out)
+{
+    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    strcpy(out, "mA1-0k3f9zq-0000000-b0");
+    for (char *at = out + strlen("mA1-0k3f9zq-") + 6; seq > 0; at--, seq /= 36) {
+        *at = digits[seq % 36];
+    }
+}
+
+/* The exchange's answer to an action: everything works. The order with number n has n + 1000 there. */
+static void answer(const mm_record *action, char *text, size_t capacity)
+{
+    unsigned long long seq = action->body.action.order_seq;
+    unsigned long long id = action->body.action.exchange_id > 0
+                                ? (unsigned long long)action->body.action.exchange_id
+                                : seq + 1000;
+    char old[32];
+    client_id(id - 1000, old);
+    if (action->kind == MM_KIND_PLACE) {
+        snprintf(text, capacity,
+                 "{\"id\":\"p%llu\",\"status\":200,\"result\":{\"symbol\":\"BTCUSDT\",\"orderId\":%llu,"
+                 "\"clientOrderId\":\"x\",\"transactTime\":1,\"executedQty\":\"0\",\"status\":\"NEW\"}}",
+                 seq, seq + 1000);
+    } else if (action->kind == MM_KIND_REPLACE) {
+        snprintf(text, capacity,
+                 "{\"id\":\"r%llu\",\"status\":200,\"result\":{\"cancelResult\":\"SUCCESS\","
+                 "\"newOrderResult\":\"SUCCESS\",\"cancelResponse\":{\"symbol\":\"BTCUSDT\","
+                 "\"origClientOrderId\":\"%s\",\"orderId\":%llu,\"executedQty\":\"0\",\"status\":\"CANCELED\"},"
+                 "\"newOrderResponse\":{\"symbol\":\"BTCUSDT\",\"orderId\":%llu,\"clientOrderId\":\"x\","
+                 "\"transactTime\":1,\"executedQty\":\"0\",\"status\":\"NEW\"}}}",
+                 seq, old, id, seq + 1000);
+    } else {
+        MM_CHECK_INT(action->kind, ==, MM_KIND_CANCEL);
+        snprintf(text, capacity,
+                 "{\"id\":\"c%llu\",\"status\":200,\"result\":{\"symbol\":\"BTCUSDT\",\"orderId\":%llu,"
+                 "\"executedQty\":\"0\",\"status\":\"CANCELED\"}}",
+                 seq, id);
+    }
+}
+
 /* What the host's order thread does with the role: everything out, and the exchange's answer at once. */
 static void drain_orders(shared *s)
 {
     mm_record action;
-    char text[512];
+    char text[1024];
     while (mm_loop_next_action(s->b.loop, &action)) {
-        unsigned long long seq = action.body.action.order_seq;
         MM_CHECK(mm_loop_sent(s->b.loop, &action, monotonic_ns()));
         s->sent++;
-        if (action.kind == MM_KIND_PLACE) {
-            MM_CHECK_UINT(seq, ==, s->last_place + 1);
-            s->last_place = seq;
-            snprintf(text, sizeof text,
-                     "{\"id\":\"p%llu\",\"status\":200,\"result\":{\"symbol\":\"BTCUSDT\",\"orderId\":%llu,"
-                     "\"clientOrderId\":\"x\",\"transactTime\":1,\"executedQty\":\"0\",\"status\":\"NEW\"}}",
-                     seq, seq + 1000);
-        } else {
-            snprintf(text, sizeof text,
-                     "{\"id\":\"c%llu\",\"status\":200,\"result\":{\"symbol\":\"BTCUSDT\",\"orderId\":%llu,"
-                     "\"executedQty\":\"0\",\"status\":\"CANCELED\"}}",
-                     seq, seq + 1000);
+        if (action.kind == MM_KIND_PLACE || action.kind == MM_KIND_REPLACE) {
+            MM_CHECK_UINT(action.body.action.order_seq, ==, s->last_place + 1);
+            s->last_place = action.body.action.order_seq;
         }
-        (void)bot_order(&s->b, text);
+        answer(&action, text, sizeof text);
+        (void)bot_order_at(&s->b, text, monotonic_ns());
     }
 }
 
@@ -147,7 +179,7 @@ static void three_threads_lose_nothing_and_send_each_order_once_in_order(void)
     MM_CHECK_INT(status.unknown_orders, ==, 0);
     MM_CHECK_UINT(status.orders_sent, ==, s.last_place);
     MM_CHECK_UINT(status.orders_acked, ==, s.last_place);
-    MM_CHECK_UINT(s.sent, >, 4);
+    MM_CHECK_UINT(s.sent, >, 20);
     MM_CHECK(!mm_loop_pending(s.b.loop, MM_ROLE_ENGINE));
     MM_CHECK(!mm_loop_pending(s.b.loop, MM_ROLE_ORDERS));
     MM_CHECK(mm_engine_valid(s.b.engine));
