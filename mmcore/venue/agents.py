@@ -98,12 +98,21 @@ class Desk(Protocol):
         """Take an order off if it still rests."""
 
 
+class Schedule(Protocol):
+    """Where agents enter what they will do."""
+
+    def at(self, time_us: int, act: Callable[[int], None]) -> None:
+        """Have `act` called at that time, with the time."""
+
+
 class Timeline:
     """Things to be done at their times; what falls on one microsecond is done in the order in which it was entered."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[int, int, Callable[[int], None]]] = []
         self._entered = 0
+        self.now_us = 0
+        """The time of what is being done, or was done last."""
 
     def at(self, time_us: int, act: Callable[[int], None]) -> None:
         """Have `act(time_us)` called at that time."""
@@ -119,15 +128,26 @@ class Timeline:
         entries = self._entries
         while entries and entries[0][0] <= until_us:
             time_us, _, act = heapq.heappop(entries)
+            self.now_us = time_us
             act(time_us)
 
 
-class Agents:
-    """All populations on one desk. `populate` builds the book before the opening, `open` starts the timeline's first
-    entries at 0.
-    """
+class Slowed:
+    """A schedule on which all waiting takes `pace` times as long."""
 
-    def __init__(self, seed: int, engine: MatchingEngine, timeline: Timeline, desk: Desk) -> None:
+    def __init__(self, timeline: Timeline, pace: int) -> None:
+        self._timeline = timeline
+        self._pace = pace
+
+    def at(self, time_us: int, act: Callable[[int], None]) -> None:
+        now_us = self._timeline.now_us
+        self._timeline.at(now_us + (time_us - now_us) * self._pace, act)
+
+
+class Agents:
+    """All populations on one desk. `populate` builds the book before the opening, `open` enters the first actions."""
+
+    def __init__(self, seed: int, engine: MatchingEngine, timeline: Schedule, desk: Desk) -> None:
         self._pit = _Pit(engine, timeline, desk)
         self._touch = _TouchCrowd(self._pit, seed)
         self._depth = _DepthCrowd(self._pit, seed)
@@ -154,7 +174,7 @@ class _Pit:
     act on the book.
     """
 
-    def __init__(self, engine: MatchingEngine, timeline: Timeline, desk: Desk) -> None:
+    def __init__(self, engine: MatchingEngine, timeline: Schedule, desk: Desk) -> None:
         self.fair_ticks = OPENING_FAIR_TICKS
         self.engine = engine
         self.timeline = timeline

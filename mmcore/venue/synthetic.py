@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from mmcore.venue.agents import OPENING_FAIR_TICKS, OWNER_PREFIX, STEP_E8, TICK_E8, Agents, Timeline
+from mmcore.venue.agents import OPENING_FAIR_TICKS, OWNER_PREFIX, STEP_E8, TICK_E8, Agents, Slowed, Timeline
 from mmcore.venue.market import Execution, Feed, NewOrder, PlaceResult, Prevention, Side, StreamMessage
 from mmcore.venue.matching import MatchingEngine, Outcome, Trade
 from mmcore.venue.publisher import Publisher
@@ -27,7 +27,8 @@ class SyntheticMarket:
     executions in their order. One thread.
     """
 
-    def __init__(self, seed: int, first_time_us: int = 0) -> None:
+    def __init__(self, seed: int, first_time_us: int = 0, pace: int = 1) -> None:
+        """pace: >= 1; all that the agents wait for takes so many times as long, for a quieter market."""
         self.symbol = "BTCUSDT"
         self.tick_e8 = TICK_E8
         self.step_e8 = STEP_E8
@@ -38,7 +39,8 @@ class SyntheticMarket:
         self._publisher = Publisher(self.symbol, self._engine, TICK_E8, STEP_E8)
         self._executions: list[Execution] = []
         self._timeline = Timeline()
-        self._agents = Agents(seed, self._engine, self._timeline, self)
+        schedule = self._timeline if pace == 1 else Slowed(self._timeline, pace)
+        self._agents = Agents(seed, self._engine, schedule, self)
         self._agents.populate()
         self._publisher.restart()
         self._ticking: set[int] = set()
