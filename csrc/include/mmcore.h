@@ -363,7 +363,7 @@ typedef struct mm_trade_body {
 typedef struct mm_link_body {
     int64_t state;  /* MM_LINK_*; of a fault: mm_status */
     int64_t recv_ns;
-    int64_t detail; /* pong: round trip ns; fault: byte position in the message */
+    int64_t detail; /* pong: round trip ns, 0 = not known (a ping of theirs too); fault: byte position in the message */
     int64_t channel; /* MM_CHANNEL_* */
 } mm_link_body;
 
@@ -1268,7 +1268,7 @@ MM_API void mm_ledger_rebase(mm_ledger *ledger);
 /* The next report of each asset counts whatever its time: after the exchange's clock stepped back, newer ones look older. */
 MM_API void mm_ledger_forget_times(mm_ledger *ledger);
 /* Applies, once by id, a trade of the account that no order of this run made (the operator's own doing): as deposits and withdrawals, so
- * that balances stay right and P&L is not touched. */
+ * that balances stay right and P&L is not touched. Before the first report of an asset nothing of it is moved. */
 MM_API mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t qty_e8, const mm_fill_body *fill);
 MM_API bool mm_ledger_seen(const mm_ledger *ledger, int64_t trade_id);
 /* First mid > 0: values the start inventory (average cost). Later mids only value deposits. */

@@ -510,9 +510,14 @@ bool mm_ledger_fill(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t q
     return true;
 }
 
+/* Of an asset that no report has shown yet there is nothing to move: the first one has the trade in it. */
 static mm_status adopt_part(mm_ledger *ledger, const char *asset, int64_t amount_e8)
 {
     mm_balance_body delta;
+    const ledger_asset *known = asset_of(ledger, asset);
+    if (known == NULL || !known->reported) {
+        return MM_OK;
+    }
     memset(&delta, 0, sizeof delta);
     memcpy(delta.asset, asset, sizeof delta.asset);
     delta.free_e8 = amount_e8;

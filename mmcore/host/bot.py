@@ -45,7 +45,7 @@ from mmcore.host.rules import RulesWatch
 from mmcore.host.state import RunState
 from mmcore.host.stop import Stop
 from mmcore.host.strategy import StrategyThread
-from mmcore.host.worker import HostThread
+from mmcore.host.worker import HostThread, PartThread
 from mmcore.strategy.base import MarketMaker
 from mmcore.units import format_e8
 
@@ -213,7 +213,7 @@ class Bot:
                                world.connectors, self.orders if spins else None, settings.host.cpu)
         self.recorder = (Recorder(self.loop, config, settings.host.record, clock)
                          if settings.host.record is not None else None)
-        self.threads: list[HostThread] = [self.rest, self.strategy, self.orders, self.feed]
+        self.threads: list[PartThread] = [self.rest, self.strategy, self.orders, self.feed]
 
     def _orders(self, access: Access, world: World, *, served_by_feed: bool) -> OrdersThread:
         keys = access.keys
@@ -262,8 +262,7 @@ class Bot:
         if self.rest.stopping:
             return
         try:
-            self.rest.note_trades()
-            self.rest.read_account(0)
+            self.rest.read_start()
         except MmcoreError as error:
             _log.warning("account: %s", error)
             self.clock.sleep(RETRY_S)

@@ -27,7 +27,7 @@ from mmcore.host.clock import Clock
 from mmcore.host.connector import Connector, Connectors
 from mmcore.host.orders import OrdersThread
 from mmcore.host.reading import Line, received
-from mmcore.host.worker import HostThread
+from mmcore.host.worker import PartThread
 
 _log = logging.getLogger("mmcore.feed")
 
@@ -71,7 +71,7 @@ class _Socket:
         return Line(wire, parser, core_loop.CHANNEL_MARKET, number)
 
 
-class FeedThread(HostThread):
+class FeedThread(PartThread):
     """Holder of the FEED role."""
 
     def __init__(self, loop: Loop, streams: Sequence[MarketStreams], decoder: Decoder, clock: Clock,

@@ -30,7 +30,7 @@ from mmcore.host.clock import Clock
 from mmcore.host.connector import Connectors
 from mmcore.host.outcomes import to_record
 from mmcore.host.reading import Line, received
-from mmcore.host.worker import HostThread
+from mmcore.host.worker import PartThread
 
 _log = logging.getLogger("mmcore.orders")
 
@@ -58,7 +58,7 @@ class Session:
     symbol: str
 
 
-class OrdersThread(HostThread):
+class OrdersThread(PartThread):
     """Holder of the ORDERS role when no other thread is."""
 
     def __init__(self, loop: Loop, gate: Gate, session: Session, decoder: Decoder, clock: Clock, *,
@@ -130,7 +130,8 @@ class OrdersThread(HostThread):
             self._clock.sleep(0)  # another thread is sending: microseconds
 
     def deadline_ns(self) -> int:
-        return min(self._session.api.deadline_ns(), self._retire_ns)
+        due_ns = min(self._session.api.deadline_ns(), self._retire_ns)
+        return 0 if self._has_work() else due_ns
 
     def try_serve(self, holder: int) -> bool:
         """Reads what came in, sends what waits and runs the engine, if the role is free."""

@@ -28,7 +28,7 @@ from mmcore.exchange.binance.rest import RestClient
 from mmcore.host.clock import Clock
 from mmcore.host.outcomes import side_number, to_record
 from mmcore.host.rules import RulesWatch
-from mmcore.host.worker import HostThread
+from mmcore.host.worker import PartThread
 
 _log = logging.getLogger("mmcore.rest")
 
@@ -42,6 +42,7 @@ _RUNNING: Final = (EngineState.SYNCING, EngineState.ACTIVE, EngineState.REDUCING
 _RETRY_S: Final = 0.3
 _CONFIRM_S: Final = 1.0
 _NAMES_MAX: Final = 4096
+_START_READS_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Run:
     """The rules the engine has; None: they are not watched."""
 
 
-class RestWorker(HostThread):
+class RestWorker(PartThread):
     """Holder of the REST client and of the REST ring's producing end."""
 
     def __init__(self, loop: Loop, client: RestClient, decoder: Decoder, offset: ClockOffset, clock: Clock, run: Run,
@@ -231,10 +232,21 @@ class RestWorker(HostThread):
                 self.push(record.balance(one.asset, one.free_e8, one.locked_e8, snapshot.update_time_ms * 1000))
         self.push(record.account_end(token))
 
-    def note_trades(self) -> None:
-        """Trades so far are history: only later ones are this run's."""
-        last = max((trade.trade_id for trade in self._client.own_trades(self._run_names.symbol)), default=-1)
-        self._first_trade_id = last + 1
+    def read_start(self) -> None:
+        """What a run begins with: pushes the balances, and trades up to them are history. Reads again when a trade came
+        in between, of an order that an earlier run left: it would count twice, in the balances and as this run's. An
+        account that never rests (ten reads) is taken as it is: what differs then is found by reconciliation."""
+        self._first_trade_id = self._next_trade_id()
+        for _ in range(_START_READS_MAX):
+            first_id = self._first_trade_id
+            self.read_account(0)
+            self._first_trade_id = self._next_trade_id()
+            if self._first_trade_id == first_id:
+                return
+
+    def _next_trade_id(self) -> int:
+        trades = self._client.own_trades(self._run_names.symbol)
+        return 1 + max((trade.trade_id for trade in trades), default=-1)
 
     def read_open_orders(self, token: int) -> None:
         """Pushes every open order, then the end mark."""

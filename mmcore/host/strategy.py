@@ -10,7 +10,7 @@ from mmcore.core import loop as core_loop
 from mmcore.core.loop import Loop, QuoteQuestion, Ran
 from mmcore.errors import StrategyError
 from mmcore.host.clock import Clock
-from mmcore.host.worker import HostThread
+from mmcore.host.worker import PartThread
 from mmcore.strategy.base import MarketMaker, QuoteDecision, Signal
 from mmcore.strategy.view import SnapshotView
 
@@ -24,7 +24,7 @@ _LAYERS_MAX: Final = 8
 _NS_PER_MS: Final = 1_000_000
 
 
-class StrategyThread(HostThread):
+class StrategyThread(PartThread):
     """Holder of the ENGINE role when no other thread is."""
 
     def __init__(self, loop: Loop, clock: Clock, after_run: Callable[[int, Ran], None],
@@ -67,7 +67,7 @@ class StrategyThread(HostThread):
             self._decide()
 
     def deadline_ns(self) -> int:
-        return self._loop.deadline_ns()
+        return 0 if self._has_work() else self._loop.deadline_ns()
 
     def _has_work(self) -> bool:
         return self.stopping or self._asked or self._loop.pending(core_loop.ENGINE)

@@ -75,6 +75,11 @@ class Watch:
         self._clear_since_ns = 0
         self._emergency_until_ns = 0
 
+    @property
+    def began(self) -> bool:
+        """Whether the engine was told to start."""
+        return self._began
+
     def look(self) -> bool:
         """Looks around once. True: there is nothing more to see to; call `finish`."""
         try:

@@ -5,19 +5,8 @@ from __future__ import annotations
 import abc
 import logging
 import threading
-from typing import Protocol
 
 _log = logging.getLogger("mmcore.host")
-
-
-class Part(Protocol):
-    """What a thread does, without its waiting: whoever has a clock can run it, in real or in simulated time."""
-
-    def serve(self) -> None:
-        """One round: does all there is to do now. May wait for the exchange on the REST worker only."""
-
-    def deadline_ns(self) -> int:
-        """When `serve` is due by the local monotonic clock though nothing comes in; <= now = at once."""
 
 
 class HostThread(threading.Thread, abc.ABC):
@@ -58,3 +47,15 @@ class HostThread(threading.Thread, abc.ABC):
 
     def end(self) -> None:
         """Gives back what the thread holds."""
+
+
+class PartThread(HostThread):
+    """A thread whose rounds can be done without its waiting: by whoever has a clock, in real or in simulated time."""
+
+    @abc.abstractmethod
+    def serve(self) -> None:
+        """Does all there is to do now. Only the REST worker waits in it, for the exchange."""
+
+    @abc.abstractmethod
+    def deadline_ns(self) -> int:
+        """When `serve` is due by the local monotonic clock though nothing comes in; <= now: at once."""

@@ -441,6 +441,29 @@ static void an_account_read_after_the_first_mid_begins_at_it(void)
     MM_CHECK_INT(pnl_at(105 * ONE).total_e8, ==, 10 * ONE);
 }
 
+/* Found in virtual time: an order of a run that was killed sold while the next one had not read the account yet, and the
+ * ledger refused to owe what it did not know it had. */
+static void a_trade_before_the_first_balances_is_in_them(void)
+{
+    for (int32_t side = MM_BID; side <= MM_ASK; side++) {
+        start_with(TRADE_IDS);
+        mm_fill_body body;
+        memset(&body, 0, sizeof body);
+        body.trade_id = 7;
+        body.quote_e8 = 100 * ONE;
+        body.fee_e8 = 1;
+        strcpy(body.fee_asset, "BNB");
+        MM_CHECK(mm_ledger_adopt(ledger, side, 100 * ONE, ONE, &body) == MM_OK);
+        balance("BTC", 5 * ONE, 0);
+        balance("USDT", 5 * ONE, 0);
+        MM_CHECK(mm_ledger_equal(ledger));
+        MM_CHECK_INT(mm_ledger_base(ledger), ==, 5 * ONE);
+        MM_CHECK_INT(mm_ledger_quote(ledger), ==, 5 * ONE);
+        MM_CHECK_INT(mm_ledger_position(ledger), ==, 0);
+        MM_CHECK(mm_ledger_seen(ledger, 7));
+    }
+}
+
 static void a_trade_nobody_here_made_is_adopted_once_and_is_no_profit(void)
 {
     start();
@@ -607,6 +630,7 @@ int main(int argc, char **argv)
         MM_TEST(what_is_put_in_or_taken_out_is_no_profit),
         MM_TEST(there_is_no_profit_before_the_first_mid),
         MM_TEST(an_account_read_after_the_first_mid_begins_at_it),
+        MM_TEST(a_trade_before_the_first_balances_is_in_them),
         MM_TEST(a_trade_nobody_here_made_is_adopted_once_and_is_no_profit),
         MM_TEST(after_a_reset_the_next_report_is_the_start_and_no_trade_is_remembered),
         MM_TEST(what_orders_will_lock_may_not_be_used_again),

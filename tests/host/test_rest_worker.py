@@ -176,7 +176,7 @@ def test_open_orders_are_told_with_whose_they_are(desk: Desk) -> None:
 
 def test_trades_are_told_from_this_runs_first_on_with_their_order(desk: Desk) -> None:
     trade(desk, "before-this-run")
-    desk.worker.note_trades()
+    desk.worker.read_start()
     trade(desk, OURS.format(7, "b0"))
     trade(desk, FOREIGN)
     desk.worker.read_trades(3, 0)
