@@ -117,6 +117,7 @@ static void after_sync(mm_engine *engine, int64_t recv_ns)
     engine->gapped = 0;
     engine->mismatched = 0;
     note_depth(engine, recv_ns);
+    engine->stalled = 0; /* the snapshot has just been taken: nothing older counts */
     engine->snapshot_failures = 0;
     engine->resynced_ns = recv_ns;
     if (engine->synced_ns == 0) {
@@ -328,12 +329,27 @@ static int64_t recv_ns_of(const mm_record *event)
     }
 }
 
+/* A frame after a silence ends no silence: it may be the first of what was held up on the way, with the newest still to
+ * come. The answer to a ping that left a moment ago does: all that the exchange sent before it has arrived. */
+static void note_life(mm_engine *engine, const mm_record *event, int64_t recv_ns)
+{
+    int64_t limit_ns = engine->config.risk.stale_book_ns;
+    const mm_link_body *link = &event->body.link;
+    if (recv_ns > engine->frame_ns) {
+        if (engine->market_up && recv_ns - engine->frame_ns > limit_ns) {
+            engine->stalled = 1;
+        }
+        engine->frame_ns = recv_ns;
+    }
+    if (event->kind == MM_KIND_MARKET_LINK && link->state == MM_LINK_PONG && link->detail > 0 && link->detail <= limit_ns) {
+        engine->stalled = 0;
+    }
+}
+
 void mm__engine_market(mm_engine *engine, const mm_record *event)
 {
     int64_t recv_ns = recv_ns_of(event);
-    if (recv_ns > engine->frame_ns) {
-        engine->frame_ns = recv_ns;
-    }
+    note_life(engine, event, recv_ns);
     if (engine->cause_ns == 0 && event->kind != MM_KIND_MARKET_LINK) {
         engine->cause_ns = recv_ns;
     }
@@ -442,7 +458,7 @@ static bool is_stale(const mm_engine *engine)
 {
     const mm_risk_config *risk = &engine->config.risk;
     int64_t now_ns = engine->now_ns;
-    if (now_ns - engine->frame_ns > risk->stale_book_ns) {
+    if (engine->stalled || now_ns - engine->frame_ns > risk->stale_book_ns) {
         return true;
     }
     if (engine->pending_ticker_id >= 0 && now_ns - engine->pending_ticker_ns > risk->ticker_ahead_ns) {

@@ -409,6 +409,20 @@ static bool may_take(mm_loop *loop, int32_t channel)
     return channel == MM_CHANNEL_MARKET || mm_spsc_room(loop->rings[MM_RING_EXEC]) >= EXEC_MESSAGE_RECORDS;
 }
 
+/* How long ago the ping left that a pong answers: its payload is the sender's clock, 8 bytes, the lowest first. 0 = it says
+ * nothing of the kind. */
+static int64_t round_trip(const mm_ws_message *message, int64_t recv_ns)
+{
+    uint64_t sent_ns = 0;
+    if (message->opcode != MM_WS_PONG || message->payload_bytes != sizeof sent_ns) {
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof sent_ns; i++) {
+        sent_ns |= (uint64_t)message->payload[i] << (8 * i);
+    }
+    return sent_ns < (uint64_t)recv_ns ? recv_ns - (int64_t)sent_ns : 0;
+}
+
 /* One message of a market connection: data, or a sign of life. */
 static uint32_t take_market_message(mm_loop *loop, uint32_t socket, mm_feed *feed, const mm_ws_message *message,
                                     int64_t recv_ns)
@@ -421,7 +435,8 @@ static uint32_t take_market_message(mm_loop *loop, uint32_t socket, mm_feed *fee
     }
     bool alive = message->opcode == MM_WS_PONG || message->opcode == MM_WS_PING;
     if (alive && report_drop(loop, recv_ns) &&
-        push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_LINK, MM_LINK_PONG, 0, recv_ns)) {
+        push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_LINK, MM_LINK_PONG, round_trip(message, recv_ns),
+                  recv_ns)) {
         return MM_PUMP_RECORDS;
     }
     return 0;

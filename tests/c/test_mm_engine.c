@@ -133,6 +133,52 @@ static void a_ticker_without_a_price_is_no_top(void)
     host_close(h);
 }
 
+static void pong(host *h, int64_t round_trip_ns)
+{
+    mm_record record = host_event(MM_KIND_MARKET_LINK);
+    record.body.link.state = MM_LINK_PONG;
+    record.body.link.recv_ns = h->now_ns;
+    record.body.link.detail = round_trip_ns;
+    host_feed(h, &record);
+}
+
+/* Found in virtual time: of a connection that was held up twice the first part of what had piled up came, seconds old, and
+ * was quoted on. */
+static void a_frame_after_silence_may_be_old_and_the_answer_to_a_young_ping_ends_it(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    h->now_ns += 3 * SECOND;
+    host_tick(h);
+    host_decide(h);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_STALE_BOOK));
+    pong(h, 0);
+    host_decide(h);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_STALE_BOOK));
+    pong(h, 3 * SECOND);
+    host_decide(h);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_STALE_BOOK));
+    h->now_ns += 10 * MS;
+    pong(h, 900 * MS);
+    host_decide(h);
+    MM_CHECK(!has(host_status(h).verdict, MM_REASON_STALE_BOOK));
+    host_close(h);
+}
+
+static void a_new_connection_has_nothing_held_up(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    h->now_ns += 3 * SECOND;
+    host_tick(h);
+    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_DOWN);
+    host_decide(h);
+    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_UP);
+    host_sync(h);
+    MM_CHECK(!has(host_status(h).verdict, MM_REASON_STALE_BOOK));
+    host_close(h);
+}
+
 static void a_ticker_the_depth_does_not_catch_up_with_makes_the_book_stale(void)
 {
     host *h = quoting();
@@ -232,6 +278,7 @@ static host *quoting_in_a_deep_book(int64_t audit_ns)
     host_exchange(h);
     host_decide(h);
     h->now_ns += 2 * SECOND;
+    pong(h, MS);
     host_tick(h);
     return h;
 }
@@ -1218,6 +1265,8 @@ int main(int argc, char **argv)
         MM_TEST(silence_pulls_the_quotes_after_one_second),
         MM_TEST(a_pong_is_a_sign_of_life_and_a_quiet_book_is_not_stale),
         MM_TEST(a_ticker_without_a_price_is_no_top),
+        MM_TEST(a_frame_after_silence_may_be_old_and_the_answer_to_a_young_ping_ends_it),
+        MM_TEST(a_new_connection_has_nothing_held_up),
         MM_TEST(a_ticker_the_depth_does_not_catch_up_with_makes_the_book_stale),
         MM_TEST(a_gap_pulls_the_quotes_and_asks_for_a_snapshot),
         MM_TEST(a_price_near_the_end_of_the_known_depth_brings_more_of_it_while_quotes_stay),

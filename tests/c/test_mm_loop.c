@@ -506,6 +506,31 @@ static void a_pong_does_not_keep_a_book_alive_that_has_lost_an_event(void)
     bot_close(&b);
 }
 
+static void a_pong_tells_how_long_ago_its_ping_left(void)
+{
+    bot b = bot_open(NULL, 0);
+    uint8_t reply[256], payload[8];
+    size_t reply_bytes = 0;
+    int64_t sent_ns = b.now_ns - INT64_C(123456789);
+    for (size_t i = 0; i < sizeof payload; i++) {
+        payload[i] = (uint8_t)((uint64_t)sent_ns >> (8 * i));
+    }
+    static const struct {
+        size_t bytes;
+        int64_t round_trip_ns;
+    } cases[] = {{8, 123456789}, {7, 0}, {0, 0}};
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        bot_frame(b.market_ws, MM_WS_PONG, (const char *)payload, cases[i].bytes);
+        (void)mm_loop_pump(b.loop, MM_CHANNEL_MARKET, 0, b.market_ws, b.market_feed, b.now_ns, reply, sizeof reply,
+                           &reply_bytes);
+        mm_record pong;
+        MM_REQUIRE(mm_spsc_pop(mm_loop_ring(b.loop, MM_RING_MARKET), &pong, 1) == 1);
+        MM_CHECK_INT(pong.body.link.state, ==, MM_LINK_PONG);
+        MM_CHECK_INT(pong.body.link.detail, ==, cases[i].round_trip_ns);
+    }
+    bot_close(&b);
+}
+
 static void a_log_that_cannot_keep_up_kills_the_run(void)
 {
     bot b = bot_open(NULL, 256);
@@ -624,6 +649,7 @@ int main(int argc, char **argv)
         MM_TEST(ids_that_begin_anew_throw_the_book_away),
         MM_TEST(a_full_market_ring_drops_whole_events_and_says_so),
         MM_TEST(a_pong_does_not_keep_a_book_alive_that_has_lost_an_event),
+        MM_TEST(a_pong_tells_how_long_ago_its_ping_left),
         MM_TEST(a_log_that_cannot_keep_up_kills_the_run),
         MM_TEST(the_log_replays_to_the_same_actions_and_a_garbage_telemetry_clock_changes_nothing),
         MM_TEST(the_header_of_a_log_says_what_made_it),
