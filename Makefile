@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test ctest bench soak-sockets resting lint fmt sanitize tsan clean
+.PHONY: install test ctest bench soak soak-sockets resting lint fmt sanitize tsan clean
 
 $(BIN)/python:
 	python3 -m venv $(VENV)
@@ -17,6 +17,9 @@ ctest:  ## the C tests alone
 	cmake --preset release
 	cmake --build --preset release
 	ctest --preset release
+
+soak:  ## a thousand hours of trading in virtual time, with faults: HOURS=1000 SEED=1
+	$(BIN)/python -m tests.sim.soak --hours $(or $(HOURS),1000) --seed $(or $(SEED),1)
 
 bench:  ## all benches, in C and through cffi
 	$(BIN)/pytest bench --benchmark-only

@@ -20,6 +20,7 @@ from mmcore.exchange.binance.protocol import (
     ClockOffset,
     LimitState,
     Sender,
+    Verdict,
     WsReply,
     WsRequests,
 )
@@ -430,6 +431,40 @@ def test_a_ban_told_in_a_reply_closes_the_session_until_it_ends() -> None:
     assert session.api.deadline_ns() == T0 + 90 * NS_PER_S
     session.connect()
     assert session.now == T0 + 90 * NS_PER_S
+
+
+def _ban(session: Session, seconds: int) -> int:
+    """Another sender is told that nobody may send; until when."""
+    return session.limits.on_refusal(Verdict.BANNED, -1003, "", seconds * NS_PER_S, session.now, None)
+
+
+def test_a_ban_another_sender_was_told_of_silences_a_session_that_is_ready() -> None:
+    session = Session()
+    session.make_ready()
+    until_ns = _ban(session, 30)
+    while session.now < until_ns:
+        assert session.poll() == []
+        session.api.on_seen(session.now)
+        assert session.now < session.api.deadline_ns() <= until_ns
+        session.now = session.api.deadline_ns()
+    assert session.sent()["method"] == "ping"
+
+
+def test_a_ban_another_sender_was_told_of_keeps_a_session_from_beginning_and_from_connecting() -> None:
+    session = Session()
+    until_ns = _ban(session, 3)
+    while session.now < until_ns:
+        assert session.poll() == []
+        session.api.on_seen(session.now)
+        session.now = session.api.deadline_ns()
+    assert session.sent()["method"] == "userDataStream.subscribe.signature"
+    until_ns = _ban(session, 60)
+    session.api.on_dropped(session.now)
+    assert session.api.deadline_ns() <= until_ns
+    while session.now < until_ns:
+        assert session.poll() == []
+        session.now = max(session.api.deadline_ns(), session.now + 1)
+    assert [type(a) for a in session.poll()] == [Connect]
 
 
 def test_the_api_is_pinged_every_five_seconds_and_dropped_when_it_does_not_answer() -> None:

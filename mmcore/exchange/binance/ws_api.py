@@ -120,9 +120,9 @@ class WsApi:
         """When to call `poll` at the latest."""
         if self._queue:
             return 0
-        if self._phase is _Phase.OPEN and (self._clock.known or not self._clock_asked):
-            return self._limits.banned_until_ns
         due_ns = self._link.deadline_ns()
+        if self._phase is _Phase.OPEN and (self._clock.known or not self._clock_asked):
+            due_ns = min(due_ns, self._limits.banned_until_ns)
         if self._old_until_ns is not None:
             due_ns = min(due_ns, self._old_until_ns)
         if self._pending is not None:
