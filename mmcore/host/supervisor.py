@@ -35,6 +35,7 @@ from mmcore.host.watch import End, Watch
 from mmcore.strategy.loading import load_strategy
 from mmcore.telemetry import summary as summaries
 from mmcore.telemetry.log import Log, Redactor
+from mmcore.telemetry.screen import Screen
 from mmcore.telemetry.summary import ExitReason
 
 _log = logging.getLogger("mmcore.run")
@@ -164,11 +165,13 @@ class _Show:
         self._status_due_ns = 0
         self._audit: Mapping[str, Any] | None = None
         self._terminal = sys.stderr.isatty()
+        self._screen = Screen(sys.stderr.fileno())
 
     def run(self, stop: Stop, started_ns: int) -> ExitCode:
         duration_s, venue = self._options.duration_s, self._venue
         until_ns = None if duration_s is None else started_ns + int(duration_s * _NS_PER_S)
         watch = Watch(self._bot, stop, until_ns, lambda: venue is None or venue.running)
+        self._screen.start()
         self._bot.start()
         while not watch.look():
             if not stop.count:
@@ -192,7 +195,7 @@ class _Show:
             return
         self._status_due_ns = now_ns + (_STATUS_TERMINAL_NS if self._terminal else _STATUS_EVERY_NS)
         line = self._status_line(self._bot.loop.status(HOLDER))
-        _tell(line if self._terminal else line + "\n")
+        self._screen.show(line if self._terminal else line + "\n")
 
     def _status_line(self, status: EngineStatus) -> str:
         verdict = status.bid_verdict or status.ask_verdict
@@ -253,12 +256,5 @@ class _Show:
 
     def _say_end(self, reason: ExitReason, code: ExitCode, status: EngineStatus, left: tuple[str, ...]) -> None:
         gone = "own orders NOT confirmed gone" if left else "all own orders confirmed gone"
-        _tell(f"{chr(10) if self._terminal else ''}mmcore: stopped ({reason}): {gone}; {status.orders_sent} orders, "
-              f"{status.fills} fills; exit {code.value}\n")
-
-
-def _tell(text: str) -> None:
-    """To the person watching. That nobody is there any more (a closed pipe) is no reason to stop."""
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        self._screen.close(f"{chr(10) if self._terminal else ''}mmcore: stopped ({reason}): {gone}; "
+                           f"{status.orders_sent} orders, {status.fills} fills; exit {code.value}\n")

@@ -1117,7 +1117,7 @@ static void a_mismatch_that_is_still_there_after_resume_halts_again(void)
     host_exchange(h);
     host_balance(h, "BTC", 2 * MM_ONE_E8, 0);
     for (int round = 0; round < 2; round++) {
-        int64_t until_ns = h->now_ns + 15 * SECOND;
+        int64_t until_ns = h->now_ns + 25 * SECOND;
         host_decide(h);
         while (h->now_ns < until_ns) {
             if (host_find(h, MM_KIND_WANT_TRADES) != NULL) {
