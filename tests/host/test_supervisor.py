@@ -273,3 +273,18 @@ def test_orders_that_only_rest_knows_of_count_as_open_at_exit(tmp_path: Path, mo
     code, summary = _run(tmp_path, duration_s=1.0)
     assert code is ExitCode.ORDERS_LEFT
     assert summary["open_orders_at_exit"] >= len(names)
+
+
+@pytest.mark.parametrize(("state", "reason", "codes"), [
+    (EngineState.HALTED, summaries.ExitReason.RISK, (ExitCode.RISK,)),
+    (EngineState.ACTIVE, summaries.ExitReason.SIGNAL, ()),
+])
+def test_a_signal_to_a_run_that_a_limit_had_halted_tells_of_the_limit(
+    state: EngineState, reason: summaries.ExitReason, codes: tuple[ExitCode, ...]
+) -> None:
+    bot = SimpleNamespace(clock=_Steps(), state=state, known=SimpleNamespace(leftovers=False),
+                          stop_threads=lambda: None, command=lambda which: None)
+    watch = Watch(bot, Stop(count=1), None, lambda: True)  # type: ignore[arg-type]
+    assert watch.look()
+    end = watch.finish()
+    assert (end.reason, end.codes, end.left) == (reason, codes, ())
