@@ -340,7 +340,7 @@ class RiskSettings:
     )
     rejects_per_min: int = _setting(
         10, Whole(1, 1000), "rejects", "C13: with this many in a minute trading halts; refusals because an order "
-        "would match at once do not count",
+        "would match at once do not count, and of several at once for the clock, a ban or a halt only the first",
     )
     duplicate_window_ms: int = _setting(
         100, Whole(1, 10_000), "ms", "C15: the same side, price and quantity again within this time is refused"
@@ -357,7 +357,8 @@ class RiskSettings:
     )
     book_levels_min: int = _setting(5, Whole(1, 100), "levels a side", "C19: a thinner book is not quoted on")
     loss_session_max_e8: int = _setting(
-        "50", _QUOTE, "quote asset", "Q1: loss since the start, fees and open position included, that kills"
+        "50", _QUOTE, "quote asset", "Q1: fall of what the account is worth since the start that kills: by fills, fees "
+        "and the price of all the base asset it holds"
     )
     loss_day_max_e8: int = _setting("100", _QUOTE, "quote asset", "Q1: the same for the day (UTC)")
     drawdown_halt_pct: float = _setting(

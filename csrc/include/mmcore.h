@@ -67,7 +67,7 @@ extern "C" {
 #define MM_VERSION_MINOR 1
 #define MM_VERSION_PATCH 0
 /* Raised when the meaning or layout of anything below changes. */
-#define MM_ABI 1
+#define MM_ABI 2
 
 /* Result of a call that can fail at a boundary. Zero is success, failures are negative. */
 typedef int32_t mm_status;
@@ -1085,6 +1085,8 @@ typedef struct mm_symbol {
     int64_t orders_max;       /* MAX_NUM_ORDERS */
     int64_t maker_fee_e8;     /* fraction: 10 bps = 100000 */
     int64_t taker_fee_e8;
+    int64_t no_amend;         /* 1: orders cannot be made smaller where they rest (amendAllowed is false) */
+    int64_t no_replace;       /* 1: no order takes another's place in one request (cancelReplaceAllowed is false) */
 } mm_symbol;
 
 /* MM_E_ARGUMENT: a tick or step outside 1..2^60, a negative bound, min > max, 2 * qty_max over int64, a fee over 10 % (rebates
@@ -1381,7 +1383,7 @@ typedef struct mm_risk_config {
     int64_t in_flight_max;           /* [C10] PENDING per side */
     int64_t unknown_max;             /* [C10] UNKNOWN in total: so many block the sides they are on, more block both */
     int64_t orders_per_1s_max;       /* [C11] bursts; the windows of the exchange are mm_budget's */
-    int64_t rejects_per_min_max;     /* [C13] definitive rejects, would-match exempt */
+    int64_t rejects_per_min_max;     /* [C13] definitive rejects, would-match exempt; of those that stop all quoting, the first */
     int64_t duplicate_window_ns;     /* [C15] same side, price, qty */
     int64_t stale_book_ns;           /* [C16] */
     int64_t ticker_ahead_ns;         /* [C16] bookTicker ahead of the depth book */

@@ -129,12 +129,31 @@ static bool is_surprise(int32_t reject_class)
            reject_class == MM_REJECT_FILTER || reject_class == MM_REJECT_DUPLICATE;
 }
 
-static void refused(mm_engine *engine, const mm_order_change *change)
+/* A refusal for what stops all quoting anyway, and did before it came: orders that had left together are refused together. Only the
+ * first of them counts, so that a lasting fault is told from one step of a clock. Asked before the event is taken in. */
+static bool is_known_already(const mm_engine *engine, const mm_record *event)
+{
+    if (event->kind != MM_KIND_REJECT) {
+        return false;
+    }
+    switch (event->body.outcome.detail) {
+    case MM_REJECT_CLOCK:
+        return !engine->clock_known;
+    case MM_REJECT_MARKET_CLOSED:
+        return !engine->symbol_trading;
+    case MM_REJECT_LIMIT:
+        return engine->now_ns < engine->ban_until_ns;
+    default:
+        return false;
+    }
+}
+
+static void refused(mm_engine *engine, const mm_order_change *change, bool known_already)
 {
     const mm_order *order = change->order;
     engine->counters.orders_rejected++;
-    if (change->not_attempted) {
-        return; /* its old order could not be cancelled: nobody judged it */
+    if (change->not_attempted || known_already) {
+        return; /* not attempted: its old order could not be cancelled, nobody judged it */
     }
     mm_risk_reject(engine->risk, change->reject_class, order->side, order->layer, engine->now_ns);
     if (change->reject_class == MM_REJECT_WOULD_MATCH) {
@@ -247,6 +266,7 @@ static bool is_of_new_order(const mm_record *event)
 const mm_order *mm__engine_order(mm_engine *engine, const mm_record *event)
 {
     mm_order_change change;
+    bool known_already = is_known_already(engine, event);
     watch_codes(engine, event);
     mm_orders_apply(engine->orders, event, engine->now_ns, &change);
     if (change.zombie) {
@@ -273,7 +293,7 @@ const mm_order *mm__engine_order(mm_engine *engine, const mm_record *event)
         mm_risk_accept(engine->risk, change.order->side, change.order->layer);
     }
     if (change.ended && change.to == MM_ORDER_REJECTED) {
-        refused(engine, &change);
+        refused(engine, &change, known_already);
     }
     if (change.ended && change.to == MM_ORDER_CANCELED) {
         engine->counters.orders_canceled++;

@@ -72,13 +72,13 @@ static bool can_ask(const mm_engine *engine, const mm_order *order)
 
 static bool can_replace(const mm_engine *engine, const mm_order *order)
 {
-    return can_ask(engine, order) && order->exchange_id > 0;
+    return !engine->config.symbol.no_replace && can_ask(engine, order) && order->exchange_id > 0;
 }
 
 /* An amend that is under way counts: the order will be smaller, or asked about until it is known why not. */
-static bool can_shrink(const mm_order *order)
+static bool can_shrink(const mm_engine *engine, const mm_order *order)
 {
-    bool known = order->state == MM_ORDER_LIVE && order->exchange_id > 0;
+    bool known = !engine->config.symbol.no_amend && order->state == MM_ORDER_LIVE && order->exchange_id > 0;
     return known && (order->amend_qty_e8 != 0 || order->amends < MM_AMENDS_MAX);
 }
 
@@ -112,7 +112,7 @@ static void gather(mm_engine *engine, side_plan *s)
         s->orders[s->order_count] = order;
         s->resting[s->order_count].price_e8 = order->price_e8;
         s->resting[s->order_count].qty_e8 = order->qty_e8 - order->executed_e8;
-        s->shrinkable[s->order_count] = smaller_can_rest && can_shrink(order);
+        s->shrinkable[s->order_count] = smaller_can_rest && can_shrink(engine, order);
         s->order_count++;
     }
 }

@@ -39,7 +39,7 @@ static bool fee_is_good(int64_t fee_e8)
 #define NUMBER_COUNT ((sizeof(mm_symbol) - offsetof(mm_symbol, tick_e8)) / sizeof(int64_t))
 
 MM_STATIC_ASSERT(NUMBER_COUNT <= NUMBERS_PER_RECORD * (MM_SYMBOL_RECORDS - 1), the_numbers_of_a_symbol_fit_its_event);
-MM_STATIC_ASSERT(sizeof(mm_symbol) == offsetof(mm_symbol, taker_fee_e8) + sizeof(int64_t), fees_are_the_last_numbers);
+MM_STATIC_ASSERT(sizeof(mm_symbol) == offsetof(mm_symbol, no_replace) + sizeof(int64_t), flags_are_the_last_numbers);
 
 void mm_symbol_write(const mm_symbol *symbol, mm_record *records)
 {
@@ -74,6 +74,11 @@ mm_status mm_symbol_read(mm_symbol *symbol, const mm_record *records)
     return MM_OK;
 }
 
+static bool is_flag(int64_t value)
+{
+    return value == 0 || value == 1;
+}
+
 mm_status mm_symbol_check(const mm_symbol *symbol)
 {
     MM_ASSERT(symbol != NULL);
@@ -86,7 +91,8 @@ mm_status mm_symbol_check(const mm_symbol *symbol)
         bounds_fit(symbol->notional_min_e8, symbol->notional_max_e8) &&
         bounds_fit(symbol->bid_down_e8, symbol->bid_up_e8) &&
         bounds_fit(symbol->ask_down_e8, symbol->ask_up_e8) && symbol->orders_max >= 0 &&
-        fee_is_good(symbol->maker_fee_e8) && fee_is_good(symbol->taker_fee_e8);
+        fee_is_good(symbol->maker_fee_e8) && fee_is_good(symbol->taker_fee_e8) &&
+        is_flag(symbol->no_amend) && is_flag(symbol->no_replace);
     return good ? MM_OK : MM_E_ARGUMENT;
 }
 

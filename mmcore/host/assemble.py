@@ -114,6 +114,7 @@ def symbol_values(rules: SymbolRules, rates: CommissionRates) -> dict[str, Any]:
         "orders_max": filters.open_orders_max,
         "maker_fee_e8": max(rates.maker_buy_e8, rates.maker_sell_e8),
         "taker_fee_e8": max(rates.taker_buy_e8, rates.taker_sell_e8),
+        "no_amend": int(not rules.amend_allowed), "no_replace": int(not rules.replace_allowed),
     }
 
 

@@ -23,7 +23,8 @@ static void wish(int32_t side, uint32_t layer, int64_t ticks_from_mid, int64_t q
     *count = *count > layer ? *count : layer + 1;
 }
 
-static host *begin_with(mm_engine_config *config)
+/* Both sides want an order, and both have been sent. */
+static host *begin_unanswered(mm_engine_config *config)
 {
     config->strategy = MM_STRATEGY_CUSTOM;
     config->refresh_tolerance_bps = 0.01; /* six or seven ticks */
@@ -35,6 +36,12 @@ static host *begin_with(mm_engine_config *config)
     host_start(h);
     host_sync(h);
     MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
+    return h;
+}
+
+static host *begin_with(mm_engine_config *config)
+{
+    host *h = begin_unanswered(config);
     host_exchange(h);
     h->now_ns += SECOND / 2;
     return h;
@@ -176,6 +183,38 @@ static void growing_or_an_eleventh_amend_takes_a_new_order(void)
     host_close(h);
 }
 
+static void where_orders_cannot_be_replaced_the_new_one_is_placed_and_the_old_one_cancelled(void)
+{
+    mm_engine_config config = host_config();
+    config.symbol.no_replace = 1;
+    host *h = begin_with(&config);
+    wish(MM_BID, 0, 900, 100000);
+    decide(h);
+    MM_CHECK_UINT(h->action_count - h->batch_first, ==, 2);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 1);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 1);
+    host_exchange(h);
+    decide(h);
+    MM_CHECK_UINT(h->action_count, ==, h->batch_first);
+    MM_CHECK_INT(host_status(h).open_orders, ==, 2);
+    MM_CHECK_UINT(host_status(h).replaces, ==, 0);
+    check_identity(h);
+    host_close(h);
+}
+
+static void where_orders_cannot_be_amended_a_smaller_size_takes_a_new_order(void)
+{
+    mm_engine_config config = host_config();
+    config.symbol.no_amend = 1;
+    host *h = begin_with(&config);
+    wish(MM_ASK, 0, 1000, 60000);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_AMEND), ==, 0);
+    MM_CHECK_UINT(host_count(h, MM_KIND_REPLACE), ==, 1);
+    check_identity(h);
+    host_close(h);
+}
+
 static void layers_move_together_each_by_the_shift(void)
 {
     mm_engine_config config = host_config();
@@ -250,6 +289,29 @@ static void a_replacement_whose_cancel_failed_is_no_refusal_and_backs_nothing_of
     MM_CHECK(!has(host_status(h).verdict, MM_REASON_REJECT_RATE));
     MM_CHECK_UINT(host_status(h).orders_rejected, ==, 12);
     MM_CHECK_INT(host_status(h).open_orders, ==, 2);
+    host_close(h);
+}
+
+static void orders_refused_together_for_a_wrong_clock_count_as_one_refusal(void)
+{
+    mm_engine_config config = host_config();
+    host *h = begin_unanswered(&config);
+    for (int64_t i = 1; i <= config.risk.rejects_per_min_max; i++) {
+        MM_CHECK(!has(host_status(h).verdict, MM_REASON_REJECT_RATE));
+        MM_REQUIRE(host_count(h, MM_KIND_PLACE) == 2);
+        const mm_record *first = host_find(h, MM_KIND_PLACE);
+        uint64_t seq = first->body.action.order_seq;
+        host_outcome(h, MM_KIND_REJECT, seq, MM_OP_PLACE, MM_REJECT_CLOCK, -1021);
+        host_outcome(h, MM_KIND_REJECT, seq + 1, MM_OP_PLACE, MM_REJECT_CLOCK, -1021);
+        decide(h);
+        MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 0);
+        h->now_ns += 500 * MS;
+        host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_PONG);
+        host_clock(h);
+        decide(h);
+    }
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_REJECT_RATE)); /* one that never comes right is no step */
+    MM_CHECK_UINT(host_status(h).orders_rejected, ==, 20);
     host_close(h);
 }
 
@@ -641,10 +703,13 @@ int main(int argc, char **argv)
         MM_TEST(a_smaller_size_at_the_same_price_is_amended_and_counts_in_full_until_confirmed),
         MM_TEST(a_filled_part_is_not_part_of_what_is_wanted),
         MM_TEST(growing_or_an_eleventh_amend_takes_a_new_order),
+        MM_TEST(where_orders_cannot_be_replaced_the_new_one_is_placed_and_the_old_one_cancelled),
+        MM_TEST(where_orders_cannot_be_amended_a_smaller_size_takes_a_new_order),
         MM_TEST(layers_move_together_each_by_the_shift),
         MM_TEST(near_the_position_limit_the_old_order_goes_first),
         MM_TEST(the_old_orders_balance_pays_for_its_replacement),
         MM_TEST(a_replacement_whose_cancel_failed_is_no_refusal_and_backs_nothing_off),
+        MM_TEST(orders_refused_together_for_a_wrong_clock_count_as_one_refusal),
         MM_TEST(a_replacement_that_would_have_matched_leaves_the_side_empty_until_its_back_off_is_over),
         MM_TEST(a_lost_replacement_blocks_its_side_and_cancels_both),
         MM_TEST(a_cancel_that_is_held_back_is_tried_again_after_pauses_not_at_every_event),

@@ -52,6 +52,7 @@ def test_a_verdict_names_each_filter_that_fails(tick: int, step: int, price_min:
     {"tick_e8": 0}, {"step_e8": 0}, {"tick_e8": -1}, {"price_min_e8": 2, "price_max_e8": 1}, {"qty_min_e8": -1},
     {"qty_max_e8": 2**62}, {"notional_min_e8": 2, "notional_max_e8": 1}, {"ask_down_e8": 2, "ask_up_e8": 1},
     {"orders_max": -1}, {"name": b"A" * 24}, {"base": b""}, {"maker_fee_e8": E8},
+    {"no_amend": 2}, {"no_replace": -1},
 ])
 def test_what_cannot_be_a_symbol_is_refused(bad: dict[str, Any]) -> None:
     assert lib.mm_symbol_check(symbol()) == lib.MM_OK

@@ -158,6 +158,7 @@ def test_todays_shape_is_read_and_unknown_filters_and_limits_are_passed_over() -
     assert rules.unknown_filters == {"ICEBERG_PARTS", "T_PLUS_SELL"}
     assert rules.filters.open_orders_max == 150, "the account-wide limit is the lower one"
     assert "EXPIRE_TAKER" in rules.stp_modes
+    assert (rules.amend_allowed, rules.replace_allowed) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -299,6 +300,12 @@ def test_a_self_trade_prevention_the_symbol_does_not_allow_is_named_with_those_i
     assert rules.stp_refusal("EXPIRE_TAKER") == (
         "BTCUSDT does not allow exchange.stp_mode EXPIRE_TAKER; it allows EXPIRE_BOTH, EXPIRE_MAKER")
     assert rules_of(allowedSelfTradePreventionModes=None).stp_refusal("EXPIRE_TAKER") is None
+
+
+@pytest.mark.parametrize(("said", "allowed"), [(True, True), (False, False), (None, True)])
+def test_amends_and_replacements_are_allowed_unless_the_exchange_says_no(said: bool | None, allowed: bool) -> None:
+    assert rules_of(amendAllowed=said).amend_allowed is allowed
+    assert rules_of(cancelReplaceAllowed=said).replace_allowed is allowed
 
 
 def test_old_filters_are_told_by_their_own_names() -> None:

@@ -116,6 +116,12 @@ def test_the_symbols_rules_reach_the_engine_exactly(info: ExchangeInfo, rules: S
     assert (symbol.bid_up_e8, symbol.bid_down_e8) == (5 * E8, E8 // 5)
     assert (symbol.ask_up_e8, symbol.ask_down_e8) == (4 * E8, 3 * E8 // 10)
     assert symbol.orders_max == 200
+    assert (symbol.no_amend, symbol.no_replace) == (0, 0)
+
+
+def test_what_the_symbol_does_not_allow_is_never_asked_for(info: ExchangeInfo, rules: SymbolRules) -> None:
+    symbol = made(Settings(), info, replace(rules, amend_allowed=False, replace_allowed=False)).raw.symbol
+    assert (symbol.no_amend, symbol.no_replace) == (1, 1)
 
 
 def test_the_dearer_side_of_each_fee_is_what_the_engine_counts_with(info: ExchangeInfo, rules: SymbolRules) -> None:

@@ -62,6 +62,10 @@ class SymbolRules:
     """The account needs one permission out of every set."""
     stp_modes: frozenset[str]
     """Self-trade prevention modes allowed; empty when the exchange does not say."""
+    amend_allowed: bool
+    """Whether an order can be made smaller where it rests; True when the exchange does not say."""
+    replace_allowed: bool
+    """Whether one request can put an order in another's place; likewise."""
     filters: SymbolFilters
     filter_names: frozenset[str]
     """Every filter the exchange lists, those this bot does not know among them."""
@@ -242,6 +246,8 @@ def _symbol_rules(entry: Mapping[str, Any], exchange_filters: Mapping[str, Mappi
         spot_allowed=entry.get("isSpotTradingAllowed", True) is True,
         permission_sets=tuple(_names(names) for names in sets),
         stp_modes=_names(entry.get("allowedSelfTradePreventionModes")),
+        amend_allowed=entry.get("amendAllowed", True) is True,
+        replace_allowed=entry.get("cancelReplaceAllowed", True) is True,
         filters=_filters(symbol, by_type, exchange_filters),
         filter_names=frozenset(by_type),
     )
