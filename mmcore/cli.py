@@ -293,6 +293,8 @@ def _refuse(parser: _Parser, leftovers: Sequence[str]) -> NoReturn:
     """Says what is wrong with the first word that is no option. Nothing after an "=" is shown: it may be a secret."""
     option = next((word for word in leftovers if word.startswith("-")), None)
     if option is None:
+        if leftovers[0] in _COMMANDS:
+            raise UsageError(f"the command comes first: mmcore {leftovers[0]} ...", _HINT)
         parser.error(f"unexpected argument {config.shown_word(leftovers[0])}")
     name = option.partition("=")[0]
     if name == "--exchange.mode":

@@ -12,10 +12,11 @@ import abc
 import enum
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from mmcore.errors import ExitCode, MmcoreError
+from mmcore.units import format_e8
 
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
@@ -153,6 +154,16 @@ class SymbolFilters:
     ask_multiplier_up_e8: int
     open_orders_max: int
     """Open orders allowed on the symbol."""
+
+    def changes(self, before: SymbolFilters) -> list[str]:
+        """What differs from `before`, for a person: `tick 0.01, now 0.1`."""
+        found = []
+        for name in (one.name for one in fields(self)):
+            old, new = getattr(before, name), getattr(self, name)
+            if old != new:
+                show = format_e8 if name.endswith("_e8") else str
+                found.append(f"{name.removesuffix('_e8')} {show(old)}, now {show(new)}")
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """The order thread: the engine's actions out through the gate, the exchange's answers in.
 
-The ORDERS role may be held by another thread for a moment: the feed thread sends what its frame caused. So
-everything here happens under
-the role, and the socket belongs to its holder.
+The ORDERS role may be held by another thread for a moment: the feed thread sends what its frame caused. So everything
+here happens under the role, and the socket belongs to its holder.
 """
 
 from __future__ import annotations
@@ -68,11 +67,9 @@ class OrdersThread(PartThread):
                  after_run: Callable[[int, Ran], None], fail: Callable[[Exception], None],
                  served_by_feed: bool) -> None:
         """served_by_feed: the feed thread spins and reads this channel too, so this thread only sees to timers.
-        orders_by_rest: order entry over REST instead of the WebSocket API. cancel_by_rest(request, operation,
-        seq): cancels and
-        queries while the channel is down. leftover_name(exchange id): client id of an order of an earlier run.
-        fail: told what ends
-        the run."""
+        orders_by_rest: order entry over REST instead of the WebSocket API. cancel_by_rest(request, operation, seq):
+        cancels and queries while the channel is down. leftover_name(exchange id): client id of an order of an earlier
+        run. fail: told what ends the run."""
         super().__init__("orders")
         self._loop = loop
         self._gate = gate
@@ -218,21 +215,24 @@ class OrdersThread(PartThread):
         while (result := self._connector.take()) is not None:
             attempt, made = result
             now_ns = self._clock.mono_ns()
+            in_use = self._sending() or self._line
             if isinstance(made, Exception):
                 _log.warning("order channel: %s", made)
                 self._session.api.on_failed(attempt, now_ns, made)
             elif not self._session.api.on_connected(attempt, now_ns):
                 made.close()
             else:
-                self._use(made)
+                self._use(made, in_use)
 
-    def _use(self, wire: Wire) -> None:
-        """The session moves to a new connection; the one before it stays open, in use while there is none better."""
-        if self._line is not None:
-            if self._old is not None:
-                self._old.wire.close()
-            self._old, self._line = self._line, None
+    def _use(self, wire: Wire, in_use: Line | None) -> None:
+        """The session moves to a new connection. in_use: the one that orders went over until now, which stays open; a
+        successor of it that never came to be ready goes."""
+        for line in self._lines():
+            if line is not in_use:
+                line.wire.close()
+        if in_use is not None and in_use is not self._old:
             self._retire_ns = _NEVER_NS
+        self._old, self._line = in_use, None
         parser = next(one for one in self._parsers if self._old is None or one is not self._old.parser)
         parser.reset()
         self.connects += 1

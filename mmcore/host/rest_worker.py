@@ -1,8 +1,7 @@
 """The REST worker: everything cold that needs an answer from the exchange over HTTP.
 
-It takes the engine's requests (snapshots, open orders, trades, balances, the clock), cancels while the order
-channel is down, and jobs of the
-supervisor. Its results go into a ring of its own. Cancels come first.
+It takes the engine's requests (snapshots, open orders, trades, balances, the clock), cancels while the order channel is
+down, and jobs of the supervisor. Its results go into a ring of its own. Cancels come first.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ _log = logging.getLogger("mmcore.rest")
 
 _PARK_MAX_NS: Final = 200_000_000
 _CLOCK_EVERY_NS: Final = 60_000_000_000
+_CLOCK_AGAIN_NS: Final = 1_000_000_000
 _HALTED_EVERY_NS: Final = 5_000_000_000
 _CLOCK_SAMPLES: Final = 3
 _RESYNC_SAMPLES: Final = 8
@@ -110,9 +110,11 @@ class RestWorker(PartThread):
         self._run_jobs()
         while not self.stopping and self._loop.next_work(self._work):
             self._take_work(self._work)
+            self._tell_ban()
             self._run_jobs()
         if self._clock.mono_ns() >= self._clock_due_ns:
             self._measure_clock()
+        self._tell_ban()
         self._tell_counts()
 
     def deadline_ns(self) -> int:
@@ -166,13 +168,12 @@ class RestWorker(PartThread):
         try:
             asked[kind]()
         except MmcoreError as error:
-            # No answer is never taken for an empty one. The engine asks again after seconds; a stop cannot wait for
-            # that.
+            # No answer is never taken for an empty one. The engine asks again after seconds; a stop cannot wait that
+            # long.
             _log.warning("%s: %s", kind.name.removeprefix("WANT_").lower(), error)
             if kind is Kind.WANT_OPEN and not isinstance(error, LimitedError):
                 self._clock.sleep(_RETRY_S)
                 self.submit(lambda: self._retry_open_orders(token), False)
-            self._tell_ban()
 
     def _retry_open_orders(self, token: int) -> None:
         """Once; an answer to a question that has been asked anew meanwhile is passed over by the engine."""
@@ -182,7 +183,8 @@ class RestWorker(PartThread):
             _log.warning("open: %s", error)
 
     def _tell_ban(self) -> None:
-        """What REST learned of a ban the engine must know: it would go on planning what cannot be sent."""
+        """Whoever learned of a ban (a request, a handshake), the engine must know: it would go on planning what cannot
+        be sent."""
         until_ns = self._client.banned_until_ns
         if until_ns > self._told_ban_ns:
             self._told_ban_ns = until_ns
@@ -196,7 +198,7 @@ class RestWorker(PartThread):
 
     def _say_state(self, state: int, verdict: int) -> None:
         why = reasons(verdict)
-        _log.info("%s %s", state_name(state), ", ".join(why))
+        _log.info("engine %s", ": ".join(filter(None, (state_name(state), ", ".join(why)))))
         if "BOOK_MISMATCH" in why:
             _log.warning("the book differed from the exchange's snapshot: it is built anew")
         if state == EngineState.HALTED:
@@ -330,7 +332,9 @@ class RestWorker(PartThread):
             if not self.trading:
                 self._clock_due_ns = self._clock.mono_ns() + _HALTED_EVERY_NS
         except MmcoreError as error:
-            self._clock_due_ns = self._clock.mono_ns() + _CLOCK_EVERY_NS // 60
+            self._clock_due_ns = self._clock.mono_ns() + _CLOCK_AGAIN_NS
+            if isinstance(error, LimitedError):
+                self._clock_due_ns = max(self._clock_due_ns, error.until_ns)
             _log.warning("server time: %s", error)
         if self._offset.known:
             now_ns = self._clock.mono_ns()
@@ -349,11 +353,15 @@ class RestWorker(PartThread):
             raise
 
     def _check_symbol(self) -> None:
-        rules = self._client.exchange_info(self._run_names.symbol).rules(self._run_names.symbol)
-        self._tell_rules(lambda watch: watch.take_rules(rules))
-        trading = rules.refusal() is None
+        try:
+            rules = self._client.exchange_info(self._run_names.symbol).rules(self._run_names.symbol)
+        except SymbolError as error:  # taken off the list, or of numbers nobody can count here
+            trading, why = False, str(error)
+        else:
+            trading, why = rules.refusal() is None, f"{rules.symbol} is {rules.status}"
+            self._tell_rules(lambda watch: watch.take_rules(rules))
         if trading != self.trading:
-            _log.warning("%s is %s", self._run_names.symbol, "trading again" if trading else rules.status)
+            _log.warning("%s", f"{self._run_names.symbol} is trading again" if trading else why)
         self.trading = trading
         self.push(record.symbol(trading, self._clock.mono_ns()))
 
@@ -375,7 +383,6 @@ class RestWorker(PartThread):
 
         response = call(request, sent)
         self.push(to_record(response, operation, order_seq, self._clock.mono_ns()))
-        self._tell_ban()
 
     def _is_to_cancel(self, client_id: str) -> bool:
         """Own orders of this run and earlier ones; those of a later run are that run's."""

@@ -35,16 +35,16 @@ class RulesWatch:
         self._price_e8 = 0
 
     def take_rules(self, rules: SymbolRules) -> Any | None:
-        """The event that tells the engine of other filters; None: they are as before."""
+        """The event that tells the engine of other rules; None: they are as before."""
         old, self._rules = self._rules, rules
         if (rules.base_asset, rules.quote_asset) != (old.base_asset, old.quote_asset):
             self._fail(SymbolError(f"{rules.symbol} now trades {rules.base_asset} for {rules.quote_asset}: "
                                    "start again to trade it"))
             return None
-        if rules.filters == old.filters:
+        changed = rules.changes(old)
+        if not changed:
             return None
-        _log.warning("the rules of %s changed: tick %d, step %d, least notional %d (counts of 1e-8)", rules.symbol,
-                     rules.filters.tick_e8, rules.filters.step_e8, rules.filters.notional_min_e8)
+        _log.warning("the exchange has changed the rules of %s: %s", rules.symbol, "; ".join(changed))
         return self._event()
 
     def take_balances(self, balances: Iterable[Balance]) -> Any | None:

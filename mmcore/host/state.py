@@ -15,6 +15,7 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 from mmcore.errors import UsageError
+from mmcore.exchange.binance.protocol import EPOCH_LIMIT
 
 _log = logging.getLogger("mmcore.state")
 
@@ -85,7 +86,7 @@ class RunState:
             return 0
         except OSError as error:
             raise self._unusable(error) from None
-        if text.isdigit():
+        if text.isdigit() and int(text) < EPOCH_LIMIT:
             return int(text)
         _log.warning("%s is damaged: the epoch of the last run is taken from the exchange", self._file)
         return 0

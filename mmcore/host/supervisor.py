@@ -57,7 +57,9 @@ def run(settings: Settings, options: RunOptions) -> ExitCode:
 @contextlib.contextmanager
 def _signals() -> Iterator[Stop]:
     stop = Stop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    # Whoever has SIGHUP ignored (nohup) wants the run to outlive its terminal.
+    hangup = (signal.SIGHUP,) if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else ()
+    numbers = (signal.SIGINT, signal.SIGTERM, *hangup)
     before = {number: signal.signal(number, stop.on_signal) for number in numbers}
     try:
         yield stop

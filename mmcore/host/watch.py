@@ -165,7 +165,7 @@ class Watch:
             return _failed(bot.failure)
         halting = reasons(bot.state_verdict) if bot.state in (EngineState.HALTED, EngineState.KILLED) else []
         if "CREDENTIALS" in halting:
-            _log.critical("the exchange refuses the credentials: %s", "the key was revoked or may not trade")
+            _log.critical("the exchange refuses the credentials: the key was revoked or may not trade")
             return End(ExitReason.CREDENTIALS, (ExitCode.CREDENTIALS,))
         if bot.state is EngineState.KILLED:
             bot.gate.kill()

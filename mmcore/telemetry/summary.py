@@ -292,4 +292,5 @@ def _pair(bid_e8: int | None, ask_e8: int | None) -> str:
 
 
 def _micros(time_ns: int) -> str:
-    return f"{time_ns / 1000:.1f} us"
+    """`-`: no order has been caused by a frame yet."""
+    return f"{time_ns / 1000:.1f} us" if time_ns else "-"

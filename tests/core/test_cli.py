@@ -340,6 +340,7 @@ LINES = [
      "http://HOST[:PORT] with a loopback host, or null; default null)"),
     (["book"], "the following arguments are required: PATH"),
     (["replay", "a", "b"], 'unexpected argument "b"'),
+    (["-c", "mine.json", "show-config"], "the command comes first: mmcore show-config ..."),
     (["replay", "--seed", "1", "x"], "unknown option --seed"),
 ]
 

@@ -25,7 +25,7 @@ from urllib.parse import urlencode
 ROOT = Path(__file__).resolve().parents[2]
 SYMBOL = "BTCUSDT"
 OWN_ID = re.compile(r"mA1-[0-9a-z]{7}-[0-9a-z]{7}-[ab][0-7]")
-STATE_LINE = re.compile(r"^(\S+Z) INFO +mmcore\.rest: ([A-Z]+) (.*)$", re.MULTILINE)
+STATE_LINE = re.compile(r"^(\S+Z) INFO +mmcore\.rest: engine ([A-Z]+)(?:: (.*))?$", re.MULTILINE)
 
 _AT_ONCE = 6
 _CLEARED = ("API_", "VENUE_")
@@ -207,7 +207,7 @@ class Bot(Running):
 
     def state_with_us(self, reason: str) -> int:
         """When it first said a state with this reason."""
-        return self._said_us(lambda match: reason in match[3].split(", "), reason)
+        return self._said_us(lambda match: reason in (match[3] or "").split(", "), reason)
 
     def stamps_us(self) -> list[int]:
         """The times of all lines of its log, in microseconds since 1970."""

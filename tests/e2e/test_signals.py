@@ -46,6 +46,10 @@ def sigint(stage: Stage) -> tuple[Bot, Venue, int]:
     return stopped_by(stage, signal.SIGINT, again=False)
 
 
+def sighup(stage: Stage) -> tuple[Bot, Venue, int]:
+    return stopped_by(stage, signal.SIGHUP, again=False)
+
+
 def three_signals_to_a_bot_whose_exchange_hangs(stage: Stage) -> tuple[Bot, Venue]:
     venue = stage.venue()
     bot = stage.bot(venue=venue)
@@ -98,8 +102,8 @@ def ed25519_over_rest(stage: Stage) -> tuple[Bot, Venue]:
     return with_an_ed25519_key(stage, "rest")
 
 
-SCENARIOS = (sigterm_twice, sigint, three_signals_to_a_bot_whose_exchange_hangs, sigterm_before_the_first_contact,
-             orders_over_rest, ed25519_over_ws_api, ed25519_over_rest)
+SCENARIOS = (sigterm_twice, sigint, sighup, three_signals_to_a_bot_whose_exchange_hangs,
+             sigterm_before_the_first_contact, orders_over_rest, ed25519_over_ws_api, ed25519_over_rest)
 
 
 def check_clean(bot: Bot, venue: Venue, exit_reason: str) -> None:
@@ -112,7 +116,7 @@ def check_clean(bot: Bot, venue: Venue, exit_reason: str) -> None:
     check_against_audit(summary, audit)
 
 
-@pytest.mark.parametrize("scenario", [sigterm_twice, sigint])
+@pytest.mark.parametrize("scenario", [sigterm_twice, sigint, sighup])
 def test_a_signal_stops_the_run_with_nothing_open_and_a_second_changes_nothing(
     together: Together, scenario: Scenario
 ) -> None:

@@ -237,6 +237,16 @@ def test_a_handshake_refused_for_limits_stops_all_senders_and_is_not_repeated_ea
     assert attempt_of(connection.poll(T0 + expected_s * NS_PER_S))
 
 
+def test_no_market_connection_is_tried_during_a_ban_that_another_sender_was_told_of() -> None:
+    limits = LimitState()
+    streams = MarketStreams(json_source(TESTNET, "BTCUSDT"), limits, random.Random(1))
+    limits.on_refusal(Verdict.BANNED, -1003, "", 30 * NS_PER_S, T0, None)
+    assert streams.poll(T0) == []
+    assert streams.poll(T0 + 30 * NS_PER_S - 1) == []
+    assert streams.deadline_ns() == T0 + 30 * NS_PER_S
+    assert attempt_of(streams.poll(T0 + 30 * NS_PER_S))
+
+
 @pytest.mark.parametrize("error", [UnreachableError("x"), HandshakeRefusedError("x", 503, 900)])
 def test_any_other_failure_is_retried_soon(error: Exception) -> None:
     limits = LimitState()

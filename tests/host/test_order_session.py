@@ -371,6 +371,25 @@ def test_events_that_stop_on_the_old_connection_are_missed_only_until_the_new_on
     assert links(bench.told()) == [(lib.MM_CHANNEL_ORDER, lib.MM_LINK_UP), (lib.MM_CHANNEL_USER, lib.MM_LINK_UP)]
 
 
+def test_a_successor_that_is_itself_replaced_before_it_is_ready_never_carries_an_order(bench: Bench) -> None:
+    old = bench.peers[0]
+    real = bench.connections.start
+
+    def quiet(request: Connect) -> None:
+        real(request)
+        bench.peers[-1].quiet = True
+
+    bench.connections.start = quiet  # type: ignore[method-assign]
+    old.say({"event": {"e": "serverShutdown", "E": 1}})
+    bench.serve()
+    bench.peers[1].say({"event": {"e": "serverShutdown", "E": 2}})
+    bench.serve(4)
+    first, second, third = bench.peers
+    assert (first.closed, second.closed, third.closed) == (False, True, False)
+    bench.decide(Kind.PLACE)
+    assert (first.orders(), second.orders(), third.orders()) == (["p1"], [], [])
+
+
 def test_a_ban_in_a_reply_stops_every_sender_at_once_and_until_it_ends(bench: Bench) -> None:
     (peer,) = bench.peers
     bench.decide(Kind.PLACE)

@@ -17,7 +17,7 @@ from mmcore.core.feed import Feed
 from mmcore.core.kinds import Command, EngineState, Kind, Operation, OrderState, RecordFlag
 from mmcore.core.loop import RING_CONTROL, Loop, new_record
 from mmcore.exchange.base import CommissionRates, OrderRequest, Side
-from mmcore.exchange.binance.protocol import ClockOffset, LimitState, endpoints_at
+from mmcore.exchange.binance.protocol import ClockOffset, LimitState, Verdict, endpoints_at
 from mmcore.exchange.binance.rest import RestClient
 from mmcore.exchange.binance.signing import HmacSigner
 from mmcore.host.assemble import engine_config, loop_config
@@ -292,6 +292,30 @@ def test_a_clock_the_exchange_calls_wrong_is_measured_anew_from_nothing(
     told = desk.worker.of(lib.MM_KIND_CLOCK)[-1]
     assert told[0].body.command.value == desk.offset.offset_ns
     assert told[0].body.command.value2 == desk.offset.round_trip_ns
+
+
+def test_a_symbol_that_is_no_longer_listed_does_not_trade(
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.worker, "_run_names", Run("GONEUSDT", "A1", EPOCH))
+    desk.worker._measure_clock()
+    assert not desk.worker.trading
+    assert [line.message for line in caplog.records] == ["GONEUSDT is not listed by the exchange"]
+    told = [event[0].body.command for event in desk.worker.of(lib.MM_KIND_COMMAND)]
+    assert [(command.command, command.value) for command in told] == [(Command.SYMBOL, 0)]
+
+
+def test_during_a_ban_the_engine_knows_of_it_and_the_clock_is_not_asked_for(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever was told of the ban: here it is nobody's request of this thread."""
+    until_ns = desk.client._limits.on_refusal(Verdict.BANNED, -1003, "", 600_000_000_000, desk.clock.mono_ns(), None)
+    for _ in range(3):
+        desk.worker.serve()
+    assert len(caplog.records) == 1
+    assert desk.worker.deadline_ns() == until_ns
+    (told,) = desk.worker.of(lib.MM_KIND_LIMIT)
+    assert told[0].body.outcome.until_ns == until_ns
 
 
 # ---- the engine's requests -----------------------------------------------------------------------------------

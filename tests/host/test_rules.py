@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import pytest
+
 from mmcore._native import ffi, lib
 from mmcore.exchange.base import Balance, CommissionRates, Discount, SymbolFilters
 from mmcore.exchange.binance.filters import SymbolRules
@@ -19,7 +21,7 @@ FILTERS = SymbolFilters(
 RULES = SymbolRules(
     symbol="BTCUSDT", status="TRADING", base_asset="BTC", quote_asset="USDT", base_commission_decimals=8,
     quote_commission_decimals=8, order_types=frozenset({"LIMIT_MAKER"}), spot_allowed=True, permission_sets=(),
-    stp_modes=frozenset(), filters=FILTERS, filter_names=frozenset())
+    stp_modes=frozenset(), amend_allowed=True, replace_allowed=True, filters=FILTERS, filter_names=frozenset())
 CHEAPER = CommissionRates(75_000, 75_000, 75_000, 75_000)
 RATES = CommissionRates(100_000, 100_000, 100_000, 100_000, Discount("BNB", CHEAPER))
 
@@ -54,6 +56,16 @@ def test_rules_that_stay_say_nothing_and_rules_that_change_say_all() -> None:
     assert (symbol.maker_fee_e8, symbol.taker_fee_e8, symbol.orders_max) == (100_000, 100_000, 200)
     assert told.watch.take_rules(with_filters(tick_e8=E8 // 10, notional_min_e8=10 * E8)) is None
     assert told.failures == []
+
+
+def test_a_change_is_told_to_a_person_in_plain_numbers(caplog: pytest.LogCaptureFixture) -> None:
+    told = Told()
+    symbol = read(told.watch.take_rules(dataclasses.replace(
+        with_filters(tick_e8=E8 // 10, open_orders_max=7), amend_allowed=False)))
+    assert (symbol.no_amend, symbol.no_replace) == (1, 0)
+    assert [line.message for line in caplog.records] == [
+        "the exchange has changed the rules of BTCUSDT: tick 0.01, now 0.1; open_orders_max 200, now 7; "
+        "amends are no longer allowed"]
 
 
 def test_another_asset_or_rules_no_order_can_keep_end_the_run_with_a_message() -> None:

@@ -66,7 +66,7 @@ def test_an_epoch_is_there_again_for_the_next_run(tmp_path: Path) -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("damage", ["", "12x", "-5", "\x00" * 8])
+@pytest.mark.parametrize("damage", ["", "12x", "-5", "\x00" * 8, str(36**7)])
 def test_a_damaged_file_is_told_of_and_passed_over(
     damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -200,6 +200,11 @@ def test_the_reason_for_not_quoting_stands_beside_the_state() -> None:
     assert "pnl -0.00000001 USDT" in line
 
 
+def test_what_was_not_measured_yet_is_no_zero() -> None:
+    early = dataclasses.replace(STATUS, tick_to_order_p50_ns=0, tick_to_order_p99_ns=0)
+    assert format_status(early, terminal=False).endswith("tick to order -, p99 -")
+
+
 def test_on_a_terminal_the_line_replaces_the_one_before_and_fits() -> None:
     assert format_status(STATUS, terminal=True, colour=False, width=30) == "\r\x1b[2Kdemo BTCUSDT ACTIVE | market 6"
     coloured = format_status(STATUS, terminal=True)

@@ -75,6 +75,13 @@ class SymbolRules:
         """Filters of the symbol nothing here checks; most do not concern post-only orders."""
         return self.filter_names - _KNOWN_FILTERS
 
+    def changes(self, before: SymbolRules) -> list[str]:
+        """What differs from `before` in what orders must keep to, for a person: `tick 0.01, now 0.1`."""
+        allowed = (("amends", before.amend_allowed, self.amend_allowed),
+                   ("replacements", before.replace_allowed, self.replace_allowed))
+        return [*self.filters.changes(before.filters),
+                *(f"{what} are {'' if now else 'no longer '}allowed" for what, was, now in allowed if now != was)]
+
     def refusal(self, account_permissions: Iterable[str] = ()) -> str | None:
         """Why post-only orders are not taken here, in a sentence; None when they are.
 

@@ -182,6 +182,8 @@ class LimitedError(ExchangeError):
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_DIGITS: Final = 7
 _ID_LIMIT: Final = 36**_ID_DIGITS
+EPOCH_LIMIT: Final = _ID_LIMIT
+"""Epochs are below it: 36**7."""
 _TAG: Final = re.compile(r"[A-Za-z0-9]{1,2}", re.ASCII)
 _CLIENT_ID: Final = re.compile(r"m([A-Za-z0-9]{1,2})-([0-9a-z]{7})-([0-9a-z]{7})-([ba])([0-9a-z])", re.ASCII)
 
@@ -232,12 +234,13 @@ def is_own(client_id: str, tag: str) -> bool:
 def next_epoch(unix_s: int, tag: str, seen: Iterable[str], stored: int = 0) -> int:
     """The epoch of a new run: the wall clock's second, but above every own id seen and the run before, so that no id
     comes back after a clock step. seen: client ids of own open orders and of recent own orders, foreign ones are passed
-    over. stored: the epoch of the last run on this machine, 0 = not known."""
+    over. stored: the epoch of the last run on this machine, 0 = not known. Raises UsageError when none is left."""
     parsed = (ClientId.parse(client_id) for client_id in seen)
     epoch = max((one.epoch + 1 for one in parsed if one is not None and one.tag == tag), default=0)
     epoch = max(epoch, unix_s, stored + 1)
-    if not 0 < epoch < _ID_LIMIT:
-        raise ValueError(f"epoch {epoch} does not fit an order id")
+    if not 0 < epoch < EPOCH_LIMIT:
+        raise UsageError(f"account.tag {tag}: an order of epoch {epoch - 1} exists, after which none fits an order id",
+                         "give this bot an account.tag that no other program uses")
     return epoch
 
 

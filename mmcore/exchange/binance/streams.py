@@ -67,6 +67,9 @@ class MarketStreams:
 
     def poll(self, now_ns: int) -> list[Action]:
         """What to do now: Connect, Ping, Drop."""
+        banned_ns = self._limits.banned_until_ns - now_ns
+        if banned_ns > 0:
+            self._link.hold(now_ns, banned_ns)  # no new connection: whoever asks for more is shut out for longer
         return self._link.poll(now_ns)
 
     def deadline_ns(self) -> int:
