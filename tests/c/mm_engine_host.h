@@ -205,6 +205,7 @@ static inline void host_link(host *h, uint16_t kind, int64_t channel, int64_t st
     record.body.link.state = state;
     record.body.link.channel = channel;
     record.body.link.recv_ns = h->now_ns;
+    record.body.link.detail = state == MM_LINK_PONG ? MS : 0; /* round trip */
     host_feed(h, &record);
 }
 

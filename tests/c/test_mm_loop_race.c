@@ -108,6 +108,8 @@ static void *feed_thread(void *context)
 {
     shared *s = (shared *)context;
     char text[256];
+    s->b.now_ns = monotonic_ns();
+    bot_pong(&s->b);
     for (int i = 0; i < FRAMES; i++) {
         /* The best bid comes and goes: the mid moves with each frame. */
         snprintf(text, sizeof text,
