@@ -357,8 +357,8 @@ class RiskSettings:
     )
     book_levels_min: int = _setting(5, Whole(1, 100), "levels a side", "C19: a thinner book is not quoted on")
     loss_session_max_e8: int = _setting(
-        "50", _QUOTE, "quote asset", "Q1: fall of what the account is worth since the start that kills: by fills, fees "
-        "and the price of all the base asset it holds"
+        "50", _QUOTE, "quote asset", "Q1: loss by trading since the start that kills: fees and open position "
+        "included, the price of inventory.target not"
     )
     loss_day_max_e8: int = _setting("100", _QUOTE, "quote asset", "Q1: the same for the day (UTC)")
     drawdown_halt_pct: float = _setting(
