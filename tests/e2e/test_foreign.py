@@ -97,4 +97,4 @@ def test_when_a_thread_dies_own_orders_are_cancelled_and_foreign_ones_stay(toget
 def test_an_account_with_many_other_assets_is_traded_like_any_other(together: Together) -> None:
     summary = together.of(many_other_assets).summary()
     assert summary["orders_acked"] > 0
-    assert set(summary["balances"]) == {"BTC", "USDT", "BNB"}
+    assert set(summary["balances"]) == {"BTC", "USDT"}  # no commission is paid in BNB on this account
