@@ -77,6 +77,7 @@ struct mm_engine {
     int64_t pending_ticker_ns;
     int64_t ticker_ns;          /* when `ticker` came */
     int64_t frame_ns;           /* last sign of life of the market connection */
+    int64_t answered_ns;        /* when the youngest ping left whose answer is here; 0 = no answer told that yet */
     int32_t stalled;            /* it was silent for too long: what comes now may have been held up, see is_stale */
     int64_t depth_ns;           /* last depth message */
     int64_t cause_ns;           /* receive stamp of the first market frame since the last decision */

@@ -5,6 +5,8 @@
 
 /* A snapshot that does not come back is asked for again after this. */
 #define SNAPSHOT_REPLY_NS 5000000000
+/* The host pings every market connection this often. */
+#define PING_EVERY_NS INT64_C(1000000000)
 /* First wait after a snapshot that could not be used; doubled up to 32 times. */
 #define SNAPSHOT_RETRY_NS 250000000
 #define SNAPSHOT_RETRY_DOUBLINGS 5
@@ -341,8 +343,15 @@ static void note_life(mm_engine *engine, const mm_record *event, int64_t recv_ns
         }
         engine->frame_ns = recv_ns;
     }
-    if (event->kind == MM_KIND_MARKET_LINK && link->state == MM_LINK_PONG && link->detail > 0 && link->detail <= limit_ns) {
-        engine->stalled = 0;
+    if (event->kind != MM_KIND_MARKET_LINK) {
+        return;
+    }
+    if (link->state == MM_LINK_PONG && link->detail > 0) {
+        int64_t sent_ns = recv_ns - link->detail;
+        engine->answered_ns = sent_ns > engine->answered_ns ? sent_ns : engine->answered_ns;
+        engine->stalled &= link->detail > limit_ns;
+    } else if (link->state == MM_LINK_UP && engine->answered_ns != 0) {
+        engine->answered_ns = recv_ns; /* a new connection has nothing under way */
     }
 }
 
@@ -454,11 +463,19 @@ void mm__engine_want_snapshot(mm_engine *engine)
     }
 }
 
+/* Everything that the exchange sent before it answered a ping has arrived with the answer. A connection may be slow without ever
+ * being silent: then the answers come later and later, and what is read is as old. */
+static int64_t late_at(const mm_engine *engine)
+{
+    return engine->answered_ns == 0 ? INT64_MAX
+                                    : engine->answered_ns + PING_EVERY_NS + engine->config.risk.stale_book_ns + 1;
+}
+
 static bool is_stale(const mm_engine *engine)
 {
     const mm_risk_config *risk = &engine->config.risk;
     int64_t now_ns = engine->now_ns;
-    if (engine->stalled || now_ns - engine->frame_ns > risk->stale_book_ns) {
+    if (engine->stalled || now_ns - engine->frame_ns > risk->stale_book_ns || now_ns >= late_at(engine)) {
         return true;
     }
     if (engine->pending_ticker_id >= 0 && now_ns - engine->pending_ticker_ns > risk->ticker_ahead_ns) {
@@ -550,6 +567,7 @@ int64_t mm__engine_market_deadline(const mm_engine *engine)
     }
     if (!is_stale(engine)) {
         at = earlier(at, engine->frame_ns + risk->stale_book_ns + 1);
+        at = earlier(at, late_at(engine));
         if (engine->pending_ticker_id >= 0) {
             at = earlier(at, engine->pending_ticker_ns + risk->ticker_ahead_ns + 1);
         }

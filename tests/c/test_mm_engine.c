@@ -165,6 +165,29 @@ static void a_frame_after_silence_may_be_old_and_the_answer_to_a_young_ping_ends
     host_close(h);
 }
 
+/* Found in virtual time: a connection that lets a byte through now and then is never silent, and seconds behind. */
+static void frames_that_come_all_the_time_but_ever_later_are_stale(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    pong(h, 20 * MS);
+    int64_t answered_ns = h->now_ns - 20 * MS;
+    for (int i = 1; i <= 25; i++) {
+        h->now_ns += 100 * MS;
+        host_tick(h);
+        host_decide(h);
+        MM_CHECK(has(host_status(h).verdict, MM_REASON_STALE_BOOK) == (h->now_ns - answered_ns > 2 * SECOND));
+    }
+    pong(h, 2300 * MS); /* late itself */
+    host_decide(h);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_STALE_BOOK));
+    pong(h, 1900 * MS);
+    host_decide(h);
+    MM_CHECK(!has(host_status(h).verdict, MM_REASON_STALE_BOOK));
+    MM_CHECK_INT(mm_engine_deadline(h->engine), <=, h->now_ns + 100 * MS + 1);
+    host_close(h);
+}
+
 static void a_new_connection_has_nothing_held_up(void)
 {
     host *h = quoting();
@@ -1266,6 +1289,7 @@ int main(int argc, char **argv)
         MM_TEST(a_pong_is_a_sign_of_life_and_a_quiet_book_is_not_stale),
         MM_TEST(a_ticker_without_a_price_is_no_top),
         MM_TEST(a_frame_after_silence_may_be_old_and_the_answer_to_a_young_ping_ends_it),
+        MM_TEST(frames_that_come_all_the_time_but_ever_later_are_stale),
         MM_TEST(a_new_connection_has_nothing_held_up),
         MM_TEST(a_ticker_the_depth_does_not_catch_up_with_makes_the_book_stale),
         MM_TEST(a_gap_pulls_the_quotes_and_asks_for_a_snapshot),

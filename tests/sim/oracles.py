@@ -25,9 +25,12 @@ from tests.sim.network import Frames
 from tests.sim.timeline import NS_PER_MS, NS_PER_S, Timeline
 
 _TOP: Final = 10
+_PING_NS: Final = NS_PER_S
 # A window of the stream, a bookTicker that is ahead for a while, and what the bot needs to see it.
 _FRESH_SLACK_NS: Final = 400 * NS_PER_MS
-_REFUSAL: Final = re.compile(rb'"status":(429|418),"error":\{"code":(-\d+).*?"retryAfter":(\d+)')
+_REFUSAL: Final = re.compile(
+    rb'"status":(429|418),"error":\{"code":(-\d+).*?"serverTime":(\d+),"retryAfter":(\d+)'
+)
 _QUOTES: Final = re.compile(rb'"method":"order\.(?:place|cancelReplace)"')
 _HOLDER: Final = 5
 
@@ -126,6 +129,9 @@ class Oracles:
                 total_e8 -= fill.commission_e8 if fill.commission_asset == "BTC" else 0
         return total_e8
 
+    def _latency_ns(self) -> int:
+        return self._run.latency_max_ns if self._run is not None else 0
+
     def _bot(self) -> SimBot | None:
         return self._run.bot if self._run is not None else None
 
@@ -150,7 +156,8 @@ class Oracles:
             self.silence_until(self._timeline.now_ns + int(data.split(b" ", 2)[1]) * NS_PER_S)
         refusal = _REFUSAL.search(data) if b'"status":4' in data else None
         if refusal is not None and refusal[2] != b"-1015":
-            self.silence_until(self._side.clock.ns_of(int(refusal[3]) * 1000))
+            # Measured by the exchange's own clock: how long from its answer on.
+            self.silence_until(self._timeline.now_ns + (int(refusal[4]) - int(refusal[3])) * NS_PER_MS)
 
     def silence_until(self, time_ns: int) -> None:
         """The bot has just been told to be silent until then."""
@@ -158,8 +165,8 @@ class Oracles:
         self._silent_until_ns = max(self._silent_until_ns, time_ns)
 
     def _judge_silence(self, what: bytes) -> None:
-        # The exchange states the end in its own time, which the bot knows to some milliseconds.
-        if self._timeline.now_ns < self._silent_until_ns - 50 * NS_PER_MS:
+        # The answer was on its way for a while, and the bot knows the exchange's time to some milliseconds.
+        if self._timeline.now_ns < self._silent_until_ns - 50 * NS_PER_MS - 2 * self._latency_ns():
             self.blame("N6", f"sent {what!r} while silence was asked for")
 
     def _judge_book(self) -> None:
@@ -180,8 +187,7 @@ class Oracles:
             if wrong:
                 self.blame("N4", f"{'asks' if side else 'bids'} at id {self._status.last_update_id}: {wrong}")
         age_ns = self._timeline.now_ns - next_ns
-        latency_ns = self._run.latency_max_ns if self._run is not None else 0
-        allowed_ns = self._settings.risk.stale_book_ms * NS_PER_MS + 2 * latency_ns + _FRESH_SLACK_NS
+        allowed_ns = self._settings.risk.stale_book_ms * NS_PER_MS + _PING_NS + 2 * self._latency_ns() + _FRESH_SLACK_NS
         if age_ns > allowed_ns:
             self.blame("N4", f"an order on a book that is {age_ns / NS_PER_MS:.0f} ms behind")
 
