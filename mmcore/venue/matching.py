@@ -11,13 +11,15 @@ with (a FOK order also looks at the k levels it needs, O(k log k)), `cancel` is 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
 from mmcore.venue.market import NewOrder, OrderKind, Prevention, Side, StpMode, TimeInForce, prevented
 
+_SORTED_SHARE = 16
+"""Of so many levels, asking for one or more is answered by sorting them all."""
 _SLACK_ENTRIES = 64
 """Emptied levels that a price queue may hold before it is rebuilt, on top of as many as there are live ones."""
 
@@ -175,6 +177,13 @@ class _BookSide:
                 if child < len(heap):
                     heapq.heappush(frontier, (heap[child], child))
 
+    def best_levels(self, limit: int) -> Iterable[_Level]:
+        """At most `limit` levels, best first. Sorting is the quicker way to many of them."""
+        levels = self.levels
+        if limit < len(levels) // _SORTED_SHARE:
+            return islice(self.from_best(), limit)
+        return [levels[rank] for rank in sorted(levels)[:limit]]
+
     def trades_at(self, level: _Level, limit_e8: int | None) -> bool:
         """Whether a taker with this limit (None: any price) trades with the level."""
         return limit_e8 is None or level.price_e8 * self.sign <= limit_e8 * self.sign
@@ -268,7 +277,7 @@ class MatchingEngine:
     def depth(self, limit: int) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]]:
         """(last update id, bids, asks): at most `limit` levels a side, best first, as (price_e8, qty_e8)."""
         bids, asks = (
-            [(level.price_e8, level.qty_e8) for level in islice(self._sides[side].from_best(), limit)]
+            [(level.price_e8, level.qty_e8) for level in self._sides[side].best_levels(limit)]
             for side in (Side.BUY, Side.SELL)
         )
         return self._update_id, bids, asks

@@ -58,6 +58,8 @@ class Snapshots:
         top = self._market.depth(1)
         if top is None or (self._mode == BOUNDARY) is not (top[0] == self._last_id):
             return
+        if self._copy is not None and self._copy[0] == top[0]:
+            return
         if self._copy is None or self._copy[0] <= self._last_id:
             self._copy = self._market.depth(_LEVELS)
 

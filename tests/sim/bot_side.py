@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from mmcore.config import RunOptions, Settings
+from mmcore.core import loop as core_loop
 from mmcore.errors import UnreachableError
 from mmcore.exchange.binance.protocol import ClockOffset, LimitState, endpoints_at
 from mmcore.exchange.binance.rest import RestClient
@@ -177,7 +178,8 @@ class BotRun:
         self._world = World(clock, self._connect, rng)
         self._rest_is_busy = False
         self._look_ns = NEVER
-        self._orders_due_ns = 0
+        # Deadlines as the parts last said them: each moves its own only while it is served.
+        self._feed_due_ns = self._orders_due_ns = self._look_again_ns = 0
         self._has_input: dict[str, bool] = {"feed": False, "orders": False}
         self.stop = Stop()
         self.bot: SimBot | None = None
@@ -211,7 +213,7 @@ class BotRun:
         bot = self.bot
         if bot is None or self.is_over:
             return NEVER
-        due_ns = min(self._look_ns, self._orders_due_ns, bot.feed.deadline_ns(), bot.orders.deadline_ns(),
+        due_ns = min(self._look_ns, self._look_again_ns, self._feed_due_ns, self._orders_due_ns,
                      bot.strategy.deadline_ns())
         return due_ns if self._rest_is_busy else min(due_ns, bot.rest.deadline_ns())
 
@@ -234,12 +236,15 @@ class BotRun:
         """One round of every part that has something to do. True: there may be more."""
         now_ns = self._timeline.now_ns
         served = 0
-        if self._take_input("feed") or bot.feed.deadline_ns() <= now_ns:
+        if self._feed_due_ns <= now_ns or self._take_input("feed"):
             self._serve_part(bot.feed)
+            self._feed_due_ns = bot.feed.deadline_ns()
             served += 1
-        if (self._take_input("orders") or bot.orders.deadline_ns() <= now_ns or self._orders_due_ns <= now_ns):
-            self._orders_due_ns = NEVER
+        if (self._orders_due_ns <= now_ns or self._look_again_ns <= now_ns or self._take_input("orders")
+                or bot.loop.pending(core_loop.ORDERS)):
+            self._look_again_ns = NEVER
             self._serve_part(bot.orders)
+            self._orders_due_ns = bot.orders.deadline_ns()
             served += 1
         if bot.strategy.deadline_ns() <= now_ns:
             self._serve_part(bot.strategy)
@@ -251,7 +256,7 @@ class BotRun:
             finally:
                 self._rest_is_busy = False
             # The order thread looks at what the REST worker has learned of clock and bans within its longest park.
-            self._orders_due_ns = min(self._orders_due_ns, self._timeline.now_ns + _ORDERS_PARK_NS)
+            self._look_again_ns = min(self._look_again_ns, self._timeline.now_ns + _ORDERS_PARK_NS)
             served += 1
         self.rounds += served
         return served > 0

@@ -138,8 +138,9 @@ class Trial:
         """The next thing that happens, and what the bot makes of it."""
         run = self.run
         self.steps += 1
-        self.timeline.advance(min(run.deadline_ns() if run is not None else self.ends_ns, self.side.next_due_ns()))
-        if self.timeline.now_ns >= self.side.next_due_ns():
+        due_ns = self.side.next_due_ns()
+        self.timeline.advance(min(run.deadline_ns() if run is not None else self.ends_ns, due_ns))
+        if self.timeline.now_ns >= due_ns:
             self.side.advance()
         if self.is_killed:
             self.is_killed = False
