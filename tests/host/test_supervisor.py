@@ -167,7 +167,7 @@ def test_a_duration_that_ends_before_the_first_sync_means_unreachable(
 
 
 def test_a_summary_the_disk_does_not_take_does_not_hide_how_the_run_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def full(path: Path, summary: RunSummary) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -176,7 +176,7 @@ def test_a_summary_the_disk_does_not_take_does_not_hide_how_the_run_ended(
     monkeypatch.setattr(Watch, "_settle", lambda self, now_ns: self._over(["mA1-0000001-0000001-b0"]))
     code = run(Settings(), RunOptions(duration_s=3.0, summary=tmp_path / "summary.json"))
     assert code is ExitCode.ORDERS_LEFT
-    told = capsys.readouterr().err
+    told = capfd.readouterr().err
     assert "No space left on device" in told
     assert "own orders NOT confirmed gone; " in told
     assert "fills; exit 6\n" in told
