@@ -52,10 +52,24 @@ This program comes without any warranty. Trading can lose all the money put into
 """
 
 
+def _fill_standard_streams() -> None:
+    """A descriptor from 0 to 2 that whoever started us has closed would be given to the next socket, and what is meant
+    for a person would be written there."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, "w", encoding="utf-8"))  # noqa: SIM115 - for the life of the process
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command that `argv` (default: the process's own) names. Returns the exit code; `--help` and
     `--version` raise SystemExit, as argparse has it."""
     redactor = Redactor()
+    _fill_standard_streams()
     try:
         return int(_dispatch(list(sys.argv[1:] if argv is None else argv), redactor))
     except ConfigError as error:
