@@ -424,6 +424,7 @@ def test_only_the_command_line_loads_the_library_that_changes_argparse_and_it_lo
 def test_no_socket_takes_the_place_of_a_standard_stream_that_was_closed(tmp_path: Path) -> None:
     code = ("import os, sys; from mmcore import cli; cli._fill_standard_streams(); print('heard by nobody', "
             f"file=sys.stderr); open({str(tmp_path / 'first')!r}, 'w').write(str(min(os.pipe())))")
-    closed = subprocess.run(["sh", "-c", '"$0" -c "$1" <&- >&- 2>&-', sys.executable, code], check=False, timeout=60)
+    closed = subprocess.run(["sh", "-c", '"$0" -c "$1" <&- >&- 2>&-', sys.executable, code], check=False, timeout=60,
+                            env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert closed.returncode == 0
     assert int((tmp_path / "first").read_text(encoding="utf-8")) > 2
