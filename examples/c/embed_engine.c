@@ -164,6 +164,17 @@ static void feed_link(program *self, uint16_t kind, int64_t channel)
     feed(self, &record);
 }
 
+/* The answer to a ping that left 1 ms ago. */
+static void feed_pong(program *self)
+{
+    mm_record record = event(MM_KIND_MARKET_LINK);
+    record.body.link.state = MM_LINK_PONG;
+    record.body.link.channel = MM_CHANNEL_MARKET;
+    record.body.link.recv_ns = self->now_ns;
+    record.body.link.detail = SECOND / 1000;
+    feed(self, &record);
+}
+
 static void feed_balance(program *self, const char *asset, int64_t free_e8)
 {
     mm_record record = event(MM_KIND_BALANCE);
@@ -334,9 +345,10 @@ static bool run(program *self)
     good &= check("silence pulls both quotes", self->canceled == 2 && status.open_orders == 0);
     good &= check("and says why", mm_reason_first(status.verdict) == MM_REASON_STALE_BOOK);
 
-    /* The next diff is a sign of life. */
+    /* The next diff may have been held up on the way; the answer to a ping says that nothing is. */
     self->update_id++;
     feed_market(self, MM_KIND_DEPTH, self->update_id);
+    feed_pong(self);
     decide(self);
     mm_engine_read(self->engine, &status);
     good &= check("it quotes again", self->placed == 4 && status.open_orders == 2);
