@@ -256,6 +256,7 @@ class OrdersThread(PartThread):
         """Once orders go over the new connection. The account's events came over both for a while, so nothing should be
         missing; yet what they said is held against what the exchange shows."""
         if self._old is None or self._session.api.on_old:
+            self._retire_ns = _NEVER_NS  # in use, perhaps again: its successor was lost in the meantime
             return
         if self._retire_ns == _NEVER_NS:
             self._retire_ns = now_ns + _OVERLAP_NS

@@ -390,6 +390,29 @@ def test_a_successor_that_is_itself_replaced_before_it_is_ready_never_carries_an
     assert (first.orders(), second.orders(), third.orders()) == (["p1"], [], [])
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_connections_come_and_go_the_thread_comes_to_rest(seed: int) -> None:
+    """Found in virtual time: a connection in use again because its successor was lost kept the time at which it was to
+    retire, and the thread went round and round."""
+    bench = Bench(HmacSigner("secret"))
+    bench.serve()
+    rng = random.Random(seed)
+    for _ in range(150):
+        open_ones = [peer for peer in bench.peers if not peer.closed]
+        act = rng.choice(("shutdown", "end", "quiet", "loud", "wait", "wait", "terminated"))
+        if act == "shutdown" and open_ones:
+            rng.choice(open_ones).say({"event": {"e": "serverShutdown", "E": 1}})
+        elif act == "terminated" and open_ones:
+            rng.choice(open_ones).say({"event": {"e": "eventStreamTerminated", "E": 1}})
+        elif act == "end" and open_ones:
+            rng.choice(open_ones).end()
+        elif act in ("quiet", "loud") and open_ones:
+            open_ones[-1].quiet = act == "quiet"
+        bench.serve(4, rng.choice((0, SECOND // 10, SECOND, 7 * SECOND)))
+        bench.told()
+        assert bench.thread.deadline_ns() > bench.clock.now_ns
+
+
 def test_a_ban_in_a_reply_stops_every_sender_at_once_and_until_it_ends(bench: Bench) -> None:
     (peer,) = bench.peers
     bench.decide(Kind.PLACE)
