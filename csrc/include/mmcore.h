@@ -1012,6 +1012,9 @@ MM_API int32_t mm_arbiter_take(mm_arbiter *arbiter, uint32_t socket, const mm_re
 MM_API const mm_record *mm_arbiter_next(mm_arbiter *arbiter, int64_t now_ns);
 /* When to look at mm_arbiter_next though nothing happened; INT64_MAX = nothing is held. */
 MM_API int64_t mm_arbiter_deadline(const mm_arbiter *arbiter);
+/* Whether a connection has brought a diff since it came up, and all that it brought has gone on: until then what was published
+ * before it was there may be missing. */
+MM_API bool mm_arbiter_joined(const mm_arbiter *arbiter, uint32_t socket);
 MM_API mm_arbiter_stats mm_arbiter_statistics(const mm_arbiter *arbiter);
 /* cffi:end */
 

@@ -75,6 +75,12 @@ void mm_arbiter_down(mm_arbiter *arbiter, uint32_t socket)
     }
 }
 
+bool mm_arbiter_joined(const mm_arbiter *arbiter, uint32_t socket)
+{
+    MM_ASSERT(socket < MM_ARBITER_SOCKETS);
+    return arbiter->position[socket] >= 0 && arbiter->position[socket] <= arbiter->last_id;
+}
+
 /* ---- Diffs ---- */
 
 static void pass_diff(mm_arbiter *arbiter, const mm_record *event, int64_t now_ns)

@@ -409,7 +409,9 @@ static bool may_take(mm_loop *loop, int32_t channel)
     return channel == MM_CHANNEL_MARKET || mm_spsc_room(loop->rings[MM_RING_EXEC]) >= EXEC_MESSAGE_RECORDS;
 }
 
-/* How long ago the ping left that a pong answers: its payload is the sender's clock, 8 bytes, the lowest first. 0 = it says
+/* Of a connection that has brought no diff yet it proves nothing: what came between the last of the others and its own coming up
+ * is on none of them.
+ * How long ago the ping left that a pong answers: its payload is the sender's clock, 8 bytes, the lowest first. 0 = it says
  * nothing of the kind. */
 static int64_t round_trip(const mm_ws_message *message, int64_t recv_ns)
 {
@@ -435,8 +437,8 @@ static uint32_t take_market_message(mm_loop *loop, uint32_t socket, mm_feed *fee
     }
     bool alive = message->opcode == MM_WS_PONG || message->opcode == MM_WS_PING;
     if (alive && report_drop(loop, recv_ns) &&
-        push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_LINK, MM_LINK_PONG, round_trip(message, recv_ns),
-                  recv_ns)) {
+        push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_LINK, MM_LINK_PONG,
+                  mm_arbiter_joined(loop->arbiter, socket) ? round_trip(message, recv_ns) : 0, recv_ns)) {
         return MM_PUMP_RECORDS;
     }
     return 0;

@@ -104,6 +104,23 @@ static int32_t take_ticker(uint32_t socket, int64_t update_id)
     return take(socket, &event);
 }
 
+static void a_connection_has_joined_when_all_it_brought_has_gone_on(void)
+{
+    open_arbiter(2);
+    MM_CHECK(!mm_arbiter_joined(arbiter, 0));
+    (void)take_diff(0, 11, 13);
+    MM_CHECK(mm_arbiter_joined(arbiter, 0));
+    MM_CHECK(!mm_arbiter_joined(arbiter, 1));
+    int32_t verdict = take_diff(1, 17, 19);
+    MM_CHECK_INT(verdict, ==, MM_ARBITER_HOLD);
+    MM_CHECK(!mm_arbiter_joined(arbiter, 1));
+    (void)take_diff(0, 14, 16); /* the hole is filled: what was held goes on */
+    MM_CHECK(mm_arbiter_joined(arbiter, 0));
+    MM_CHECK(mm_arbiter_joined(arbiter, 1));
+    mm_arbiter_up(arbiter, 1);
+    MM_CHECK(!mm_arbiter_joined(arbiter, 1));
+}
+
 /* Diff i of the complete stream, i = 0..: 3 ids each, from 11 on. */
 static mm_record numbered(int64_t i)
 {
@@ -420,6 +437,7 @@ static void memory_is_asked_for_and_checked(void)
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
+        MM_TEST(a_connection_has_joined_when_all_it_brought_has_gone_on),
         MM_TEST(every_interleaving_with_every_loss_on_one_connection_gives_the_stream),
         MM_TEST(long_streams_with_losses_on_either_connection_stay_complete),
         MM_TEST(connections_that_cut_the_stream_at_different_places_leave_no_hole),
