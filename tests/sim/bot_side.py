@@ -203,6 +203,11 @@ class BotRun:
         self.watch = Watch(self.bot, self.stop, self._until_ns, lambda: True)
         self._look_ns = self._timeline.now_ns
 
+    @property
+    def banned_until_ns(self) -> int:
+        """Until when the exchange has asked this run to be silent; 0 = never."""
+        return self._access.limits.banned_until_ns
+
     def finish(self) -> End:
         """After `is_over`."""
         assert self.watch is not None

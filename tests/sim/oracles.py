@@ -156,8 +156,11 @@ class Oracles:
             self.silence_until(self._timeline.now_ns + int(data.split(b" ", 2)[1]) * NS_PER_S)
         refusal = _REFUSAL.search(data) if b'"status":4' in data else None
         if refusal is not None and refusal[2] != b"-1015":
-            # Measured by the exchange's own clock: how long from its answer on.
-            self.silence_until(self._timeline.now_ns + (int(refusal[4]) - int(refusal[3])) * NS_PER_MS)
+            # By the exchange's clock, and never for longer than it says from its answer on: that clock may be stepped,
+            # and the answer may have been held up.
+            wait_ns = (int(refusal[4]) - int(refusal[3])) * NS_PER_MS
+            end_ns = self._side.clock.ns_of(int(refusal[4]) * 1000 - self._side.exchange.offset_us)
+            self.silence_until(min(self._timeline.now_ns + wait_ns, end_ns))
 
     def silence_until(self, time_ns: int) -> None:
         """The bot has just been told to be silent until then."""

@@ -46,6 +46,8 @@ _SECRET: Final = "s" * 64
 _CALM_NS: Final = 75 * NS_PER_S
 _RECOVERED_NS: Final = 45 * NS_PER_S
 _SETTLE_NS: Final = 60 * NS_PER_S
+# A ban may last longer than the trial.
+_ENDS_WELL: Final = ("duration", "never began: the exchange cannot be reached: the exchange refused: not sent")
 _SAMPLE_NS: Final = NS_PER_S
 # Reasons for which one side may stay empty though nothing is wrong.
 _BUSINESS: Final = frozenset({"POSITION_LIMIT", "REDUCING", "NO_BALANCE", "COLLAR_ORDER", "COLLAR_PERIOD",
@@ -213,6 +215,8 @@ class Trial:
         except MmcoreError as error:
             self.runs.append(f"never began: {error}")
             self.run = None
+            # A new process knows nothing of a ban: who starts it waits for the end, or makes it longer and longer.
+            self.run_until(min(max(run.banned_until_ns, self.timeline.now_ns), self.ends_ns))
             return
         self._judge(run, end)
         self.run = None
@@ -256,7 +260,7 @@ class Trial:
                       (self.timeline.now_ns - self.began_ns) / NS_PER_S, self.faults, self.runs, counts)
 
     def _judge_afterwards(self) -> None:
-        if not self.runs or not self.runs[-1].startswith("duration"):
+        if not self.runs[-1].startswith(_ENDS_WELL):
             self.oracles.blame("run", f"the last run ended by {self.runs[-1:]}")
 
     def _schedule_raids(self) -> None:
