@@ -22,6 +22,8 @@ from tests.e2e.processes import (
     wait_until,
 )
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup a bot would inherit that it is to be ignored
+
 
 def stopped_by(stage: Stage, number: signal.Signals, *, again: bool) -> tuple[Bot, Venue, int]:
     """Stopped by a signal while orders rest; `again`: a second one while it confirms that none is left."""
