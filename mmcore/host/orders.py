@@ -358,7 +358,7 @@ class OrdersThread(PartThread):
 
     def _send_bursts(self, holder: int, wire: Wire) -> None:
         """What was decided at once leaves at once: one hand-over to the kernel for all requests that wait."""
-        self._log_gate_on(self._session.api.logged_on)
+        self._set_session(logged_on=self._session.api.logged_on)
         more = True
         while more:
             more = self._loop.burst_encode(self._gate, self._clock.mono_ns(), self._session.signer.sign)
@@ -370,14 +370,15 @@ class OrdersThread(PartThread):
         if wire.wants_write:
             self.wake()  # the kernel did not take it all: the order thread waits for it to be writable
 
-    def _log_gate_on(self, logged_on: bool) -> None:
+    def _set_session(self, *, logged_on: bool) -> None:
+        """Whether the gate signs each request itself or leaves that to the session."""
         if logged_on != self._gate_logged_on:
             self._gate_logged_on = logged_on
             self._gate.session(logged_on)
 
     def _send_one_by_one(self, holder: int) -> None:
         """Over REST, or while there is no session."""
-        self._log_gate_on(False)
+        self._set_session(logged_on=False)
         while self._loop.next_action(self._action):
             self._send(holder, self._action)
 

@@ -212,6 +212,7 @@ class RestWorker(PartThread):
     def _warn_halted(self, verdict: int) -> None:
         """Each reason once: while it is halted the market goes on and its reasons come and go."""
         verdict &= ~record.verdict("DISCONNECTED")  # ends by itself: never why it is halted
+        verdict &= ~record.verdict("CREDENTIALS")  # ends the run, whose watch says so
         new = verdict & ~self._halt_told
         self._halt_told |= verdict
         texts = [reason_text(number) for number in range(new.bit_length()) if new >> number & 1]
