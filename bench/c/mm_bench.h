@@ -1,9 +1,10 @@
 /* The harness of the C benches: one executable per file, figures as JSON lines.
  *
- *   run    : bench_mm_<noun> [--reps N] [--only TEXT] [--trace NAME=DIR]...
+ *   run    : bench_mm_<noun> [--count] [--reps N] [--only TEXT] [--trace NAME=DIR]...
  *   output : one line per figure on stdout, with the members impl, figure, workload, ns, mops,
- *            ns_p10, ns_p90, reps; ns is the median over the repetitions of nanoseconds per
- * operation
+ *            ns_p10, ns_p90, reps, ops; ns is the median over the repetitions of nanoseconds per
+ *            operation, ops the operations of a repetition
+ *   --count: each figure's work once, for a tool that counts what mm_bench_body executes
  *
  * Include this file before any other: it asks the system headers for clocks and CPU affinity. */
 #ifndef MM_BENCH_H
@@ -28,6 +29,7 @@
 #define MM_BENCH_TRACES_MAX 16
 /* Repetitions run before the counted ones: caches, branch predictors and page tables fill there. */
 #define MM_BENCH_WARM_UP 2
+#define MM_BENCH_REPS 15
 
 /* A recorded workload: DIR/NAME.init.bin and DIR/NAME.ops.bin. */
 typedef struct mm_bench_trace {
@@ -37,6 +39,7 @@ typedef struct mm_bench_trace {
 
 typedef struct mm_bench {
     int reps;
+    int warm_up;
     const char *only; /* figures whose name contains this; empty = all */
     size_t trace_count;
     mm_bench_trace traces[MM_BENCH_TRACES_MAX];
@@ -55,7 +58,7 @@ typedef void (*mm_bench_fn)(void *context);
 
 static inline void mm_bench_usage(const char *program)
 {
-    fprintf(stderr, "usage: %s [--reps 1..%d] [--only TEXT] [--trace NAME=DIR]...\n", program,
+    fprintf(stderr, "usage: %s [--count] [--reps 1..%d] [--only TEXT] [--trace NAME=DIR]...\n", program,
             MM_BENCH_REPS_MAX);
     exit(2);
 }
@@ -77,8 +80,14 @@ static inline bool mm_bench_trace_add(mm_bench *bench, const char *text)
 /* Options of the command line; anything else ends the program with 2. */
 static inline mm_bench mm_bench_options(int argc, char **argv)
 {
-    mm_bench bench = {15, "", 0, {{"", NULL}}};
-    for (int i = 1; i < argc; i += 2) {
+    mm_bench bench = {MM_BENCH_REPS, MM_BENCH_WARM_UP, "", 0, {{"", NULL}}};
+    int first = 1;
+    if (argc > 1 && strcmp(argv[1], "--count") == 0) {
+        bench.reps = 1;
+        bench.warm_up = 0;
+        first = 2;
+    }
+    for (int i = first; i < argc; i += 2) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         bool good = false;
         if (value != NULL && strcmp(argv[i], "--reps") == 0) {
@@ -181,6 +190,16 @@ static inline double mm_bench_quantile(mm_bench_samples *samples, double quantil
     return samples->ns[(size_t)floor((double)(samples->count - 1) * quantile + 0.5)];
 }
 
+/* Does a figure's work once. A function of its own, so that a tool can tell it from all around it. */
+__attribute__((noinline)) static void mm_bench_body(mm_bench_fn body, void *context)
+{
+    body(context);
+    mm_bench_barrier();
+}
+
+/* Called through this, the compiler makes no copy of it for one bench under another name. */
+static void (*volatile mm_bench_do)(mm_bench_fn body, void *context) = mm_bench_body;
+
 /* `extra` is "" or further members, each beginning with a comma. */
 static inline void mm_bench_emit(const char *figure, const char *workload,
                                  mm_bench_samples *samples, const char *extra)
@@ -200,22 +219,24 @@ static inline void mm_bench_run(const mm_bench *bench, const char *figure, const
                                 uint64_t operations)
 {
     mm_bench_samples samples;
+    char extra[32];
     samples.count = 0;
     if (!mm_bench_wants(bench, figure)) {
         return;
     }
-    for (int rep = 0; rep < bench->reps + MM_BENCH_WARM_UP; rep++) {
+    for (int rep = 0; rep < bench->reps + bench->warm_up; rep++) {
         if (prepare != NULL) {
             prepare(context);
         }
         int64_t start_ns = mm_bench_now_ns();
-        body(context);
+        mm_bench_do(body, context);
         int64_t end_ns = mm_bench_now_ns();
-        if (rep >= MM_BENCH_WARM_UP) {
+        if (rep >= bench->warm_up) {
             mm_bench_add(&samples, (double)(end_ns - start_ns), operations);
         }
     }
-    mm_bench_emit(figure, workload, &samples, "");
+    snprintf(extra, sizeof(extra), ",\"ops\":%" PRIu64, operations);
+    mm_bench_emit(figure, workload, &samples, extra);
 }
 
 #endif /* MM_BENCH_H */
