@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test ctest bench soak soak-sockets resting lint fmt sanitize tsan clean
+.PHONY: install test ctest bench soak soak-sockets resting lint fmt sanitize tsan coverage clean
 
 $(BIN)/python:
 	python3 -m venv $(VENV)
@@ -48,6 +48,13 @@ tsan:  ## the race tests under ThreadSanitizer
 	cmake --preset tsan
 	cmake --build --preset tsan
 	ctest --preset tsan
+
+coverage:  ## the branches of csrc/ that the C tests do not take, as file:line
+	cmake --preset coverage
+	cmake --build --preset coverage
+	find build/coverage -name '*.gcda' -delete
+	ctest --preset coverage
+	$(BIN)/python tools/branch_coverage.py build/coverage
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

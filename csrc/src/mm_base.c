@@ -190,14 +190,15 @@ int32_t mm_reason_first(uint64_t verdict)
 /* The only words of the library that the whole process shares: an invariant that failed in one
  * object says nothing good about the others. Nothing clears the kill word. */
 static mm_panic_fn panic_handler;
-static uint32_t panic_count;
+static uint32_t panic_killed;
+static uint32_t panic_told;
 
 /* Installed unless the host brings its own. The kill word is latched by mm_panic itself; one line
  * goes to stderr for the first failure alone, since what fails once may fail a million times a
  * second. */
 static void panic_default(const char *expression, const char *file, int32_t line)
 {
-    if (mm__load_relaxed(&panic_count) <= 1) {
+    if (mm__exchange_seq_cst(&panic_told, 1u) == 0) {
         fprintf(stderr, "mmcore: failed assertion at %s:%d: %s\n", file, (int)line, expression);
     }
 }
@@ -209,10 +210,7 @@ void mm_panic_set(mm_panic_fn fn)
 
 void mm_panic(const char *expression, const char *file, int32_t line)
 {
-    uint32_t seen = mm__load_relaxed(&panic_count);
-    while (seen < UINT32_MAX && !mm__cas_seq_cst(&panic_count, &seen, seen + 1)) {
-        continue;
-    }
+    (void)mm__exchange_seq_cst(&panic_killed, 1u);
     mm_panic_fn handler = mm__load_acquire(&panic_handler);
     if (handler == NULL) {
         handler = panic_default;
@@ -225,5 +223,5 @@ void mm_panic(const char *expression, const char *file, int32_t line)
 
 bool mm_panic_killed(void)
 {
-    return mm__load_acquire(&panic_count) != 0;
+    return mm__load_acquire(&panic_killed) != 0;
 }

@@ -1,9 +1,12 @@
 /* Names, version and assertions of mm_base.c. */
+#define _POSIX_C_SOURCE 200809L /* dup2 */
+
 #include "mmcore.h"
 
 #include "mm_test.h"
 
 #include <ctype.h>
+#include <unistd.h>
 
 static void version_text_is_made_of_the_version_numbers(void)
 {
@@ -106,7 +109,11 @@ static void a_failed_assertion_reaches_the_handler_and_latches_the_kill_word(voi
 {
     mm_panic_set(note_panic);
     if (setjmp(noted.back) == 0) {
+#if defined(MM_COVERAGE) /* where assertions are left out, the call is made as one would make it */
+        mm_panic("1 + 1 == 3", __FILE__, (int32_t)__LINE__);
+#else
         MM_ASSERT(1 + 1 == 3);
+#endif
     }
     mm_panic_set(NULL);
     MM_CHECK_INT(noted.calls, ==, 1);
@@ -115,6 +122,27 @@ static void a_failed_assertion_reaches_the_handler_and_latches_the_kill_word(voi
     MM_CHECK_INT(noted.line, >, 0);
     MM_CHECK(mm_panic_killed());
 }
+
+#if defined(NDEBUG) /* a debug build ends there */
+static void of_all_failures_without_a_handler_the_first_alone_is_printed(void)
+{
+    char text[256] = "";
+    int kept = dup(STDERR_FILENO);
+    FILE *file = tmpfile();
+    MM_REQUIRE(file != NULL && kept >= 0);
+    (void)dup2(fileno(file), STDERR_FILENO);
+    mm_panic_set(NULL);
+    mm_panic("first", "a.c", 1);
+    mm_panic("second", "a.c", 2);
+    (void)dup2(kept, STDERR_FILENO);
+    (void)close(kept);
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    (void)fclose(file);
+    MM_CHECK_TEXT(text, "mmcore: failed assertion at a.c:1: first\n");
+    MM_CHECK(mm_panic_killed());
+}
+#endif
 
 static void a_verdict_with_bits_beyond_the_reasons_is_a_mistake(void)
 {
@@ -133,6 +161,9 @@ int main(int argc, char **argv)
         MM_TEST(first_reason_is_the_lowest_bit_set),
         MM_TEST(an_assertion_that_holds_does_nothing),
         MM_TEST(a_failed_assertion_reaches_the_handler_and_latches_the_kill_word),
+#if defined(NDEBUG)
+        MM_TEST(of_all_failures_without_a_handler_the_first_alone_is_printed),
+#endif
         MM_TEST(a_verdict_with_bits_beyond_the_reasons_is_a_mistake),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
