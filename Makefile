@@ -8,7 +8,7 @@ $(BIN)/python:
 	python3 -m venv $(VENV)
 
 install: $(BIN)/python  ## the package, editable, with the tools for testing and linting
-	$(BIN)/pip install -e '.[test,dev]'
+	$(BIN)/pip install -e '.[test,dev,bench]'
 
 test:  ## all tests, the C tests among them
 	$(BIN)/pytest
