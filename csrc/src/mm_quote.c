@@ -113,93 +113,89 @@ mm_status mm_quote_derive(mm_quote_config *config, const char **bad_field)
 
 /* ---- from a model's offsets to quotes ----------------------------------------------------- */
 
-static bool grids_fit(const mm_quote_input *input)
+static inline bool grids_fit(const mm_quote_input *input)
 {
     return input->tick.step_e8 == input->symbol->tick_e8 &&
-           input->lot.step_e8 == input->symbol->step_e8 && input->tick.step_e8 > 0 &&
-           input->lot.step_e8 > 0;
+           input->lot.step_e8 == input->symbol->step_e8;
 }
 
-static double clamp(double value, double low, double high)
+static bool grids_good(const mm_quote_input *input)
 {
-    if (value < low) {
-        return low;
-    }
-    return value > high ? high : value;
+    return grids_fit(input) && input->tick.step_e8 > 0 && input->lot.step_e8 > 0;
 }
 
-/* Down to the tick, but no higher than one tick under the best ask; 0 where that is no price. */
-static int64_t bid_at(int64_t price_e8, const mm_quote_input *input)
+/* One instruction for each bound; NaN stays NaN. */
+static inline double clamp(double value, double low, double high)
+{
+    double raised = low > value ? low : value;
+    return high < raised ? high : raised;
+}
+
+/* No higher than one tick under the best ask. */
+static inline int64_t bid_limit(int64_t price_e8, const mm_quote_input *input)
 {
     int64_t highest_e8 = input->top.ask_price_e8 - input->tick.step_e8;
-    int64_t bid_e8 = price_e8 < highest_e8 ? price_e8 : highest_e8;
+    return price_e8 < highest_e8 ? price_e8 : highest_e8;
+}
+
+/* Up to the tick, but no lower than one tick over the best bid; for a tick of at most 2^61, since
+ * that sum may reach 2^62 and two ticks. */
+static inline int64_t ask_up(int64_t price_e8, const mm_quote_input *input)
+{
+    int64_t tick_e8 = input->tick.step_e8;
+    int64_t lowest_e8 = input->top.bid_price_e8 + tick_e8;
+    int64_t ask_e8 = price_e8 > lowest_e8 ? price_e8 : lowest_e8;
+    return mm__grid_floor(&input->tick, ask_e8 + (tick_e8 - 1));
+}
+
+/* Down to the tick and inside the limit; 0 where that is no price. */
+static int64_t bid_at(int64_t price_e8, const mm_quote_input *input)
+{
+    int64_t bid_e8 = bid_limit(price_e8, input);
     return bid_e8 > 0 ? mm__grid_floor(&input->tick, bid_e8) : 0;
 }
 
-/* Up to the tick, but no lower than one tick over the best bid; 0 where that is no price. */
+/* Up to the tick and inside the limit; 0 where that is no price. */
 static int64_t ask_at(int64_t price_e8, const mm_quote_input *input)
 {
-    int64_t lowest_e8 = input->top.bid_price_e8 + input->tick.step_e8;
-    int64_t ask_e8 = price_e8 > lowest_e8 ? price_e8 : lowest_e8;
-    int64_t below_e8 = mm__grid_floor(&input->tick, ask_e8);
-    ask_e8 = below_e8 + (below_e8 < ask_e8 ? input->tick.step_e8 : 0);
+    int64_t ask_e8 =
+        input->tick.step_e8 <= PRICE_MAX - input->top.bid_price_e8 ? ask_up(price_e8, input) : 0;
     return ask_e8 <= PRICE_MAX ? ask_e8 : 0;
 }
 
-/* Twice the maker fee of mid, rounded up: what a round trip costs at the least. */
+/* Twice the maker fee of mid in 1e-16: what a round trip costs at the least. */
+static inline int128 fees_e16(const mm_quote_input *input)
+{
+    /* Both prices are at most 2^62. */
+    return (int128)(input->top.bid_price_e8 + input->top.ask_price_e8) *
+           input->symbol->maker_fee_e8;
+}
+
+/* The same as a price, rounded up. */
 static int64_t fee_floor(const mm_quote_input *input)
 {
-    int128 fees_e16 =
-        ((int128)input->top.bid_price_e8 + input->top.ask_price_e8) * input->symbol->maker_fee_e8;
-    int128 up_e16 = fees_e16 > 0 ? fees_e16 + MM_ONE_E8 - 1 : 0;
+    int128 fees = fees_e16(input);
+    int128 up_e16 = fees > 0 ? fees + MM_ONE_E8 - 1 : 0;
     /* Dividing 64 bits by a constant costs a tenth of what 128 do. */
     return MM_LIKELY(up_e16 <= INT64_MAX) ? (int64_t)up_e16 / MM_ONE_E8
                                           : (int64_t)(up_e16 / MM_ONE_E8);
 }
 
-/* Bid and ask half a width from the reservation price, cut to whole counts, then on the tick; both
- * 0 where they are not finite or too far out for a price. */
-static void prices_around(const mm_quote_input *input, double reservation, double half,
-                          int64_t *bid_e8, int64_t *ask_e8)
-{
-    if (MM_LIKELY(fabs(reservation) + half < (double)PRICE_MAX)) {
-        *bid_e8 = bid_at((int64_t)(reservation - half), input);
-        *ask_e8 = ask_at((int64_t)(reservation + half), input);
-    } else {
-        *bid_e8 = 0;
-        *ask_e8 = 0;
-    }
-}
-
-/* The best prices, widened where the fees of both sides would not be paid. */
-static void best_prices(const mm_quote_config *config, const mm_quote_input *input,
-                        double reservation, double half, int64_t *bid_e8, int64_t *ask_e8)
-{
-    prices_around(input, reservation, half, bid_e8, ask_e8);
-    if (config->allow_negative_edge) {
-        return;
-    }
-    int64_t floor_e8 = fee_floor(input);
-    if (*ask_e8 - *bid_e8 >= floor_e8 && *bid_e8 != 0 && *ask_e8 != 0) {
-        return;
-    }
-    double wide = (double)floor_e8 * 0.5;
-    prices_around(input, reservation, wide > half ? wide : half, bid_e8, ask_e8);
-    if (*bid_e8 != 0 && *ask_e8 != 0 && *ask_e8 - *bid_e8 < floor_e8) {
-        /* A cut decimal, or a sum that a double could not hold to the last digit. */
-        *ask_e8 = ask_at(*bid_e8 + floor_e8, input);
-    }
-}
-
-/* `size` is at most order_qty_e8, so it fits. */
-static int64_t to_lot(double size, const mm_quote_input *input)
-{
-    return size >= 0.0 ? mm__grid_floor(&input->lot, (int64_t)size) : 0;
-}
-
-static double mid_of(const mm_top *top)
+static inline double mid_of(const mm_top *top)
 {
     return (double)(top->bid_price_e8 + top->ask_price_e8) * 0.5;
+}
+
+/* Whether bid and ask half a width from the reservation price fit a price; false for NaN. */
+static inline bool are_prices(double reservation, double half)
+{
+    return fabs(reservation) + half < (double)PRICE_MAX;
+}
+
+/* `size` is 0 to order_qty_e8, so it fits. */
+static inline int64_t to_lot(double size, const mm_quote_input *input)
+{
+    return mm__grid_floor(&input->lot, (int64_t)size);
 }
 
 /* The layers of one side behind its best price; returns how many there are, the best included. */
@@ -229,41 +225,115 @@ static uint32_t outer_layers(const mm_quote_config *config, const mm_quote_input
     return count;
 }
 
-/* One side from its best price on: its count and verdict. */
-static inline void quote_side(const mm_quote_config *config, const mm_quote_input *input,
-                       int32_t side, mm_level best, mm_quotes *quotes)
+/* One side, whose best level stands there: its count and verdict, and the layers behind. */
+static void quote_side(const mm_quote_config *config, const mm_quote_input *input, int32_t side,
+                       mm_quotes *quotes)
 {
     mm_level *levels = side == MM_BID ? quotes->bids : quotes->asks;
     bool has_room = side == MM_BID ? input->position_e8 < config->max_position_e8
                                    : input->position_e8 > -config->max_position_e8;
     uint64_t verdict = has_room ? 0 : MM_BIT(MM_REASON_POSITION_LIMIT);
-    if (has_room && (best.price_e8 == 0 || best.qty_e8 == 0)) {
+    if (has_room && (levels[0].price_e8 == 0 || levels[0].qty_e8 == 0)) {
         verdict = MM_BIT(MM_REASON_STRATEGY_PASS);
     }
-    uint32_t count = 0;
-    if (verdict == 0) {
-        levels[0] = best;
-        count = config->layers == 1 ? 1 : outer_layers(config, input, side, levels);
-    }
+    uint32_t count = verdict == 0 ? outer_layers(config, input, side, levels) : 0;
     *(side == MM_BID ? &quotes->bid_count : &quotes->ask_count) = count;
     *(side == MM_BID ? &quotes->bid_verdict : &quotes->ask_verdict) = verdict;
 }
 
-/* What both models end in: quotes half a width away from the reservation price, with these sizes;
- * all in e8, not yet rounded, half > 0. */
-static void quote_around(const mm_quote_config *config, const mm_quote_input *input,
-                         double reservation, double half, double bid_size, double ask_size,
-                         mm_quotes *quotes)
+/* Bid and ask half a width from the reservation price on the tick, both 0 where they are not finite
+ * or too far out for a price. */
+static void prices_around(const mm_quote_input *input, double reservation, double half,
+                          mm_quotes *quotes)
 {
-    mm_level bid = {0, to_lot(bid_size, input)};
-    mm_level ask = {0, to_lot(ask_size, input)};
-    best_prices(config, input, reservation, half, &bid.price_e8, &ask.price_e8);
-    quote_side(config, input, MM_BID, bid, quotes);
-    quote_side(config, input, MM_ASK, ask, quotes);
+    bool some = are_prices(reservation, half);
+    quotes->bids[0].price_e8 = some ? bid_at((int64_t)(reservation - half), input) : 0;
+    quotes->asks[0].price_e8 = some ? ask_at((int64_t)(reservation + half), input) : 0;
+}
+
+/* The best prices, widened where the fees of both sides would not be paid. */
+static void best_prices(const mm_quote_config *config, const mm_quote_input *input,
+                        double reservation, double half, mm_quotes *quotes)
+{
+    const int64_t *bid_e8 = &quotes->bids[0].price_e8;
+    int64_t *ask_e8 = &quotes->asks[0].price_e8;
+    prices_around(input, reservation, half, quotes);
+    if (config->allow_negative_edge) {
+        return;
+    }
+    int64_t floor_e8 = fee_floor(input);
+    if (*ask_e8 - *bid_e8 >= floor_e8 && *bid_e8 != 0 && *ask_e8 != 0) {
+        return;
+    }
+    double wide = (double)floor_e8 * 0.5;
+    prices_around(input, reservation, wide > half ? wide : half, quotes);
+    if (*bid_e8 != 0 && *ask_e8 != 0 && *ask_e8 - *bid_e8 < floor_e8) {
+        /* A cut decimal, or a sum that a double could not hold to the last digit. */
+        *ask_e8 = ask_at(*bid_e8 + floor_e8, input);
+    }
+}
+
+/* The rest of quote_around, whatever there is to say; the sizes stand in `quotes`. Not static, so
+ * that no compiler puts it between the few instructions there. */
+void mm__quote_any(const mm_quote_config *config, const mm_quote_input *input, double reservation,
+                   double half, mm_quotes *quotes)
+{
+    MM_ASSERT(config->layers >= 1 && config->layers <= MM_LAYERS_MAX);
+    MM_ASSERT(grids_good(input));
+    best_prices(config, input, reservation, half, quotes);
+    quote_side(config, input, MM_BID, quotes);
+    quote_side(config, input, MM_ASK, quotes);
+}
+
+/* One layer a side stands in `quotes`: it stays if it is as wide as the fees, rounded up; both
+ * sides of that are whole numbers. */
+void mm__quote_paid(const mm_quote_config *config, const mm_quote_input *input, double reservation,
+                    double half, mm_quotes *quotes)
+{
+    int64_t width_e8 = quotes->asks[0].price_e8 - quotes->bids[0].price_e8;
+    if (quotes->asks[0].price_e8 > PRICE_MAX || (int128)width_e8 * MM_ONE_E8 < fees_e16(input)) {
+        mm__quote_any(config, input, reservation, half, quotes);
+    }
+}
+
+/* What both models end in: quotes half a width away from the reservation price, with these sizes;
+ * all in e8, not yet rounded, half > 0. Where there is no more to say than two prices - one layer,
+ * both sides, fees paid - it calls nothing and saves no register: it is most of what an event
+ * costs. */
+static inline void quote_around(const mm_quote_config *config, const mm_quote_input *input,
+                                double reservation, double half, double bid_size, double ask_size,
+                                mm_quotes *quotes)
+{
+    int64_t bid_qty_e8 = to_lot(bid_size, input);
+    int64_t ask_qty_e8 = to_lot(ask_size, input);
+    bool plain = bid_qty_e8 > 0 && ask_qty_e8 > 0 && config->layers == 1;
+    quotes->bids[0].qty_e8 = bid_qty_e8;
+    quotes->asks[0].qty_e8 = ask_qty_e8;
+    if (MM_LIKELY(plain && are_prices(reservation, half))) {
+        int64_t bid_e8 = bid_limit((int64_t)(reservation - half), input);
+        int64_t ask_e8 = (int64_t)(reservation + half);
+        if (MM_LIKELY(bid_e8 >= input->tick.step_e8)) {
+            /* So the tick is no more than half of the best ask. */
+            bid_e8 = mm__grid_floor(&input->tick, bid_e8);
+            ask_e8 = ask_up(ask_e8, input);
+            quotes->bids[0].price_e8 = bid_e8;
+            quotes->asks[0].price_e8 = ask_e8;
+            quotes->bid_count = 1;
+            quotes->ask_count = 1;
+            quotes->bid_verdict = 0;
+            quotes->ask_verdict = 0;
+            if (MM_LIKELY(config->allow_negative_edge && ask_e8 <= PRICE_MAX)) {
+                return;
+            }
+            mm__quote_paid(config, input, reservation, half, quotes);
+            return;
+        }
+    }
+    mm__quote_any(config, input, reservation, half, quotes);
 }
 
 /* Why nothing can be quoted around this top, 0 when it can. */
-static uint64_t top_verdict(const mm_top *top)
+static inline uint64_t top_verdict(const mm_top *top)
 {
     if (top->bid_qty_e8 == 0 || top->ask_qty_e8 == 0) {
         return MM_BIT(MM_REASON_ONE_SIDED);
@@ -282,16 +352,29 @@ static void pass(mm_quotes *quotes, uint64_t verdict)
     quotes->ask_verdict = verdict;
 }
 
+/* Whether there is a top to quote around, and the grids are the symbol's. */
+static inline bool can_quote(const mm_quote_input *input)
+{
+    return top_verdict(&input->top) == 0 && grids_fit(input);
+}
+
+/* Why not. */
+static void quote_none(const mm_quote_config *config, const mm_quote_input *input,
+                       mm_quotes *quotes)
+{
+    uint64_t verdict = top_verdict(&input->top);
+    MM_ASSERT(config->layers >= 1 && config->layers <= MM_LAYERS_MAX);
+    MM_ASSERT(grids_good(input));
+    pass(quotes, verdict != 0 ? verdict : MM_BIT(MM_REASON_PANIC));
+}
+
 /* ---- inventory_skew ----------------------------------------------------------------------- */
 
 void mm_quote_inventory_skew(const mm_quote_config *config, const mm_quote_input *input,
                              mm_quotes *quotes)
 {
-    MM_ASSERT(config->layers >= 1 && config->layers <= MM_LAYERS_MAX);
-    MM_ASSERT(grids_fit(input));
-    uint64_t verdict = top_verdict(&input->top);
-    if (verdict != 0) {
-        pass(quotes, verdict);
+    if (MM_UNLIKELY(!can_quote(input))) {
+        quote_none(config, input, quotes);
         return;
     }
     const mm_signal *signal = &input->signal;
@@ -309,8 +392,11 @@ void mm_quote_inventory_skew(const mm_quote_config *config, const mm_quote_input
             half -
         inventory * config->skew * half;
     double size = (double)config->order_qty_e8;
-    double bid_size = size * (1.0 - (inventory > 0.0 ? inventory : 0.0));
-    double ask_size = size * (1.0 + (inventory < 0.0 ? inventory : 0.0));
+    /* max(inventory, 0) and min(inventory, 0), exactly. */
+    double bought = (inventory + fabs(inventory)) * 0.5;
+    double sold = (inventory - fabs(inventory)) * 0.5;
+    double bid_size = size * (1.0 - bought);
+    double ask_size = size * (1.0 + sold);
     quote_around(config, input, reservation, half, bid_size, ask_size, quotes);
 }
 
@@ -335,11 +421,8 @@ static double decay(const mm_quote_config *config, double q)
 void mm_quote_avellaneda_stoikov(const mm_quote_config *config, const mm_quote_input *input,
                                  mm_quotes *quotes)
 {
-    MM_ASSERT(config->layers >= 1 && config->layers <= MM_LAYERS_MAX);
-    MM_ASSERT(grids_fit(input));
-    uint64_t verdict = top_verdict(&input->top);
-    if (verdict != 0) {
-        pass(quotes, verdict);
+    if (MM_UNLIKELY(!can_quote(input))) {
+        quote_none(config, input, quotes);
         return;
     }
     if ((input->signal.ready & MM_SIGNAL_VOLATILITY) == 0) {
@@ -361,8 +444,11 @@ void mm_quote_avellaneda_stoikov(const mm_quote_config *config, const mm_quote_i
     bid = bid < mid - min_half ? bid : mid - min_half;
     double size = (double)config->order_qty_e8;
     double shrunk = size * decay(config, q);
-    quote_around(config, input, (ask + bid) * 0.5, (ask - bid) * 0.5, q > 0.0 ? shrunk : size,
-                 q < 0.0 ? shrunk : size, quotes);
+    double bid_size = q > 0.0 ? shrunk : size;
+    double ask_size = q < 0.0 ? shrunk : size;
+    bid_size = input->position_e8 < config->max_position_e8 ? bid_size : 0.0;
+    ask_size = input->position_e8 > -config->max_position_e8 ? ask_size : 0.0;
+    quote_around(config, input, (ask + bid) * 0.5, (ask - bid) * 0.5, bid_size, ask_size, quotes);
 }
 
 /* ---- fitting ------------------------------------------------------------------------------ */
@@ -445,7 +531,7 @@ static void fit_side(const mm_quote_input *input, int64_t cross_guard_ticks, int
 
 void mm_quote_fit(const mm_quote_input *input, int64_t cross_guard_ticks, mm_quotes *quotes)
 {
-    MM_ASSERT(grids_fit(input));
+    MM_ASSERT(grids_good(input));
     MM_ASSERT(cross_guard_ticks >= 1);
     uint64_t verdict = top_verdict(&input->top);
     if (verdict != 0) {

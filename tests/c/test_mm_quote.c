@@ -133,8 +133,10 @@ static void derived_numbers_are_those_of_the_formulas(void)
 
 /* ---- inventory_skew against the formula ---- */
 
+__extension__ typedef __int128 wide;
+
 typedef struct {
-    int64_t bid_e8;
+    int64_t bid_e8; /* 0 = no price */
     int64_t ask_e8;
     int64_t bid_qty_e8;
     int64_t ask_qty_e8;
@@ -160,12 +162,14 @@ static reference formula(const mm_quote_config *c, const mm_quote_input *in)
         mid +
         (in->signal.alpha * c->alpha_weight + in->signal.imbalance * c->imbalance_weight) * half -
         inv * c->skew * half;
-    int64_t raw_bid = (int64_t)(fair - half);
-    int64_t raw_ask = (int64_t)(fair + half);
-    r.bid_e8 = raw_bid / tick * tick;
-    r.bid_e8 = r.bid_e8 < ba - tick ? r.bid_e8 : ba - tick;
-    r.ask_e8 = (raw_ask + tick - 1) / tick * tick;
-    r.ask_e8 = r.ask_e8 > bb + tick ? r.ask_e8 : bb + tick;
+    bool some = fabs(fair) + half < (double)PRICE_LIMIT;
+    wide bid = some ? (wide)(fair - half) : 0;
+    wide ask = some ? (wide)(fair + half) : 0;
+    bid = bid < (wide)ba - tick ? bid : (wide)ba - tick;
+    ask = ask > (wide)bb + tick ? ask : (wide)bb + tick;
+    ask = (ask + tick - 1) / tick * tick;
+    r.bid_e8 = some && bid > 0 ? (int64_t)(bid / tick * tick) : 0;
+    r.ask_e8 = some && ask <= PRICE_LIMIT ? (int64_t)ask : 0;
     r.bid_qty_e8 = (int64_t)((double)c->order_qty_e8 * (1.0 - fmax(inv, 0.0))) / lot * lot;
     r.ask_qty_e8 = (int64_t)((double)c->order_qty_e8 * (1.0 + fmin(inv, 0.0))) / lot * lot;
     return r;
@@ -226,6 +230,59 @@ static void one_layer_without_fee_floor_is_the_formula_to_the_tick(void)
         check_side(q.ask_count, q.asks, q.ask_verdict, in.position_e8 > -c.max_position_e8,
                    r.ask_e8, r.ask_qty_e8);
     }
+}
+
+/* 1 to 2^bits - 1, small ones as often as large ones. */
+static int64_t any_size(uint64_t bits)
+{
+    return mm_test_between(1, (int64_t)(((uint64_t)2 << mm_test_below(bits)) - 1));
+}
+
+/* Everything a call may be given, at the ends of its ranges too. */
+static void extreme_case(mm_quote_config *c, mm_quote_input *in, mm_symbol *symbol)
+{
+    int64_t tick_e8 = any_size(62);
+    int64_t step_e8 = any_size(62);
+    *symbol = symbol_of(tick_e8, step_e8);
+    int64_t bid_e8 = mm_test_below(4) ? any_size(62) : PRICE_LIMIT - any_size(10);
+    int64_t room_e8 = PRICE_LIMIT - bid_e8;
+    int64_t spread_e8 = mm_test_below(2) ? mm_test_between(1, room_e8) : any_size(62);
+    *in = input_of(symbol, bid_e8, bid_e8 + (spread_e8 < room_e8 ? spread_e8 : room_e8));
+    c->order_qty_e8 = mm_test_below(8) ? any_size(62) : PRICE_LIMIT;
+    c->max_position_e8 = mm_test_below(8) ? any_size(62) : PRICE_LIMIT;
+    c->min_spread_bps = pow(10.0, mm_test_unit() * 16.0 - 8.0);
+    c->max_spread_bps = c->min_spread_bps * (1.0 + mm_test_unit());
+    c->vol_mult = mm_test_unit() * 10.0;
+    c->skew = pow(10.0, mm_test_unit() * 12.0 - 8.0);
+    c->alpha_weight = mm_test_unit() * 20.0 - 10.0;
+    c->imbalance_weight = mm_test_unit() * 20.0 - 10.0;
+    in->signal.alpha = mm_test_unit() * 2.0 - 1.0;
+    in->signal.imbalance = mm_test_unit() * 2.0 - 1.0;
+    in->signal.volatility = mm_test_unit();
+    static const int64_t ends[] = {INT64_MIN, INT64_MIN + 1, INT64_MAX, 0};
+    int64_t near_e8 = (mm_test_below(2) ? 1 : -1) * (c->max_position_e8 - mm_test_between(-2, 2));
+    in->position_e8 = mm_test_below(2) ? near_e8 : mm_test_below(4) ? any_size(62) : ends[mm_test_below(4)];
+}
+
+static void at_the_ends_of_all_ranges_it_is_still_the_formula(void)
+{
+    mm_quote_config c = config_of();
+    int both = 0;
+    c.allow_negative_edge = 1;
+    for (int n = 0; n < 200000; n++) {
+        mm_symbol symbol;
+        mm_quote_input in;
+        mm_quotes q;
+        extreme_case(&c, &in, &symbol);
+        reference r = formula(&c, &in);
+        mm_quote_inventory_skew(&c, &in, &q);
+        check_side(q.bid_count, q.bids, q.bid_verdict, in.position_e8 < c.max_position_e8, r.bid_e8,
+                   r.bid_qty_e8);
+        check_side(q.ask_count, q.asks, q.ask_verdict, in.position_e8 > -c.max_position_e8,
+                   r.ask_e8, r.ask_qty_e8);
+        both += q.bid_count > 0 && q.ask_count > 0;
+    }
+    MM_CHECK_INT(both, >, 10000);
 }
 
 static bool on(int64_t value, int64_t unit)
@@ -553,6 +610,7 @@ int main(int argc, char **argv)
         MM_TEST(every_parameter_out_of_range_is_named),
         MM_TEST(derived_numbers_are_those_of_the_formulas),
         MM_TEST(one_layer_without_fee_floor_is_the_formula_to_the_tick),
+        MM_TEST(at_the_ends_of_all_ranges_it_is_still_the_formula),
         MM_TEST(quotes_pay_the_fees_of_both_sides_and_no_more_is_added),
         MM_TEST(layers_lie_a_step_apart_and_at_least_a_tick),
         MM_TEST(a_top_that_is_none_is_not_quoted),

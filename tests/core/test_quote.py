@@ -76,6 +76,32 @@ def test_with_fees_and_layers_both_strategies_are_their_twins() -> None:
                 assert same(quotes, wanted), (compute.__name__, parameters, market, quotes, wanted)
 
 
+def test_at_the_ends_of_all_ranges_the_strategies_are_still_their_twins() -> None:
+    rng = random.Random(3)
+
+    def size() -> int:
+        return rng.randint(1, 2 ** rng.randint(1, 62))
+
+    quoted = 0
+    for _ in range(2000):
+        parameters = replace(some_parameters(rng, layers=rng.choice((1, 1, 3)), allow_negative_edge=rng.randint(0, 1)),
+                             order_qty_e8=size(), max_position_e8=size(), skew=rng.choice((0.5, 1e-6, 1e3)))
+        config = QuoteConfig(parameters.values())
+        for _ in range(5):
+            bid = rng.choice((size(), 2**62 - size() // 2 - 1))
+            ask = min(2**62, bid + size())
+            near = rng.choice((-1, 1)) * (parameters.max_position_e8 + rng.randint(-2, 2))
+            market = replace(some_market(rng), bid_e8=bid, ask_e8=ask, tick_e8=size(), step_e8=size(),
+                             maker_fee_e8=rng.choice((-5000, 0, 100_000)),
+                             position_e8=rng.choice((near, size(), -2**63, 2**63 - 1)))
+            for compute, model in ((inventory_skew, twin.inventory_skew),
+                                   (avellaneda_stoikov, twin.avellaneda_stoikov)):
+                quotes, wanted = compute(config, shown(market)), model(parameters, market)
+                assert same(quotes, wanted), (compute.__name__, parameters, market, quotes, wanted)
+                quoted += len(quotes.bids) + len(quotes.asks)
+    assert quoted > 5_000
+
+
 def test_a_width_under_twice_the_maker_fee_is_widened_to_it() -> None:
     market = twin.Market(100 * E8, 100 * E8 + 10**6, 10**6, 1000, maker_fee_e8=100_000)
     narrow = twin.Parameters(min_spread_bps=5.0, max_spread_bps=5.0, skew=0.0)

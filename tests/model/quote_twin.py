@@ -84,21 +84,20 @@ def ask_at(price: int, m: Market) -> int:
     return ask if ask <= PRICE_MAX else 0
 
 
-def to_bid(price: float, m: Market) -> int:
-    return bid_at(int(price), m) if 1.0 <= price <= PRICE_MAX else 0
-
-
-def to_ask(price: float, m: Market) -> int:
-    return ask_at(int(price) if price >= 1.0 else 0, m) if price <= PRICE_MAX else 0
+def prices_around(m: Market, fair: float, half: float) -> tuple[int, int]:
+    """Both 0 where one of them lies too far out."""
+    if not abs(fair) + half < PRICE_MAX:
+        return 0, 0
+    return bid_at(int(fair - half), m), ask_at(int(fair + half), m)
 
 
 def best_prices(p: Parameters, m: Market, fair: float, half: float) -> tuple[int, int]:
-    bid, ask = to_bid(fair - half, m), to_ask(fair + half, m)
+    bid, ask = prices_around(m, fair, half)
     floor = max(-(-(m.bid_e8 + m.ask_e8) * m.maker_fee_e8 // ONE_E8), 0)
     if p.allow_negative_edge or (bid and ask and ask - bid >= floor):
         return bid, ask
     half = max(floor * 0.5, half)
-    bid, ask = to_bid(fair - half, m), to_ask(fair + half, m)
+    bid, ask = prices_around(m, fair, half)
     if bid and ask and ask - bid < floor:
         ask = ask_at(bid + floor, m)
     return bid, ask
@@ -108,6 +107,8 @@ def _layers(p: Parameters, m: Market, mid: float, best: int, qty: int, way: int)
     step = max(mid * p.layer_step_bps * 1e-4, float(m.tick_e8))
     levels = []
     for layer in range(p.layers):
+        if not layer * step < PRICE_MAX // 2:
+            break
         price = best + way * int(layer * step)
         price = bid_at(price, m) if way < 0 else ask_at(price, m)
         if price == 0:
