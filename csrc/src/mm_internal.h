@@ -18,6 +18,9 @@
 #define MM_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define MM_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
+/* Kept out of its callers, whose good way then saves no registers for it. */
+#define MM_NOINLINE __attribute__((noinline))
+
 /* Distance in bytes between words that different threads write. Two lines of 64 bytes, because the
  * adjacent-line prefetcher of x86 moves lines in pairs. */
 #define MM_CACHE_PAIR_BYTES 128

@@ -43,6 +43,8 @@ struct mm_spsc {
 
 MM_STATIC_ASSERT(sizeof(mm_record) == MM_CACHE_LINE_BYTES, a_record_is_a_cache_line);
 MM_STATIC_ASSERT(PAYLOAD_OFFSET == sizeof(uint64_t), a_payload_is_seven_words);
+MM_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, the_count_is_the_upper_half_of_its_word);
+MM_STATIC_ASSERT(offsetof(mm_record, count) == PAYLOAD_OFFSET + sizeof(uint32_t), kind_and_flags_are_the_lower_half);
 MM_STATIC_ASSERT(sizeof(mm_spsc) == 3 * MM_CACHE_PAIR_BYTES, writers_stand_on_lines_of_their_own);
 
 static mm_record *slot_at(const mm_spsc *ring, uint64_t position)
@@ -101,6 +103,52 @@ size_t mm_spsc_capacity(const mm_spsc *ring)
     return (size_t)ring->mask + 1;
 }
 
+/* ---- Words ----------------------------------------------------------------------------------- */
+
+/* Word by word: a record that is pushed has mostly just been written in words, and one that is popped in the thread that
+ * pushed it always has; a wider load would have to wait until all of these have left the store buffer. */
+static inline uint64_t word_at(const mm_record *record, size_t index)
+{
+    uint64_t word;
+    memcpy(&word, (const unsigned char *)record + index * sizeof(word), sizeof(word));
+    return word;
+}
+
+static inline void word_put(mm_record *record, size_t index, uint64_t word)
+{
+    memcpy((unsigned char *)record + index * sizeof(word), &word, sizeof(word));
+}
+
+/* kind and flags, as they lie in memory. */
+static inline uint32_t kind_and_flags(const mm_record *record)
+{
+    uint32_t half;
+    memcpy(&half, (const unsigned char *)record + offsetof(mm_record, kind), sizeof(half));
+    return half;
+}
+
+/* The second word of a header, which the caller has mostly written in halves. */
+static inline uint64_t header_word(const mm_record *record)
+{
+    return kind_and_flags(record) | (uint64_t)record->count << 32;
+}
+
+/* A record without its sequence word; `second` is the word behind that. */
+static inline void copy_payload(mm_record *to, const mm_record *from, uint64_t second)
+{
+    const uint64_t third = word_at(from, 2);
+    word_put(to, 1, second);
+    word_put(to, 2, third);
+    const uint64_t fourth = word_at(from, 3);
+    word_put(to, 3, fourth);
+    const uint64_t fifth = word_at(from, 4), sixth = word_at(from, 5);
+    word_put(to, 4, fifth);
+    word_put(to, 5, sixth);
+    const uint64_t seventh = word_at(from, 6), eighth = word_at(from, 7);
+    word_put(to, 6, seventh);
+    word_put(to, 7, eighth);
+}
+
 /* ---- Producer -------------------------------------------------------------------------------- */
 
 /* Free records by what the producer last saw of the consumer: never more than there are. */
@@ -121,75 +169,84 @@ size_t mm_spsc_room(mm_spsc *ring)
     return (size_t)room_seen(ring);
 }
 
-/* Word by word: a record that is pushed has mostly just been written in words, and a wider load
- * would have to wait until all of these have left the store buffer. */
-static void write_payload(mm_record *slot, const mm_record *record)
+/* Puts the first record of an event into its slot and publishes all `count`. */
+static inline void publish(mm_spsc *ring, uint64_t tail, const mm_record *first, uint64_t count)
 {
-    unsigned char *to = (unsigned char *)slot;
-    const unsigned char *from = (const unsigned char *)record;
-    for (size_t at = PAYLOAD_OFFSET; at < sizeof(mm_record); at += sizeof(uint64_t)) {
-        uint64_t word;
-        memcpy(&word, from + at, sizeof(word));
-        memcpy(to + at, &word, sizeof(word));
-    }
-}
-
-static void write_continuations(mm_spsc *ring, const mm_record *records, uint64_t count)
-{
-    for (uint64_t i = 1; i < count; i++) {
-        const uint64_t position = ring->tail + i;
-        mm_record *slot = slot_at(ring, position);
-        write_payload(slot, &records[i]);
-        /* Relaxed: nobody waits for this word, the header's alone publishes. It is written so that
-         * a caller's leftovers can never be taken for the sequence of a later event. */
-        mm__store_relaxed(&slot->seq, position + 1);
-    }
-}
-
-bool mm_spsc_push(mm_spsc *ring, const mm_record *records)
-{
-    const uint64_t count = records[0].count;
-    /* Returns after a failed assertion: nothing lives across the call, so the good way saves no
-     * registers. The same in peek and release. */
-    MM_ASSERT(count >= 1);
-    if (MM_UNLIKELY(count < 1)) {
-        return false;
-    }
-    if (MM_UNLIKELY(count > room_seen(ring)) && count > mm_spsc_room(ring)) {
-        return false;
-    }
-    if (count > 1) {
-        write_continuations(ring, records, count);
-    }
-    const uint64_t tail = ring->tail;
     mm_record *header = slot_at(ring, tail);
-    write_payload(header, &records[0]);
-    /* Release: every payload above, of the header and of all continuations, was written before this
+    copy_payload(header, first, header_word(first));
+    /* Release: every payload, of the header and of all continuations, was written before this
      * store; a consumer that reads tail + 1 here with acquire sees them whole. Until then it sees
      * an older number and does not look further, so nobody sees half an event. */
     mm__store_release(&header->seq, tail + 1);
     ring->tail = tail + count;
+}
+
+static void write_continuations(mm_spsc *ring, uint64_t tail, const mm_record *records, uint64_t count)
+{
+    for (uint64_t i = 1; i < count; i++) {
+        mm_record *slot = slot_at(ring, tail + i);
+        copy_payload(slot, &records[i], word_at(&records[i], 1));
+        /* Relaxed: nobody waits for this word, the header's alone publishes. It is written so that
+         * a caller's leftovers can never be taken for the sequence of a later event. */
+        mm__store_relaxed(&slot->seq, tail + i + 1);
+    }
+}
+
+/* An event of any length, with whatever room there really is. Apart from push, which so needs no stack and saves no
+ * registers. */
+static MM_NOINLINE bool push_any(mm_spsc *ring, const mm_record *records)
+{
+    const uint64_t count = records[0].count;
+    MM_ASSERT(count >= 1);
+    if (MM_UNLIKELY(count < 1) || (count > room_seen(ring) && count > mm_spsc_room(ring))) {
+        return false;
+    }
+    const uint64_t tail = ring->tail;
+    write_continuations(ring, tail, records, count);
+    publish(ring, tail, records, count);
     return true;
+}
+
+bool mm_spsc_push(mm_spsc *ring, const mm_record *records)
+{
+    const uint64_t tail = ring->tail;
+    if (MM_LIKELY(records[0].count == 1 && tail - ring->head_seen <= ring->mask)) {
+        publish(ring, tail, records, 1);
+        return true;
+    }
+    return push_any(ring, records);
 }
 
 /* ---- Consumer -------------------------------------------------------------------------------- */
 
-const mm_record *mm_spsc_peek(mm_spsc *ring)
+/* Header and count of the event at head, NULL when there is none. */
+static inline const mm_record *event_at(const mm_spsc *ring, uint64_t head, uint64_t *count)
 {
-    /* Relaxed: only this thread writes head. */
-    const uint64_t head = mm__load_relaxed(&ring->head);
     const mm_record *header = slot_at(ring, head);
     /* Acquire: pairs with the release in push. Any other number is that of an earlier lap. */
     if (mm__load_acquire(&header->seq) != head + 1) {
         return NULL;
     }
-    const uint64_t count = header->count;
-    const bool sane = count >= 1 && count <= ring->mask + 1;
+    *count = header->count;
+    const bool sane = *count - 1 <= ring->mask; /* 1 .. capacity */
     MM_ASSERT(sane);
-    if (MM_UNLIKELY(!sane)) {
-        return NULL;
+    return MM_LIKELY(sane) ? header : NULL;
+}
+
+/* Release: this store is the producer's licence to overwrite the slots, so every read of them comes before it. */
+static inline void give_back(mm_spsc *ring, uint64_t head)
+{
+    mm__store_release(&ring->head, head);
+}
+
+const mm_record *mm_spsc_peek(mm_spsc *ring)
+{
+    /* Relaxed: only this thread writes head. */
+    uint64_t count;
+    const mm_record *header = event_at(ring, mm__load_relaxed(&ring->head), &count);
+    if (header != NULL) {
+        ring->peeked = count;
     }
-    ring->peeked = count;
     return header;
 }
 
@@ -208,24 +265,42 @@ void mm_spsc_release(mm_spsc *ring)
         return;
     }
     ring->peeked = 0;
-    /* Release: this store is the producer's licence to overwrite the slots, so every read of them
-     * comes before it. */
-    mm__store_release(&ring->head, mm__load_relaxed(&ring->head) + peeked);
+    give_back(ring, mm__load_relaxed(&ring->head) + peeked);
+}
+
+/* The event of `count` records at head, which is there; apart from pop for push_any's reason. */
+static MM_NOINLINE size_t pop_any(mm_spsc *ring, uint64_t head, uint64_t count, mm_record *out, size_t out_capacity)
+{
+    MM_ASSERT(count >= 1 && count <= ring->mask + 1);
+    if (count > out_capacity) {
+        return 0;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        out[i].seq = head + i + 1;
+        const mm_record *slot = slot_at(ring, head + i);
+        copy_payload(&out[i], slot, word_at(slot, 1));
+    }
+    ring->peeked = 0;
+    give_back(ring, head + count);
+    return (size_t)count;
 }
 
 size_t mm_spsc_pop(mm_spsc *ring, mm_record *out, size_t out_capacity)
 {
-    const mm_record *header = mm_spsc_peek(ring);
-    if (header == NULL || header->count > out_capacity) {
+    const uint64_t head = mm__load_relaxed(&ring->head);
+    uint64_t count;
+    const mm_record *header = event_at(ring, head, &count);
+    if (header == NULL) {
         return 0;
     }
-    const size_t count = header->count;
-    const size_t until_wrap = (size_t)(ring->slots + ring->mask + 1 - header);
-    const size_t first = count < until_wrap ? count : until_wrap;
-    memcpy(out, header, first * sizeof(*out));
-    memcpy(out + first, ring->slots, (count - first) * sizeof(*out));
-    mm_spsc_release(ring);
-    return count;
+    if (MM_UNLIKELY(count != 1 || out_capacity < 1)) {
+        return pop_any(ring, head, count, out, out_capacity);
+    }
+    out->seq = head + 1;
+    copy_payload(out, header, word_at(header, 1));
+    ring->peeked = 0;
+    give_back(ring, head + 1);
+    return 1;
 }
 
 /* ---- Anyone ---------------------------------------------------------------------------------- */
