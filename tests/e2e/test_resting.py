@@ -14,7 +14,9 @@ from tests.e2e.processes import Together
 from tests.e2e.resting import EDGES, LEAST, RISK, RUNS, Rested, recording_in, rest
 
 SECONDS = 35
-WAIT_MS = 600
+# One side that waits for the next window of the exchange to begin is more than a hundredth of so short a run. Where in
+# the recording the windows lie depends on when the test is started, so that of restless quotes is now short, now long.
+WAIT_MS = {"defaults": 600, "restless": 2000}
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +39,7 @@ def test_each_side_rests_99_percent_of_the_time_and_429_never_comes(
     name: str, run: Callable[[str], Rested]
 ) -> None:
     rested = run(name)
-    # One side that waits for the next window of the exchange to begin is more than a hundredth of so short a run.
-    least = LEAST - WAIT_MS / rested.span_ms
+    least = LEAST - WAIT_MS[name] / rested.span_ms
     assert rested.share >= least, str(rested)
     assert rested.least_of_a_side >= least, str(rested)
     assert rested.refusals_429 == 0
