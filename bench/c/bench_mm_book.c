@@ -53,8 +53,8 @@ static void prepare(void *context)
 
 static void set_each(mm_book *book, const mm_workload *workload)
 {
-    for (size_t i = 0; i < workload->op_count; i++) {
-        const mm_workload_op *op = &workload->ops[i];
+    const mm_workload_op *const end = workload->ops + workload->op_count;
+    for (const mm_workload_op *op = workload->ops; op != end; op++) {
         mm_book_set(book, (int32_t)op->side, op->price_e8, op->qty_e8);
     }
 }

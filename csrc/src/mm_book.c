@@ -37,20 +37,16 @@ static void find_best(book_side *side, uint64_t from)
         key = mm__book_key_from_value(side, value);
     }
     bool known = value <= side->horizon;
-    side->best_inside = known && inside;
+    side->touch_key = known && inside ? side->best_key : NONE;
+    if (!entry_exact(side, 0) || side->top->care_end < care_end_of_best(side)) {
+        side->top->care_end = care_end_of_best(side);
+    }
     side->best->price_e8 = known ? price_of_value(side, value) : 0;
     side->best->qty_e8 = known ? qty_e8 : 0;
     if (MM_UNLIKELY(key - side->goal - BAND_LOW > BAND_HIGH - BAND_LOW) && value != NONE) {
         side->goal = mm__book_goal_for(side, key);
         side->misses = 0;
     }
-}
-
-/* Value of the last entry of the top, exact or not; 0 when there is none. */
-static inline uint64_t top_end_value(const book_side *side)
-{
-    const book_top *top = side->top;
-    return top->count > 0 ? value_of_price(side, top->entries[top->count - 1].level.price_e8) : 0;
 }
 
 static inline void mark_changed(book_top *top, uint64_t value)
@@ -74,40 +70,32 @@ static void evict(book_side *side)
         side->best_stale |= key == side->best_key; /* the window's best, not the side's: better ones are in the tree */
     }
     MM_ASSERT(value > 1);
-    side->room++;
+    side->count_base--;
     side->evicted++;
     side->horizon = value - 1 < side->horizon ? value - 1 : side->horizon;
     mark_changed(side->top, value);
 }
 
-/* A valid level at a key that the window does not cover; may leave room < 0. */
+/* Looks how much room there is. */
+static void measure_room(book_side *side)
+{
+    size_t count = level_count_of(side);
+    MM_ASSERT(count <= side->levels_max);
+    side->new_end = side->tally[TALLY_NEW] + (side->levels_max - count);
+}
+
+/* A valid level at a key that the window does not cover; may leave one too many. */
 static void set_outside(book_side *side, uint64_t key, int64_t price_e8, int64_t qty_e8)
 {
     uint64_t value = value_of_price(side, price_e8);
     side->best_stale |= value <= side->tree.first_key;
     mark_changed(side->top, value);
-    if (qty_e8 != 0) {
-        side->room -= mm__tree_put(&side->tree, value, qty_e8) == 0;
-    } else {
-        bool was = mm__tree_remove(&side->tree, value) != 0;
-        side->room += was;
-        side->deletes++;
-        side->deletes_absent += !was;
-    }
+    int64_t before_e8 =
+        qty_e8 != 0 ? mm__tree_put(&side->tree, value, qty_e8) : mm__tree_remove(&side->tree, value);
+    side->tally[tally_of(before_e8, qty_e8)]++;
     if (key - side->goal < mm__book_goal_end(side) - side->goal) {
         mm__book_follow(side);
     }
-}
-
-/* A valid level at a key that the window covers; may leave room < 0. Returns the quantity before.
- */
-static inline int64_t set_inside(book_side *side, uint64_t key, int64_t qty_e8)
-{
-    int64_t before_e8 = window_put(side->window, key, qty_e8);
-    side->room += (int64_t)(before_e8 != 0) - (int64_t)(qty_e8 != 0);
-    side->deletes += qty_e8 == 0;
-    side->deletes_absent += (before_e8 | qty_e8) == 0;
-    return before_e8;
 }
 
 /* One level of a message, wherever it is and however full the book. False = it is not valid and was
@@ -119,57 +107,40 @@ static bool apply_one(book_side *side, int64_t price_e8, int64_t qty_e8)
         return false;
     }
     if (in_window(side, key)) {
-        set_inside(side, key, qty_e8);
+        side->tally[tally_of(window_put(side->window, key, qty_e8), qty_e8)]++;
         side->first = key < side->first ? key : side->first;
     } else {
         set_outside(side, key, price_e8, qty_e8);
     }
-    if (side->room < 0) {
+    if (level_count_of(side) > side->levels_max) {
         evict(side);
     }
     return true;
 }
 
-/* The loop that every market message goes through. Applies levels up to the end or to the first one
+/* The loop that every market message goes through. Applies levels up to RUN_MAX of them, to the end or to the first one
  * that needs more care: not valid (no price <= 0 has a key inside a cover) or outside the window,
- * which covers all its slots. There is room for all. Whether a level comes, changes or goes is as
- * good as random on real data, so no branch asks, but for the first and the last level of 64 ticks.
- * Returns where it stopped. */
-static const mm_level *apply_run(book_side *side, const mm_level *level, const mm_level *end)
+ * which covers all its slots. There is room for all. Tallies are gathered in four fields of a register: counted in memory,
+ * each level would wait for the one before. Lowers *first to the smallest key met; returns where it stopped. */
+static inline const mm_level *apply_run(book_side *side, const mm_level *level, const mm_level *end, uint64_t *first)
 {
     book_window *const window = side->window;
-    const uint64_t inverse = side->inverse;
-    const uint64_t low = side->low;
-    const uint32_t shift = side->shift;
-    uint64_t first = side->first;
-    uint64_t gone_count = 0;    /* set to 0 */
-    uint64_t fresh_count = 0;   /* were 0 before */
-    uint64_t toggled_count = 0; /* one of the two but not both */
+    uint64_t least = *first;
+    uint64_t tallies = 0;
+    end = end - level > RUN_MAX ? level + RUN_MAX : end;
     for (; level != end; level++) {
-        uint64_t key = key_of_price(inverse, shift, level->price_e8);
-        uint64_t after_e8 = (uint64_t)level->qty_e8;
-        if (MM_UNLIKELY(key - low >= SLOTS || level->qty_e8 < 0)) {
+        uint64_t key = key_of_price(side->inverse, side->shift, level->price_e8);
+        int64_t qty_e8 = level->qty_e8;
+        if (MM_UNLIKELY(key - side->low >= SLOTS || qty_e8 < 0)) {
             break;
         }
-        uint64_t slot = key % SLOTS;
-        uint64_t before_e8 = (uint64_t)window->qty_e8[slot];
-        uint64_t word = window->bits[slot / WORD_BITS];
-        uint64_t toggled = ((after_e8 - 1) ^ (before_e8 - 1)) >> 63;
-        uint64_t changed = word ^ toggled << (slot % WORD_BITS);
-        window->qty_e8[slot] = (int64_t)after_e8;
-        window->bits[slot / WORD_BITS] = changed;
-        gone_count += after_e8 == 0;
-        fresh_count += before_e8 == 0;
-        toggled_count += toggled;
-        first = key < first ? key : first;
-        if (MM_UNLIKELY((word & changed) == 0)) {
-            summary_set(window, slot / WORD_BITS, changed != 0);
-        }
+        tallies += (uint64_t)1 << tally_of(window_put(window, key, qty_e8), qty_e8) * RUN_BITS;
+        least = key < least ? key : least;
     }
-    side->first = first;
-    side->room += (int64_t)(gone_count - fresh_count);
-    side->deletes += gone_count;
-    side->deletes_absent += (gone_count + fresh_count - toggled_count) / 2;
+    for (uint32_t i = 0; i < TALLIES; i++) {
+        side->tally[i] += tallies >> i * RUN_BITS & RUN_MAX;
+    }
+    *first = least;
     return level;
 }
 
@@ -178,15 +149,14 @@ static const mm_level *apply_run(book_side *side, const mm_level *level, const m
 static void publish_best(book_side *side, uint64_t first)
 {
     int64_t qty_e8 = side->window->qty_e8[first % SLOTS];
-    if (MM_LIKELY(first == side->best_key && qty_e8 != 0 && !side->best_stale &&
-                  side->best_inside)) {
+    if (MM_LIKELY(first == side->touch_key && qty_e8 != 0 && !side->best_stale)) {
         side->best->qty_e8 = qty_e8;
         return;
     }
     find_best(side, side->best_stale ? side->low : first);
 }
 
-static inline void publish(book_side *side, uint64_t first)
+static void publish(book_side *side, uint64_t first)
 {
     if (first != NONE) {
         mark_changed(side->top, value_of_key(side, first));
@@ -196,66 +166,89 @@ static inline void publish(book_side *side, uint64_t first)
     }
 }
 
-/* The rest of a message, from a level on that needs care. False = a level is not valid; those
- * before it have been applied. */
-static bool apply_rest(book_side *side, const mm_level *level, const mm_level *end)
+/* Whether `count` more levels fit. */
+static inline bool has_room(book_side *side, size_t count)
 {
-    while (level != end) {
-        if (!apply_one(side, level->price_e8, level->qty_e8)) {
-            return false;
-        }
-        level++;
-        if (side->room >= end - level && side->span == SLOTS) {
-            level = apply_run(side, level, end);
-        }
+    if (MM_UNLIKELY(side->tally[TALLY_NEW] + count > side->new_end)) {
+        measure_room(side);
     }
-    return true;
+    return side->tally[TALLY_NEW] + count <= side->new_end;
 }
 
-static inline bool apply_levels(book_side *side, const mm_level *level, size_t count)
+/* The rest of a message, from a level on that needs care; `first` as in apply_run. Returns where it stopped: at the end, or
+ * at a level that is not valid; those before it have been applied. (Linked, so that it is not inlined.) */
+const mm_level *mm__book_apply_rest(book_side *side, const mm_level *level, const mm_level *end, uint64_t first)
 {
-    const mm_level *const end = level + count;
-    side->first = NONE;
-    if (MM_LIKELY(side->room >= (int64_t)count && side->span == SLOTS)) {
-        level = apply_run(side, level, end);
-    }
-    if (level != end && !apply_rest(side, level, end)) {
-        return false;
+    side->first = first;
+    while (level != end) {
+        if (!apply_one(side, level->price_e8, level->qty_e8)) {
+            return level;
+        }
+        level++;
+        if (side->span == SLOTS && has_room(side, (size_t)(end - level))) {
+            level = apply_run(side, level, end, &side->first);
+        }
     }
     publish(side, side->first);
-    return true;
+    return end;
+}
+
+/* One side of a message; returns as mm__book_apply_rest. */
+static const mm_level *apply_levels(book_side *side, const mm_level *level, const mm_level *end)
+{
+    uint64_t first = NONE;
+    if (MM_LIKELY(side->span == SLOTS && has_room(side, (size_t)(end - level)))) {
+        level = apply_run(side, level, end, &first);
+    }
+    if (MM_UNLIKELY(level != end)) {
+        return mm__book_apply_rest(side, level, end, first);
+    }
+    if (first < side->top->care_end) {
+        publish(side, first);
+    }
+    return end;
+}
+
+static mm_status refuse(mm_book *book, size_t level_count)
+{
+    book->refused += level_count;
+    mm_book_clear(book);
+    return MM_E_ARGUMENT;
 }
 
 mm_status mm_book_apply(mm_book *book, const mm_level *bids, size_t bid_count, const mm_level *asks,
                         size_t ask_count)
 {
+    const mm_level *const bids_end = bids + bid_count;
+    const mm_level *const asks_end = asks + ask_count;
     MM_ASSERT(bids != NULL || bid_count == 0);
     MM_ASSERT(asks != NULL || ask_count == 0);
-    book->updates += bid_count + ask_count;
-    if (MM_UNLIKELY(!apply_levels(&book->sides[MM_BID], bids, bid_count) ||
-                    !apply_levels(&book->sides[MM_ASK], asks, ask_count))) {
-        mm_book_clear(book);
-        return MM_E_ARGUMENT;
+    const mm_level *stop = apply_levels(&book->sides[MM_BID], bids, bids_end);
+    if (MM_UNLIKELY(stop != bids_end)) {
+        return refuse(book, (size_t)(bids_end - stop) + ask_count);
+    }
+    stop = apply_levels(&book->sides[MM_ASK], asks, asks_end);
+    if (MM_UNLIKELY(stop != asks_end)) {
+        return refuse(book, (size_t)(asks_end - stop));
     }
     return MM_OK;
 }
 
-/* mm_book_set of a level that needs care, or whose side is no side. */
-static mm_status set_carefully(mm_book *book, int32_t side, int64_t price_e8, int64_t qty_e8)
+/* mm_book_set of a level that needs care, or whose side is no side. (Linked, so that it is not inlined.) */
+mm_status mm__book_set_carefully(mm_book *book, int32_t side, int64_t price_e8, int64_t qty_e8)
 {
     book_side *of = &book->sides[side == MM_ASK];
     MM_ASSERT(side == MM_BID || side == MM_ASK);
-    book->updates++;
     of->first = NONE;
     if (!apply_one(of, price_e8, qty_e8)) {
-        mm_book_clear(book);
-        return MM_E_ARGUMENT;
+        return refuse(book, 1);
     }
     publish(of, of->first);
+    measure_room(of);
     return MM_OK;
 }
 
-/* The quantity of one level changed and nothing else: an exact top is kept exact. */
+/* The quantity of one level of the exact top changed and nothing else: it is kept exact. */
 static void patch_top(book_side *side, uint64_t value, int64_t before_e8, int64_t after_e8)
 {
     book_top *top = side->top;
@@ -263,15 +256,14 @@ static void patch_top(book_side *side, uint64_t value, int64_t before_e8, int64_
     uint64_t distance = value - value_of_price(side, side->best->price_e8);
     u128 cost = (u128)distance * (uint64_t)after_e8 - (u128)distance * (uint64_t)before_e8;
     size_t at = 0;
-    if (value >= top->changed || top_end_value(side) < value) {
-        return;
-    }
+    MM_ASSERT(top->count > 0 && value < top->changed);
     while (value_of_price(side, top->entries[at].level.price_e8) < value) {
         at++;
     }
     MM_ASSERT(top->entries[at].level.qty_e8 == before_e8);
     if (top->count > at + PATCH_MAX) {
         top->count = at + PATCH_MAX;
+        mark_changed(top, value_of_price(side, top->entries[top->count - 1].level.price_e8) + 1);
     }
     uint64_t last_sum = top->entries[top->count - 1].qty_sum;
     if (last_sum == SUM_OVER || last_sum + change >= SUM_OVER) {
@@ -285,38 +277,41 @@ static void patch_top(book_side *side, uint64_t value, int64_t before_e8, int64_
     }
 }
 
-/* What one level set at or before the best, or in the top, means for them. */
-static mm_status set_near_best(book_side *side, uint64_t key, int64_t before_e8, int64_t after_e8)
+/* What a level set before the care's end means for best and top. (Linked, so that it is not inlined.) */
+mm_status mm__book_set_near(book_side *side, uint64_t key, int64_t before_e8, int64_t after_e8)
 {
+    book_top *top = side->top;
+    uint64_t value = value_of_key(side, key);
+    bool exact = value < top->changed;
     if (before_e8 != 0 && after_e8 != 0) {
-        patch_top(side, value_of_key(side, key), before_e8, after_e8);
-    } else {
-        mark_changed(side->top, value_of_key(side, key));
+        if (key == side->touch_key) {
+            side->best->qty_e8 = after_e8;
+        } else if (!exact && side->touch_key != NONE) {
+            top->care_end = key;
+        }
+        if (exact) {
+            patch_top(side, value, before_e8, after_e8);
+        }
+        return MM_OK;
     }
+    top->changed = exact ? value : top->changed;
     if (key <= side->best_key) {
-        publish_best(side, key);
+        find_best(side, key);
     }
     return MM_OK;
 }
 
-/* Calls stand last in their branches: the common case saves no registers. */
 mm_status mm_book_set(mm_book *book, int32_t side, int64_t price_e8, int64_t qty_e8)
 {
-    book_side *of = &book->sides[side == MM_ASK];
+    book_side *of = &book->sides[(uint32_t)side & 1];
     uint64_t key = key_of_price(of->inverse, of->shift, price_e8);
-    if (MM_UNLIKELY((side & ~1) != 0)) {
-        return set_carefully(book, side, price_e8, qty_e8);
+    if (MM_UNLIKELY((uint32_t)side > 1 || !in_window(of, key) || qty_e8 < 0 || of->tally[TALLY_NEW] >= of->new_end)) {
+        return mm__book_set_carefully(book, side, price_e8, qty_e8);
     }
-    if (MM_UNLIKELY(!in_window(of, key) || qty_e8 < 0 || of->room < 1)) {
-        return set_carefully(book, side, price_e8, qty_e8);
-    }
-    book->updates++;
-    int64_t before_e8 = set_inside(of, key, qty_e8);
-    if (key <= of->best_key) {
-        return set_near_best(of, key, before_e8, qty_e8);
-    }
-    if (value_of_price(of, price_e8) <= top_end_value(of)) {
-        return set_near_best(of, key, before_e8, qty_e8);
+    int64_t before_e8 = window_put(of->window, key, qty_e8);
+    of->tally[tally_of(before_e8, qty_e8)]++;
+    if (key < of->top->care_end) {
+        return mm__book_set_near(of, key, before_e8, qty_e8);
     }
     return MM_OK;
 }
@@ -329,10 +324,11 @@ static void side_clear(book_side *side)
     side->goal = side->key_first;
     side->misses = 0;
     side->span = 0;
-    side->room = (int64_t)side->levels_max;
+    side->count_base = side->tally[TALLY_GONE] - side->tally[TALLY_NEW];
+    measure_room(side);
     side->horizon = NO_HORIZON;
     side->top->count = 0;
-    side->top->changed = NONE;
+    side->top->changed = 0;
     find_best(side, side->low);
 }
 
@@ -355,8 +351,7 @@ static bool levels_valid(const mm_level *levels, size_t count)
  * which are valid. */
 static void side_load(book_side *side, const mm_level *levels, size_t count, size_t levels_asked)
 {
-    uint64_t deletes = side->deletes;
-    uint64_t deletes_absent = side->deletes_absent;
+    uint64_t told[TALLIES];
     uint64_t best = NONE;
     uint64_t farthest = 0;
     for (size_t i = 0; i < count; i++) {
@@ -372,10 +367,12 @@ static void side_load(book_side *side, const mm_level *levels, size_t count, siz
         side->low = side->goal;
         side->span = mm__book_goal_end(side) - side->goal;
     }
-    bool valid = apply_levels(side, levels, count);
-    MM_ASSERT(valid);
-    side->deletes = deletes; /* what a snapshot says is no update */
-    side->deletes_absent = deletes_absent;
+    memcpy(told, side->tally, sizeof told);
+    const mm_level *stop = apply_levels(side, levels, levels + count);
+    MM_ASSERT(stop == levels + count);
+    side->count_base = level_count_of(side) - told[TALLY_NEW] + told[TALLY_GONE];
+    memcpy(side->tally, told, sizeof told); /* what a snapshot says is no update */
+    measure_room(side);
 }
 
 mm_status mm_book_snapshot(mm_book *book, const mm_level *bids, size_t bid_count,
@@ -455,9 +452,6 @@ static unsigned char *side_init(book_side *side, unsigned char *memory, size_t l
     size_t nodes = nodes_for(levels_max);
     side_numbers(side, tick_e8, is_bid);
     side->levels_max = levels_max;
-    side->deletes = 0;
-    side->deletes_absent = 0;
-    side->evicted = 0;
     side->window = (book_window *)(void *)memory;
     memory += round_line(sizeof(book_window));
     side->top = (book_top *)(void *)memory;

@@ -4,7 +4,7 @@
  * A side is three structures:
  *
  *   - window: quantities indexed by tick, from a little before the best price to far behind it; one
- *     bit a tick says "occupied", one bit of the summary says "some bit of this word";
+ *     bit a tick says "occupied";
  *   - tree: every other level, beyond the window or off the tick (mm_tree.h);
  *   - top: the first levels in order, contiguous, with running sums of quantity and cost.
  *
@@ -30,8 +30,8 @@
  *
  * Best and top. After a message the best is searched anew only if something at or before it
  * changed. The top is extended when it is asked for, as deep as it is asked for, behind what is
- * still exact of it: `changed` is the smallest value changed since it was last extended. A burst
- * costs one extension, not one a level.
+ * still exact of it: what changed stands before `changed`. A burst costs one extension, not one a
+ * level; what lies behind the last entry costs nothing.
  *
  * Horizon. The last value that is known: beyond it levels may exist unseen, because a snapshot was
  * cut off or the farthest level was evicted at capacity. Levels beyond it are kept (a diff told
@@ -49,7 +49,11 @@
 #define SLOTS 32768
 #define WORD_BITS 64
 #define WORDS (SLOTS / WORD_BITS)
-#define SUMMARY_WORDS (WORDS / WORD_BITS)
+/* Words of bits that a search looks at together. */
+#define STRIDE 8
+/* Levels that are applied together: no count among them takes more bits. */
+#define RUN_BITS 16
+#define RUN_MAX ((1 << RUN_BITS) - 1)
 
 #define NONE UINT64_MAX
 #define VALUE_LAST (UINT64_MAX - 1) /* of a bid at the least price */
@@ -61,7 +65,6 @@ __extension__ typedef unsigned __int128 u128;
 typedef struct {
     int64_t qty_e8[SLOTS];
     uint64_t bits[WORDS];
-    uint64_t summary[SUMMARY_WORDS];
 } book_window;
 
 /* A level of the top with what this one and those before it come to. */
@@ -72,39 +75,44 @@ typedef struct {
     uint64_t resume;  /* behind the last window key among them, 0 if there is none: go on there */
 } top_entry;
 
-/* The first `count` levels, exact as far as their values are below `changed`. */
+/* The first `count` levels, exact as far as their values are below `changed`, which is behind the last of them at most. */
 typedef struct {
-    uint64_t changed; /* NONE = all are */
+    uint64_t changed;
+    uint64_t care_end; /* no window key at or behind it concerns the best or the exact entries */
     size_t count;
     top_entry entries[TOP_LEVELS];
 } book_top;
 
+/* Updates are counted by what they find and leave at their price: 2 if it was empty, and 1 if it is now. */
+enum { TALLY_CHANGED = 0, TALLY_GONE = 1, TALLY_NEW = 2, TALLY_NOTHING = 3, TALLIES = 4 };
+
 typedef struct {
-    /* What every update reads. */
+    /* What every update reads: one cache line. */
     uint64_t inverse; /* of the odd part of the tick modulo 2^64; of bids its negative */
-    uint32_t shift;   /* power of two in the tick */
-    bool best_stale;  /* the best may be another than the published one */
-    bool best_inside; /* the published best is the window's */
     uint64_t low;
     uint64_t span;
     book_window *window;
-    int64_t room;      /* levels that fit before the farthest goes */
-    uint64_t first;    /* smallest window key changed by the message under way, NONE = none */
-    uint64_t best_key; /* of the window, NONE when it is empty */
-    uint64_t tick;
-    uint64_t flip; /* 0 = asks, all ones = bids */
     book_top *top;
-    /* What only some do. */
+    uint64_t new_end;  /* there is room while the tally of new levels is below it */
+    uint64_t best_key; /* of the window, NONE when it is empty */
+    uint32_t shift;    /* power of two in the tick */
+    bool best_stale;   /* the best may be another than the published one */
+    /* What it writes. */
+    uint64_t tally[TALLIES];
+    mm_level *best;      /* where the best is published */
+    uint64_t touch_key;  /* of the published best, NONE when that is not the window's */
+    uint64_t first;      /* smallest window key changed by the message under way, NONE = none */
+    uint64_t count_base; /* levels held besides new less gone ones; modulo 2^64 */
+    uint64_t flip;       /* 0 = asks, all ones = bids */
+    /* What only some need. */
+    uint64_t tick;
+    size_t levels_max;
     uint64_t horizon;
-    uint64_t goal;   /* where `low` is to go */
-    uint64_t misses; /* updates that a window apart from its goal missed since the goal was set */
+    uint64_t goal;      /* where `low` is to go */
+    uint64_t misses;    /* updates that a window apart from its goal missed since the goal was set */
     uint64_t key_first; /* all keys that the window may hold are [key_first, key_end) */
     uint64_t key_end;
-    size_t levels_max;
-    uint64_t deletes;
-    uint64_t deletes_absent;
     uint64_t evicted;
-    mm_level *best; /* where the best is published */
     mm__tree tree;
 } MM_ALIGN_LINE book_side; /* a power of two in size: an index is a shift */
 
@@ -114,7 +122,7 @@ struct mm_book {
         mm_level best[2]; /* the same, by side */
     } published;
     book_side sides[2];
-    uint64_t updates;
+    uint64_t refused; /* levels of messages that were not valid, not applied */
 };
 
 /* ---- Prices, values, keys
@@ -158,13 +166,24 @@ static inline bool in_window(const book_side *side, uint64_t key)
 
 static inline size_t level_count_of(const book_side *side)
 {
-    return (size_t)((int64_t)side->levels_max - side->room);
+    return (size_t)(side->count_base + side->tally[TALLY_NEW] - side->tally[TALLY_GONE]);
+}
+
+/* The tally of an update of quantities >= 0: of a quantity less 1 the highest bit says whether it is 0. */
+static inline uint64_t tally_of(int64_t before_e8, int64_t after_e8)
+{
+    return ((uint64_t)before_e8 - 1) >> 63 << 1 | ((uint64_t)after_e8 - 1) >> 63;
 }
 
 static inline size_t window_count_of(const book_side *side)
 {
     return level_count_of(side) - side->tree.count;
 }
+
+/* Parts of mm_book_apply and mm_book_set. */
+const mm_level *mm__book_apply_rest(book_side *side, const mm_level *level, const mm_level *end, uint64_t first);
+mm_status mm__book_set_carefully(mm_book *book, int32_t side, int64_t price_e8, int64_t qty_e8);
+mm_status mm__book_set_near(book_side *side, uint64_t key, int64_t before_e8, int64_t after_e8);
 
 /* The smallest key whose value is not below `value`; may lie outside [key_first, key_end). */
 uint64_t mm__book_key_from_value(const book_side *side, uint64_t value);
@@ -177,27 +196,15 @@ static inline uint32_t lowest_bit(uint64_t word)
     return (uint32_t)__builtin_ctzll(word);
 }
 
-static inline void summary_set(book_window *window, uint64_t word_index, bool occupied)
-{
-    uint64_t *word = &window->summary[word_index / WORD_BITS];
-    uint64_t bit = (uint64_t)1 << (word_index % WORD_BITS);
-    *word = occupied ? *word | bit : *word & ~bit;
-}
-
-/* Puts a quantity (0 = none) at a key inside the cover; returns the one before. Does not touch
- * `room`. Of a quantity less 1 the highest bit says whether it is 0. */
+/* Puts a quantity (0 = none) at a key inside the cover and turns its bit over if a level comes or goes, without asking:
+ * on real data both are as good as random. Returns the quantity before. Counts nothing. */
 static inline int64_t window_put(book_window *window, uint64_t key, int64_t qty_e8)
 {
     uint64_t slot = key % SLOTS;
     int64_t before_e8 = window->qty_e8[slot];
-    uint64_t word = window->bits[slot / WORD_BITS];
-    uint64_t toggled = (((uint64_t)qty_e8 - 1) ^ ((uint64_t)before_e8 - 1)) >> 63;
-    uint64_t changed = word ^ toggled << (slot % WORD_BITS);
+    uint64_t kind = tally_of(before_e8, qty_e8);
     window->qty_e8[slot] = qty_e8;
-    window->bits[slot / WORD_BITS] = changed;
-    if (MM_UNLIKELY((word & changed) == 0)) {
-        summary_set(window, slot / WORD_BITS, changed != 0);
-    }
+    window->bits[slot / WORD_BITS] ^= ((kind >> 1 ^ kind) & 1) << (slot % WORD_BITS);
     return before_e8;
 }
 
@@ -246,6 +253,12 @@ static inline bool entry_exact(const book_side *side, size_t index)
     const book_top *top = side->top;
     return index < top->count &&
            value_of_price(side, top->entries[index].level.price_e8) < top->changed;
+}
+
+/* Behind the last window key whose change is one of the best: the published one, or any when that is not the window's. */
+static inline uint64_t care_end_of_best(const book_side *side)
+{
+    return side->touch_key != NONE ? side->touch_key + 1 : NONE;
 }
 
 #endif /* MM_BOOK_H */

@@ -167,6 +167,23 @@ static void top_extend_merged(const book_side *side, size_t wanted)
     }
 }
 
+/* All entries are exact. */
+static void mark_exact(const book_side *side)
+{
+    book_top *top = side->top;
+    const top_entry *last = top_last(top);
+    uint64_t end = care_end_of_best(side);
+    top->changed = 0;
+    if (last != NULL) {
+        uint64_t value = value_of_price(side, last->level.price_e8);
+        bool inside = value_of_key(side, last->resume - 1) == value;
+        uint64_t top_end = inside ? last->resume : mm__book_key_from_value(side, value + 1);
+        top->changed = value + 1;
+        end = top_end > end ? top_end : end;
+    }
+    top->care_end = end;
+}
+
 /* Makes the first `wanted` <= TOP_LEVELS entries exact, as far as there are levels; returns how
  * many of them there are. */
 static size_t top_extend(const book_side *side, size_t wanted)
@@ -178,13 +195,13 @@ static size_t top_extend(const book_side *side, size_t wanted)
         exact++;
     }
     top->count = exact;
-    top->changed = NONE;
-    if (side->best_inside) {
+    if (side->touch_key != NONE) {
         top_extend_inside(side, wanted);
     }
     if (top->count < wanted) {
         top_extend_merged(side, wanted);
     }
+    mark_exact(side);
     return top->count < wanted ? top->count : wanted;
 }
 
@@ -537,9 +554,12 @@ mm_book_stats mm_book_statistics(const mm_book *book)
     const book_side *bids = &book->sides[MM_BID];
     const book_side *asks = &book->sides[MM_ASK];
     mm_book_stats stats;
-    stats.updates = book->updates;
-    stats.deletes = bids->deletes + asks->deletes;
-    stats.deletes_absent = bids->deletes_absent + asks->deletes_absent;
+    stats.updates = book->refused;
+    for (int32_t i = 0; i < TALLIES; i++) {
+        stats.updates += bids->tally[i] + asks->tally[i];
+    }
+    stats.deletes_absent = bids->tally[TALLY_NOTHING] + asks->tally[TALLY_NOTHING];
+    stats.deletes = stats.deletes_absent + bids->tally[TALLY_GONE] + asks->tally[TALLY_GONE];
     stats.evicted = bids->evicted + asks->evicted;
     return stats;
 }
@@ -547,7 +567,7 @@ mm_book_stats mm_book_statistics(const mm_book *book)
 /* ---- Invariants
  * ---------------------------------------------------------------------------------- */
 
-/* Quantities, bits and summary tell the same story, and nothing lies outside the cover. */
+/* Quantities and bits tell the same story, and nothing lies outside the cover. */
 static bool window_valid(const book_side *side)
 {
     const book_window *window = side->window;
@@ -557,13 +577,9 @@ static bool window_valid(const book_side *side)
         return false;
     }
     for (uint64_t slot = 0; slot < SLOTS; slot++) {
-        uint64_t index = slot / WORD_BITS;
-        uint64_t word = window->bits[index];
-        bool occupied = (word >> (slot % WORD_BITS) & 1) != 0;
-        bool summarised = (window->summary[index / WORD_BITS] >> (index % WORD_BITS) & 1) != 0;
+        bool occupied = (window->bits[slot / WORD_BITS] >> (slot % WORD_BITS) & 1) != 0;
         bool covered = (slot - side->low) % SLOTS < side->span;
-        if (window->qty_e8[slot] < 0 || occupied != (window->qty_e8[slot] != 0) ||
-            summarised != (word != 0) || (occupied && !covered)) {
+        if (window->qty_e8[slot] < 0 || occupied != (window->qty_e8[slot] != 0) || (occupied && !covered)) {
             return false;
         }
         count += occupied;
@@ -627,12 +643,27 @@ static bool order_valid(const book_side *side)
     return !entry_exact(side, count);
 }
 
+/* What a single level may leave out of account is as far away as that needs, and there is the room that is promised. */
+static bool shortcuts_valid(const book_side *side)
+{
+    const book_top *top = side->top;
+    bool inside = side->best->qty_e8 != 0 && value_of_price(side, side->best->price_e8) < side->tree.first_key;
+    uint64_t room = side->levels_max - level_count_of(side);
+    uint64_t end = care_end_of_best(side);
+    for (size_t i = 0; entry_exact(side, i); i++) {
+        uint64_t behind = mm__book_key_from_value(side, value_of_price(side, top->entries[i].level.price_e8) + 1);
+        end = behind > end ? behind : end;
+    }
+    return side->touch_key == (inside ? side->best_key : NONE) && top->care_end >= end &&
+           (side->new_end <= side->tally[TALLY_NEW] || side->new_end - side->tally[TALLY_NEW] <= room);
+}
+
 bool mm_book_valid(const mm_book *book)
 {
     for (int32_t i = 0; i < 2; i++) {
         const book_side *side = &book->sides[i];
         if (!window_valid(side) || !tree_apart(side) || !order_valid(side) || side->best_stale ||
-            level_count_of(side) > side->levels_max) {
+            level_count_of(side) > side->levels_max || !shortcuts_valid(side)) {
             return false;
         }
     }

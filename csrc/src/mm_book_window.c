@@ -17,19 +17,29 @@ uint64_t mm__book_key_from_value(const book_side *side, uint64_t value)
 /* ---- Search
  * -------------------------------------------------------------------------------------- */
 
+/* Whether the STRIDE words from `at` on, a multiple of STRIDE, are all empty. */
+static inline bool stride_empty(const book_window *window, uint64_t at)
+{
+    uint64_t found = 0;
+    for (uint32_t i = 0; i < STRIDE; i++) {
+        found |= window->bits[at + i];
+    }
+    return found == 0;
+}
+
 uint64_t mm__book_slot_behind(const book_window *window, uint64_t index)
 {
-    uint64_t at = index + 1;
-    uint64_t found = window->summary[at / WORD_BITS % SUMMARY_WORDS] >> (at % WORD_BITS);
-    for (int32_t i = 0; found == 0 && i < SUMMARY_WORDS; i++) {
-        at = (at / WORD_BITS + 1) * WORD_BITS;
-        found = window->summary[at / WORD_BITS % SUMMARY_WORDS];
+    const uint64_t end = index + WORDS;
+    for (uint64_t at = index + 1; at <= end; at++) {
+        uint64_t word_index = at % WORDS;
+        if (window->bits[word_index] != 0) {
+            return word_index * WORD_BITS + lowest_bit(window->bits[word_index]);
+        }
+        if (word_index % STRIDE == 0 && stride_empty(window, word_index)) {
+            at += STRIDE - 1;
+        }
     }
-    if (found == 0) {
-        return NONE;
-    }
-    at = (at + lowest_bit(found)) % WORDS;
-    return at * WORD_BITS + lowest_bit(window->bits[at]);
+    return NONE;
 }
 
 uint64_t mm__book_last_key(const book_side *side)
@@ -43,15 +53,15 @@ uint64_t mm__book_last_key(const book_side *side)
     if (word != 0) {
         return end - (WORD_BITS - 1 - mm__bit_highest(word));
     }
-    /* Words below this one, then around to those above it. */
-    uint64_t at = index / WORD_BITS;
-    uint64_t found = window->summary[at] & (((uint64_t)1 << (index % WORD_BITS)) - 1);
-    for (int32_t i = 0; found == 0 && i < SUMMARY_WORDS; i++) {
-        at = (at - 1) % SUMMARY_WORDS;
-        found = window->summary[at];
+    /* Words below this one, then around to those above it; of its own, bits above the slot are the last. */
+    uint64_t back = 1;
+    for (; back < WORDS && window->bits[(index - back) % WORDS] == 0; back++) {
+        if ((index - back) % STRIDE == STRIDE - 1 && stride_empty(window, (index - back) % WORDS - (STRIDE - 1))) {
+            back += STRIDE - 1;
+        }
     }
-    MM_ASSERT(found != 0);
-    index = at * WORD_BITS + mm__bit_highest(found);
+    index = (index - back) % WORDS;
+    MM_ASSERT(window->bits[index] != 0);
     slot = index * WORD_BITS + mm__bit_highest(window->bits[index]);
     return end - (end - slot) % SLOTS;
 }
@@ -168,6 +178,7 @@ static void follow_step(book_side *side)
     uint64_t wanted_end = mm__book_goal_end(side);
     side->best_stale = true;
     side->top->count = 0; /* `resume` of a level that enters the window would lead to it again */
+    side->top->changed = 0;
     if (window_count_of(side) == 0 && side->low != side->goal) {
         side->low = side->goal;
         side->span = 0;

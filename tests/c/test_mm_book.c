@@ -682,13 +682,15 @@ static void a_damaged_book_is_not_valid(void)
     DAMAGE(window->qty_e8[slot], -5);
     DAMAGE(window->qty_e8[(slot + 100) % SLOTS], 5);
     DAMAGE(window->bits[slot / WORD_BITS], 0);
-    DAMAGE(window->summary[slot / WORD_BITS / WORD_BITS], 0);
     DAMAGE(side->span, 1);
     DAMAGE(side->span, SLOTS + 1);
     DAMAGE(side->low, 0);
     DAMAGE(side->low, side->key_end);
-    DAMAGE(side->room, side->room - 1);
+    DAMAGE(side->count_base, side->count_base + 1);
     DAMAGE(side->best_key, side->best_key + 1);
+    DAMAGE(side->touch_key, NONE);
+    DAMAGE(side->new_end, side->new_end + 1);
+    DAMAGE(side->top->care_end, side->touch_key + 1);
     DAMAGE(side->best_stale, true);
     DAMAGE(side->levels_max, 3);
     DAMAGE(side->best->price_e8, 1);
