@@ -67,7 +67,7 @@ extern "C" {
 #define MM_VERSION_MINOR 1
 #define MM_VERSION_PATCH 0
 /* Raised when the meaning or layout of anything below changes. */
-#define MM_ABI 2
+#define MM_ABI 3
 
 /* Result of a call that can fail at a boundary. Zero is success, failures are negative. */
 typedef int32_t mm_status;
@@ -1258,7 +1258,7 @@ typedef struct mm_pnl {
 
 typedef struct mm_ledger mm_ledger;
 
-MM_API size_t mm_ledger_bytes(size_t trade_ids); /* power of two; the fills remembered by id */
+MM_API size_t mm_ledger_bytes(size_t trade_ids); /* power of two; the fills remembered by trade and side */
 MM_API mm_status mm_ledger_init(void *memory, size_t memory_bytes, size_t trade_ids, const mm_symbol *symbol,
                                 mm_ledger **ledger);
 /* A reported balance. The first report of an asset sets its start; one that the exchange dates before the newest known (a read
@@ -1268,7 +1268,8 @@ MM_API mm_status mm_ledger_balance(mm_ledger *ledger, const mm_balance_body *bal
 /* A deposit, withdrawal or transfer (free + locked is the change): a known cause, not trading. Base is valued at the last mid
  * given to mm_ledger_start_mid: there P&L does not move. MM_E_STATE: more base leaves than there is; nothing is done. */
 MM_API mm_status mm_ledger_deposit(mm_ledger *ledger, const mm_balance_body *delta);
-/* Applies one fill once: false = this trade id was applied before, or is no larger than one that had to be forgotten. Through
+/* Applies one fill once: false = this side of this trade (an account may be on both) was applied before, or is no larger than one
+ * that had to be forgotten. trade_id: 0 .. 2^62 - 2. Through
  * *status, with nothing applied: MM_E_OVERFLOW, MM_E_STATE (more base leaves than there is), MM_E_ARGUMENT (price, qty, id or fee
  * asset), MM_E_CAPACITY (assets). `fill->quote_e8` < 0: price * qty rounded down. */
 MM_API bool mm_ledger_fill(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t qty_e8, const mm_fill_body *fill,
@@ -1277,10 +1278,11 @@ MM_API bool mm_ledger_fill(mm_ledger *ledger, int32_t side, int64_t price_e8, in
 MM_API void mm_ledger_rebase(mm_ledger *ledger);
 /* The next report of each asset counts whatever its time: after the exchange's clock stepped back, newer ones look older. */
 MM_API void mm_ledger_forget_times(mm_ledger *ledger);
-/* Applies, once by id, a trade of the account that no order of this run made (the operator's own doing): as deposits and withdrawals, so
+/* Applies, once by id and side, a trade of the account that no order of this run made (the operator's own doing): as deposits and withdrawals, so
  * that balances stay right and P&L is not touched. Before the first report of an asset nothing of it is moved. */
 MM_API mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t qty_e8, const mm_fill_body *fill);
-MM_API bool mm_ledger_seen(const mm_ledger *ledger, int64_t trade_id);
+/* Whether this side (MM_BID: bought) of this trade was applied. trade_id as above. */
+MM_API bool mm_ledger_seen(const mm_ledger *ledger, int32_t side, int64_t trade_id);
 /* First mid > 0: values the start inventory (average cost). Later mids only value deposits. */
 MM_API void mm_ledger_start_mid(mm_ledger *ledger, int64_t mid_e8);
 /* Price of a third asset in quote, for fees (e.g. BNB). */

@@ -18,16 +18,19 @@
  * base's value there: at that mid the total does not move, and from then on the base counts like
  * any other.
  *
- * Fills come once by their id. The largest ids stand in a ring in their order; trade ids of a
- * symbol only rise, so a new one nearly always goes behind the last, and a late one moves few. When
- * the ring is full the smallest id leaves, and from then on no id up to it is taken for new:
- * whether it was applied cannot be known any more, to apply it twice would be wrong without anybody
- * noticing, and to leave it out shows at once as a difference between ledger and account. */
+ * Fills come once by their trade's id and side: where the account trades with itself (the
+ * operator's own order takes one of ours) one trade is two fills. The largest such keys stand in a
+ * ring in their order; trade ids of a symbol only rise, so a new one nearly always goes behind the
+ * last, and a late one moves few. When the ring is full the smallest leaves, and from then on none
+ * up to it is taken for new: whether it was applied cannot be known any more, to apply it twice
+ * would be wrong without anybody noticing, and to leave it out shows at once as a difference
+ * between ledger and account. */
 #include "mm_internal.h"
 
 #include <string.h>
 
 #define TRADE_IDS_MAX ((size_t)1 << 28)
+#define TRADE_ID_MAX (INT64_MAX / 2 - 1)
 #define BASE 0
 #define QUOTE 1
 #define ASSET_BYTES 16
@@ -66,11 +69,11 @@ struct mm_ledger {
     uint64_t mark;
     uint64_t fills;
     uint64_t unpriced;
-    int64_t *ids; /* ring, ascending from id_first */
-    size_t id_mask;
-    size_t id_first;
-    size_t id_count;
-    int64_t id_evicted; /* largest id that left the ring, -1 = none did */
+    int64_t *keys; /* ring of fills seen, ascending from key_first */
+    size_t key_mask;
+    size_t key_first;
+    size_t key_count;
+    int64_t key_evicted; /* largest that left the ring, -1 = none did */
 };
 
 static size_t round_line(size_t bytes)
@@ -112,9 +115,9 @@ mm_status mm_ledger_init(void *memory, size_t memory_bytes, size_t trade_ids,
     }
     mm_ledger *made = memory;
     memset(memory, 0, bytes);
-    made->ids = (int64_t *)((unsigned char *)memory + round_line(sizeof *made));
-    made->id_mask = trade_ids - 1;
-    made->id_evicted = -1;
+    made->keys = (int64_t *)((unsigned char *)memory + round_line(sizeof *made));
+    made->key_mask = trade_ids - 1;
+    made->key_evicted = -1;
     made->asset_count = 2;
     strcpy(made->assets[BASE].balance.asset, symbol->base);
     strcpy(made->assets[QUOTE].balance.asset, symbol->quote);
@@ -122,24 +125,37 @@ mm_status mm_ledger_init(void *memory, size_t memory_bytes, size_t trade_ids,
     return MM_OK;
 }
 
-/* ---- Trade ids ------------------------------------------------------------------------------- */
+/* ---- Fills seen ------------------------------------------------------------------------------ */
 
-static int64_t *id_at(const mm_ledger *ledger, size_t index)
+static bool id_is_allowed(int64_t trade_id)
 {
-    return &ledger->ids[(ledger->id_first + index) & ledger->id_mask];
+    return trade_id >= 0 && trade_id <= TRADE_ID_MAX;
 }
 
-/* How many of the remembered ids are smaller than `trade_id`. */
-static size_t id_rank(const mm_ledger *ledger, int64_t trade_id)
+/* An account is on each side of a trade at most once. */
+static int64_t key_of(int32_t side, int64_t trade_id)
+{
+    MM_ASSERT(side == MM_BID || side == MM_ASK);
+    MM_ASSERT(id_is_allowed(trade_id));
+    return 2 * trade_id + side;
+}
+
+static int64_t *key_at(const mm_ledger *ledger, size_t index)
+{
+    return &ledger->keys[(ledger->key_first + index) & ledger->key_mask];
+}
+
+/* How many of the remembered keys are smaller. */
+static size_t key_rank(const mm_ledger *ledger, int64_t key)
 {
     size_t low = 0;
-    size_t high = ledger->id_count;
-    if (high == 0 || *id_at(ledger, high - 1) < trade_id) {
+    size_t high = ledger->key_count;
+    if (high == 0 || *key_at(ledger, high - 1) < key) {
         return high;
     }
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (*id_at(ledger, middle) < trade_id) {
+        if (*key_at(ledger, middle) < key) {
             low = middle + 1;
         } else {
             high = middle;
@@ -148,33 +164,35 @@ static size_t id_rank(const mm_ledger *ledger, int64_t trade_id)
     return low;
 }
 
-bool mm_ledger_seen(const mm_ledger *ledger, int64_t trade_id)
+bool mm_ledger_seen(const mm_ledger *ledger, int32_t side, int64_t trade_id)
 {
-    if (trade_id <= ledger->id_evicted) {
+    int64_t key = key_of(side, trade_id);
+    if (key <= ledger->key_evicted) {
         return true;
     }
-    size_t rank = id_rank(ledger, trade_id);
-    return rank < ledger->id_count && *id_at(ledger, rank) == trade_id;
+    size_t rank = key_rank(ledger, key);
+    return rank < ledger->key_count && *key_at(ledger, rank) == key;
 }
 
-static void remember(mm_ledger *ledger, int64_t trade_id)
+static void remember(mm_ledger *ledger, int32_t side, int64_t trade_id)
 {
-    MM_ASSERT(!mm_ledger_seen(ledger, trade_id));
-    size_t rank = id_rank(ledger, trade_id);
-    if (ledger->id_count <= ledger->id_mask) {
-        ledger->id_count++;
+    MM_ASSERT(!mm_ledger_seen(ledger, side, trade_id));
+    int64_t key = key_of(side, trade_id);
+    size_t rank = key_rank(ledger, key);
+    if (ledger->key_count <= ledger->key_mask) {
+        ledger->key_count++;
     } else if (rank == 0) {
-        ledger->id_evicted = trade_id; /* smaller than all of a full ring: it would leave at once */
+        ledger->key_evicted = key; /* smaller than all of a full ring: it would leave at once */
         return;
     } else {
-        ledger->id_evicted = *id_at(ledger, 0);
-        ledger->id_first = (ledger->id_first + 1) & ledger->id_mask;
+        ledger->key_evicted = *key_at(ledger, 0);
+        ledger->key_first = (ledger->key_first + 1) & ledger->key_mask;
         rank--;
     }
-    for (size_t at = ledger->id_count - 1; at > rank; at--) {
-        *id_at(ledger, at) = *id_at(ledger, at - 1);
+    for (size_t at = ledger->key_count - 1; at > rank; at--) {
+        *key_at(ledger, at) = *key_at(ledger, at - 1);
     }
-    *id_at(ledger, rank) = trade_id;
+    *key_at(ledger, rank) = key;
 }
 
 /* ---- Exact sums: the first failure sticks ---------------------------------------------------- */
@@ -485,11 +503,11 @@ bool mm_ledger_fill(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t q
 {
     MM_ASSERT(side == MM_BID || side == MM_ASK);
     *status = MM_OK;
-    if (fill->trade_id < 0 || price_e8 <= 0 || qty_e8 <= 0) {
+    if (!id_is_allowed(fill->trade_id) || price_e8 <= 0 || qty_e8 <= 0) {
         *status = MM_E_ARGUMENT;
         return true;
     }
-    if (mm_ledger_seen(ledger, fill->trade_id)) {
+    if (mm_ledger_seen(ledger, side, fill->trade_id)) {
         return false;
     }
     ledger_books books = ledger->books;
@@ -505,7 +523,7 @@ bool mm_ledger_fill(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t q
         return true;
     }
     commit(ledger, &books);
-    remember(ledger, fill->trade_id);
+    remember(ledger, side, fill->trade_id);
     ledger->fills++;
     return true;
 }
@@ -528,10 +546,10 @@ mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int
                           const mm_fill_body *fill)
 {
     mm_status status = MM_OK;
-    if (fill->trade_id < 0 || price_e8 <= 0 || qty_e8 <= 0 || (side != MM_BID && side != MM_ASK)) {
+    if (!id_is_allowed(fill->trade_id) || price_e8 <= 0 || qty_e8 <= 0 || (side != MM_BID && side != MM_ASK)) {
         return MM_E_ARGUMENT;
     }
-    if (mm_ledger_seen(ledger, fill->trade_id)) {
+    if (mm_ledger_seen(ledger, side, fill->trade_id)) {
         return MM_OK;
     }
     int64_t quote_e8 = fill->quote_e8 < 0 ? value_of(&status, qty_e8, price_e8) : fill->quote_e8;
@@ -545,7 +563,7 @@ mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int
         status = adopt_part(ledger, fill->fee_asset, -fill->fee_e8);
     }
     if (status == MM_OK) {
-        remember(ledger, fill->trade_id);
+        remember(ledger, side, fill->trade_id);
     }
     return status;
 }
@@ -575,9 +593,9 @@ void mm_ledger_rebase(mm_ledger *ledger)
     ledger->last_mid_e8 = 0;
     ledger->fills = 0;
     ledger->unpriced = 0;
-    ledger->id_first = 0;
-    ledger->id_count = 0;
-    ledger->id_evicted = -1;
+    ledger->key_first = 0;
+    ledger->key_count = 0;
+    ledger->key_evicted = -1;
 }
 
 /* ---- Values ---------------------------------------------------------------------------------- */
@@ -758,7 +776,7 @@ uint64_t mm_ledger_fills(const mm_ledger *ledger)
 
 int64_t mm_ledger_last_trade_id(const mm_ledger *ledger)
 {
-    return ledger->id_count == 0 ? -1 : *id_at(ledger, ledger->id_count - 1);
+    return ledger->key_count == 0 ? -1 : *key_at(ledger, ledger->key_count - 1) / 2;
 }
 
 /* ---- Invariants ------------------------------------------------------------------------------ */
@@ -784,12 +802,12 @@ bool mm_ledger_valid(const mm_ledger *ledger)
         books->base_e8 >= 0 && books->cost_e8 >= 0 && (books->base_e8 > 0 || books->cost_e8 == 0);
     bool profit = ledger->start_mid_e8 == 0 || equation_holds(books);
     bool bounds = ledger->asset_count >= 2 && ledger->asset_count <= MM_ASSETS_MAX &&
-                  ledger->id_count <= ledger->id_mask + 1;
-    for (size_t i = 1; i < ledger->id_count; i++) {
-        if (*id_at(ledger, i - 1) >= *id_at(ledger, i)) {
+                  ledger->key_count <= ledger->key_mask + 1;
+    for (size_t i = 1; i < ledger->key_count; i++) {
+        if (*key_at(ledger, i - 1) >= *key_at(ledger, i)) {
             return false;
         }
     }
-    bool fence = ledger->id_count == 0 || *id_at(ledger, 0) > ledger->id_evicted;
+    bool fence = ledger->key_count == 0 || *key_at(ledger, 0) > ledger->key_evicted;
     return sides && cost && profit && bounds && fence;
 }

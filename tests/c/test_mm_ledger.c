@@ -355,14 +355,14 @@ static void each_trade_is_applied_once_in_any_order(void)
     }
     mm_status status = MM_OK;
     for (int32_t i = 0; i < 200; i++) {
-        MM_CHECK(!mm_ledger_seen(ledger, ids[i]));
+        MM_CHECK(!mm_ledger_seen(ledger, MM_BID, ids[i]));
         bool first = fill_with_id(ids[i], MM_BID, ONE, ONE, "", 0, &status);
         bool second = fill_with_id(ids[i], MM_BID, ONE, ONE, "", 0, &status);
-        MM_CHECK(first && !second && status == MM_OK && mm_ledger_seen(ledger, ids[i]));
+        MM_CHECK(first && !second && status == MM_OK && mm_ledger_seen(ledger, MM_BID, ids[i]));
     }
     MM_CHECK_INT(mm_ledger_base(ledger), ==, 200 * ONE);
     MM_CHECK_INT(mm_ledger_last_trade_id(ledger), ==, 1990);
-    MM_CHECK(!mm_ledger_seen(ledger, 5) && !mm_ledger_seen(ledger, 2000));
+    MM_CHECK(!mm_ledger_seen(ledger, MM_BID, 5) && !mm_ledger_seen(ledger, MM_BID, 2000));
 }
 
 static void ids_up_to_the_largest_forgotten_one_are_taken_for_applied(void)
@@ -372,17 +372,50 @@ static void ids_up_to_the_largest_forgotten_one_are_taken_for_applied(void)
     for (int64_t id = 10; id < 10 + TRADE_IDS; id++) {
         fill_with_id(2 * id, MM_BID, ONE, 1, "", 0, &status);
     }
-    MM_CHECK(!mm_ledger_seen(ledger, 19) && mm_ledger_seen(ledger, 20));
+    MM_CHECK(!mm_ledger_seen(ledger, MM_BID, 19) && mm_ledger_seen(ledger, MM_BID, 20));
     MM_CHECK(fill_with_id(100, MM_BID, ONE, 1, "", 0, &status)); /* 20 leaves */
-    MM_CHECK(mm_ledger_seen(ledger, 20) && mm_ledger_seen(ledger, 19));
-    MM_CHECK(!mm_ledger_seen(ledger, 21));
+    MM_CHECK(mm_ledger_seen(ledger, MM_BID, 20) && mm_ledger_seen(ledger, MM_BID, 19));
+    MM_CHECK(!mm_ledger_seen(ledger, MM_BID, 21));
     MM_CHECK(fill_with_id(21, MM_BID, ONE, 1, "", 0, &status)); /* leaves at once */
-    MM_CHECK(mm_ledger_seen(ledger, 21) && !mm_ledger_seen(ledger, 23));
+    MM_CHECK(mm_ledger_seen(ledger, MM_BID, 21) && !mm_ledger_seen(ledger, MM_BID, 23));
     MM_CHECK(fill_with_id(23, MM_BID, ONE, 1, "", 0, &status)); /* 22 leaves */
-    MM_CHECK(mm_ledger_seen(ledger, 22) && mm_ledger_seen(ledger, 23) &&
-             mm_ledger_seen(ledger, 24));
+    MM_CHECK(mm_ledger_seen(ledger, MM_BID, 22) && mm_ledger_seen(ledger, MM_BID, 23) &&
+             mm_ledger_seen(ledger, MM_BID, 24));
     MM_CHECK(!fill_with_id(22, MM_BID, ONE, 1, "", 0, &status));
     MM_CHECK_UINT(mm_ledger_fills(ledger), ==, TRADE_IDS + 3);
+}
+
+/* Found in virtual time: the operator's own order took one of ours, and of the two fills of that trade only the first counted. */
+static void a_trade_of_the_account_with_itself_is_two_fills(void)
+{
+    start();
+    mm_status status = MM_OK;
+    mm_fill_body body;
+    memset(&body, 0, sizeof body);
+    body.trade_id = 9;
+    body.quote_e8 = -1;
+    MM_CHECK(fill_with_id(9, MM_BID, 100 * ONE, ONE, "", 0, &status) && status == MM_OK);
+    MM_CHECK(mm_ledger_seen(ledger, MM_BID, 9) && !mm_ledger_seen(ledger, MM_ASK, 9));
+    for (int i = 0; i < 2; i++) {
+        MM_CHECK(mm_ledger_adopt(ledger, MM_ASK, 100 * ONE, ONE, &body) == MM_OK);
+        MM_CHECK(!fill_with_id(9, MM_BID, 100 * ONE, ONE, "", 0, &status));
+        MM_CHECK_INT(mm_ledger_base(ledger), ==, 2 * ONE);
+        MM_CHECK_INT(mm_ledger_quote(ledger), ==, 1000 * ONE);
+        MM_CHECK_INT(mm_ledger_position(ledger), ==, ONE); /* the engine's own half only */
+    }
+    MM_CHECK(mm_ledger_seen(ledger, MM_ASK, 9));
+    MM_CHECK_INT(mm_ledger_last_trade_id(ledger), ==, 9);
+    MM_CHECK(mm_ledger_valid(ledger));
+}
+
+static void an_id_that_no_exchange_gives_is_refused(void)
+{
+    start();
+    mm_status status = MM_OK;
+    MM_CHECK(fill_with_id(INT64_MAX / 2, MM_BID, ONE, ONE, "", 0, &status) && status == MM_E_ARGUMENT);
+    MM_CHECK(fill_with_id(-1, MM_BID, ONE, ONE, "", 0, &status) && status == MM_E_ARGUMENT);
+    MM_CHECK(fill_with_id(INT64_MAX / 2 - 1, MM_ASK, ONE, 1, "", 0, &status) && status == MM_OK);
+    MM_CHECK_INT(mm_ledger_last_trade_id(ledger), ==, INT64_MAX / 2 - 1);
 }
 
 /* ---- From outside ---- */
@@ -460,7 +493,7 @@ static void a_trade_before_the_first_balances_is_in_them(void)
         MM_CHECK_INT(mm_ledger_base(ledger), ==, 5 * ONE);
         MM_CHECK_INT(mm_ledger_quote(ledger), ==, 5 * ONE);
         MM_CHECK_INT(mm_ledger_position(ledger), ==, 0);
-        MM_CHECK(mm_ledger_seen(ledger, 7));
+        MM_CHECK(mm_ledger_seen(ledger, side, 7) && !mm_ledger_seen(ledger, 1 - side, 7));
     }
 }
 
@@ -482,7 +515,7 @@ static void a_trade_nobody_here_made_is_adopted_once_and_is_no_profit(void)
     }
     MM_CHECK(mm_ledger_pnl(ledger, 100 * ONE, &after));
     MM_CHECK_INT(after.total_e8, ==, before.total_e8);
-    MM_CHECK(mm_ledger_seen(ledger, 77));
+    MM_CHECK(mm_ledger_seen(ledger, MM_BID, 77));
     MM_CHECK_INT(mm_ledger_position(ledger), ==, 0);
     MM_CHECK(mm_ledger_valid(ledger));
     MM_CHECK(mm_ledger_adopt(ledger, 2, 100 * ONE, ONE, &body) == MM_E_ARGUMENT);
@@ -627,6 +660,8 @@ int main(int argc, char **argv)
         MM_TEST(the_exchanges_own_quote_amount_is_taken_where_it_is_said),
         MM_TEST(each_trade_is_applied_once_in_any_order),
         MM_TEST(ids_up_to_the_largest_forgotten_one_are_taken_for_applied),
+        MM_TEST(a_trade_of_the_account_with_itself_is_two_fills),
+        MM_TEST(an_id_that_no_exchange_gives_is_refused),
         MM_TEST(what_is_put_in_or_taken_out_is_no_profit),
         MM_TEST(there_is_no_profit_before_the_first_mid),
         MM_TEST(an_account_read_after_the_first_mid_begins_at_it),

@@ -129,7 +129,8 @@ class LedgerAgainstTwin(RuleBasedStateMachine):
         except Refused:
             assert news
             assert status == lib.MM_E_STATE
-        assert lib.mm_ledger_seen(self.ledger.raw, trade_id) is self.twin.seen(trade_id)
+        for side, buys in ((0, True), (1, False)):
+            assert lib.mm_ledger_seen(self.ledger.raw, side, trade_id) is self.twin.seen(trade_id, buys)
 
     @rule(mid=prices)
     def see_mid(self, mid: int) -> None:
@@ -158,7 +159,7 @@ class LedgerAgainstTwin(RuleBasedStateMachine):
         assert lib.mm_ledger_base(raw) == twin.held(BASE)
         assert lib.mm_ledger_quote(raw) == twin.held(QUOTE)
         assert lib.mm_ledger_fills(raw) == twin.applied
-        assert lib.mm_ledger_last_trade_id(raw) == max(twin.ids, default=-1)
+        assert lib.mm_ledger_last_trade_id(raw) == max(twin.ids, default=(-1, False))[0]
         assert lib.mm_ledger_equal(raw) is twin.equal()
         balances = self.ledger.balances()
         for name, balance in balances.items():

@@ -120,21 +120,25 @@ def test_a_mid_price_is_between_the_best_and_0_where_a_side_is_empty(servers: Se
 
 
 def test_trades_are_read_page_by_page_to_the_last(servers: Servers) -> None:
-    """2,500 trades with gaps in their numbers, a thousand to a page."""
-    ids = [7 + 3 * i for i in range(2500)]
+    """2,500 trades with gaps in their numbers, a thousand to a page. The account made the one at the end of the first
+    page with itself: its second row is on the next."""
+    ids = sorted([7 + 3 * i for i in range(2500)] + [7 + 3 * 999])
+    second = 1000
     asked: list[int] = []
 
     def page(line: str, sent: bytes) -> bytes:
         query = dict(parse_qsl(line.partition("?")[2].split(" ")[0]))
         asked.append(int(query["fromId"]))
-        found = [one for one in ids if one >= int(query["fromId"])][:int(query["limit"])]
-        rows = [{"id": one, "orderId": one, "isBuyer": True, "price": "1", "qty": "1", "quoteQty": "1",
-                 "commission": "0", "commissionAsset": "BNB", "isMaker": True, "time": SERVER_MS} for one in found]
+        found = [row for row in enumerate(ids) if row[1] >= int(query["fromId"])][:int(query["limit"])]
+        rows = [{"id": one, "orderId": one, "isBuyer": at != second, "price": "1", "qty": "1", "quoteQty": "1",
+                 "commission": "0", "commissionAsset": "BNB", "isMaker": True, "time": SERVER_MS} for at, one in found]
         return servers.reply(200, json.dumps(rows).encode())
 
     with answering(servers, page) as (bench, _):
-        assert [trade.trade_id for trade in bench.rest.own_trades_from("BTCUSDT", 1)] == ids
-        assert asked == [1, ids[999] + 1, ids[1999] + 1]
+        trades = list(bench.rest.own_trades_from("BTCUSDT", 1))
+        assert [trade.trade_id for trade in trades] == ids
+        assert [at for at, trade in enumerate(trades) if trade.side is Side.SELL] == [second]
+        assert asked == [1, ids[999], ids[1998]]
         assert list(bench.rest.own_trades_from("BTCUSDT", ids[-1] + 1)) == []
 
 

@@ -40,8 +40,8 @@ class LedgerTwin:
     quote: str
     ids_kept: int
     assets: dict[str, Asset] = field(default_factory=dict)
-    ids: set[int] = field(default_factory=set)
-    forgotten: int = -1
+    ids: set[tuple[int, bool]] = field(default_factory=set)
+    forgotten: tuple[int, bool] = (-1, True)
     applied: int = 0
     position: int = 0
     start_mid: int | None = None
@@ -102,13 +102,15 @@ class LedgerTwin:
 
     # -- fills --
 
-    def seen(self, trade_id: int) -> bool:
-        return trade_id in self.ids or trade_id <= self.forgotten
+    def seen(self, trade_id: int, bought: bool) -> bool:
+        """The account may be on both sides of a trade."""
+        key = (trade_id, not bought)
+        return key in self.ids or key <= self.forgotten
 
     def fill(
         self, trade_id: int, bought: bool, price: int, qty: int, quote: int | None, fee_asset: str, fee: int
     ) -> bool:
-        if self.seen(trade_id):
+        if self.seen(trade_id, bought):
             return False
         paid = value(qty, price) if quote is None else quote
         left = self.held(self.base) + (qty if bought else -qty)
@@ -122,7 +124,7 @@ class LedgerTwin:
         self.assets[self.quote].ledger += -paid if bought else paid
         self.position += qty if bought else -qty
         self._charge(fee_asset, fee, price)
-        self._remember(trade_id)
+        self._remember((trade_id, not bought))
         self._before_the_first_mid()
         return True
 
@@ -152,8 +154,8 @@ class LedgerTwin:
         self.realized += worth - share
         self.sales += 1
 
-    def _remember(self, trade_id: int) -> None:
-        self.ids.add(trade_id)
+    def _remember(self, key: tuple[int, bool]) -> None:
+        self.ids.add(key)
         self.applied += 1
         if len(self.ids) > self.ids_kept:
             self.forgotten = min(self.ids)
@@ -186,7 +188,7 @@ class LedgerTwin:
             asset.fees = 0
             asset.time_us = 0
         self.ids.clear()
-        self.forgotten = -1
+        self.forgotten = (-1, True)
         self.applied = self.position = self.last_mid = self.unpriced = 0
         self.start_mid = None
         self._before_the_first_mid()

@@ -40,7 +40,7 @@ NETWORK_KINDS: Final[dict[str, tuple[int, int]]] = {
     "killed": (0, 0),
 }
 # Those of the exchange with which balances, ids or rules of trading do not stay what the oracles compare.
-_NOT_COMPARED: Final = {"wipe", "filter_change", "balance_moved", "foreign_order"}
+_NOT_COMPARED: Final = {"wipe", "filter_change"}
 EXCHANGE_KINDS: Final = tuple(sorted(set(EXCHANGE_FAULTS) - _NOT_COMPARED))
 KINDS: Final = (*NETWORK_KINDS, *EXCHANGE_KINDS)
 # The exchange's own plan is made for a market that says and does far more in a second.

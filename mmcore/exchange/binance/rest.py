@@ -205,13 +205,16 @@ class RestClient:
         return replies.client_ids(self._get("/api/v3/allOrders", params, signed=True).body)
 
     def own_trades_from(self, symbol: str, from_id: int) -> Iterator[OwnTrade]:
-        """All own trades from a trade id on, oldest first, page by page; each page is one request."""
+        """All own trades from a trade id on, oldest first, page by page; each page is one request. Of a trade of the
+        account with itself each side is a row, and the page may end between them: the next one begins with its id."""
+        told: list[OwnTrade] = []
         while True:
             page = self.own_trades(symbol, from_id=from_id)
-            yield from page
+            yield from (trade for trade in page if trade not in told)
             if len(page) < _TRADES_PAGE:
                 return
-            from_id = max(trade.trade_id for trade in page) + 1
+            from_id = max(trade.trade_id for trade in page)
+            told = [trade for trade in page if trade.trade_id == from_id]
 
     def client_id_of(self, symbol: str, exchange_id: int) -> str:
         """The client id an order was placed with: trades name their order by the exchange's id only."""
