@@ -238,11 +238,13 @@ MM_API mm_status mm_fixed_from_double(double value_e8, int64_t low, int64_t high
  * ========================================================================================== */
 
 /* cffi:begin */
-/* A grid of prices or quantities: the multiples of a step. Division by the step is kept as a multiplication. Plain memory,
- * 24 bytes; the last two fields are private. */
+/* A grid of prices or quantities: the multiples of a step. Division by the step is kept as a multiplication, of whole numbers
+ * and of doubles. Plain memory, 40 bytes; all but the first field are private. */
 typedef struct mm_grid {
     int64_t step_e8;
     uint64_t multiplier;
+    double step;
+    double inverse;
     uint32_t shift;
     uint32_t pad;
 } mm_grid;

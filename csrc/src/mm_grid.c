@@ -1,6 +1,8 @@
 /* Division by a step that stays the same, as a multiplication (mm__grid_steps in mm_internal.h). */
 #include "mm_internal.h"
 
+#include <math.h>
+
 __extension__ typedef __int128 int128;
 
 mm_status mm_grid_init(mm_grid *grid, int64_t step_e8)
@@ -15,6 +17,8 @@ mm_status mm_grid_init(mm_grid *grid, int64_t step_e8)
     grid->multiplier = (uint64_t)(scaled / step_e8) + 1;
     grid->shift = shift;
     grid->pad = 0;
+    grid->step = (double)step_e8;
+    grid->inverse = nextafter(1.0 / grid->step, 2.0);
     MM_ASSERT(grid->multiplier > (uint64_t)1 << 63);
     return MM_OK;
 }

@@ -83,6 +83,17 @@ static inline int64_t mm__grid_floor(const mm_grid *grid, int64_t value)
     return mm__grid_steps(grid, value) * grid->step_e8;
 }
 
+/* Whole numbers this small are rounded to the grid by one multiplication in floating point. */
+#define MM__GRID_SMALL ((int64_t)1 << 50)
+
+/* The multiple of the step at or under a whole number of 0 to 2 * MM__GRID_SMALL - step; one below 0 gives 0 or less. With the
+ * rounding of the product the inverse is over 1 / step by at most 2^-51 of it: a multiple never falls under itself, and a number
+ * one under a multiple never reaches it. */
+static inline int64_t mm__grid_floor_small(const mm_grid *grid, double value)
+{
+    return (int64_t)((uint64_t)(int64_t)(value * grid->inverse) * (uint64_t)grid->step_e8);
+}
+
 /* Memory of mm_X_new: aligned to a cache line and cleared; NULL when there is none (errno says so).
  * Nothing but mm_X_new may call it. */
 void *mm__memory_new(size_t bytes);

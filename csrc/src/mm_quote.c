@@ -131,36 +131,23 @@ static inline double clamp(double value, double low, double high)
     return high < raised ? high : raised;
 }
 
-/* No higher than one tick under the best ask. */
-static inline int64_t bid_limit(int64_t price_e8, const mm_quote_input *input)
-{
-    int64_t highest_e8 = input->top.ask_price_e8 - input->tick.step_e8;
-    return price_e8 < highest_e8 ? price_e8 : highest_e8;
-}
-
-/* Up to the tick, but no lower than one tick over the best bid; for a tick of at most 2^61, since
- * that sum may reach 2^62 and two ticks. */
-static inline int64_t ask_up(int64_t price_e8, const mm_quote_input *input)
-{
-    int64_t tick_e8 = input->tick.step_e8;
-    int64_t lowest_e8 = input->top.bid_price_e8 + tick_e8;
-    int64_t ask_e8 = price_e8 > lowest_e8 ? price_e8 : lowest_e8;
-    return mm__grid_floor(&input->tick, ask_e8 + (tick_e8 - 1));
-}
-
-/* Down to the tick and inside the limit; 0 where that is no price. */
+/* Down to the tick, but no higher than one tick under the best ask; 0 where that is no price. */
 static int64_t bid_at(int64_t price_e8, const mm_quote_input *input)
 {
-    int64_t bid_e8 = bid_limit(price_e8, input);
+    int64_t highest_e8 = input->top.ask_price_e8 - input->tick.step_e8;
+    int64_t bid_e8 = price_e8 < highest_e8 ? price_e8 : highest_e8;
     return bid_e8 > 0 ? mm__grid_floor(&input->tick, bid_e8) : 0;
 }
 
-/* Up to the tick and inside the limit; 0 where that is no price. */
+/* Up to the tick, but no lower than one tick over the best bid; 0 where that is no price. */
 static int64_t ask_at(int64_t price_e8, const mm_quote_input *input)
 {
-    int64_t ask_e8 =
-        input->tick.step_e8 <= PRICE_MAX - input->top.bid_price_e8 ? ask_up(price_e8, input) : 0;
-    return ask_e8 <= PRICE_MAX ? ask_e8 : 0;
+    int64_t lowest_e8 = input->top.bid_price_e8 + input->tick.step_e8;
+    int64_t ask_e8 = price_e8 > lowest_e8 ? price_e8 : lowest_e8;
+    int64_t below_e8 = mm__grid_floor(&input->tick, ask_e8);
+    /* At most 2^63 - 1 and a step. */
+    uint64_t up_e8 = (uint64_t)below_e8 + (uint64_t)(below_e8 < ask_e8 ? input->tick.step_e8 : 0);
+    return up_e8 <= (uint64_t)PRICE_MAX ? (int64_t)up_e8 : 0;
 }
 
 /* Twice the maker fee of mid in 1e-16: what a round trip costs at the least. */
@@ -181,21 +168,15 @@ static int64_t fee_floor(const mm_quote_input *input)
                                           : (int64_t)(up_e16 / MM_ONE_E8);
 }
 
-static inline double mid_of(const mm_top *top)
+static double mid_of(const mm_top *top)
 {
     return (double)(top->bid_price_e8 + top->ask_price_e8) * 0.5;
 }
 
 /* Whether bid and ask half a width from the reservation price fit a price; false for NaN. */
-static inline bool are_prices(double reservation, double half)
+static bool are_prices(double reservation, double half)
 {
     return fabs(reservation) + half < (double)PRICE_MAX;
-}
-
-/* `size` is 0 to order_qty_e8, so it fits. */
-static inline int64_t to_lot(double size, const mm_quote_input *input)
-{
-    return mm__grid_floor(&input->lot, (int64_t)size);
 }
 
 /* The layers of one side behind its best price; returns how many there are, the best included. */
@@ -273,67 +254,33 @@ static void best_prices(const mm_quote_config *config, const mm_quote_input *inp
     }
 }
 
-/* The rest of quote_around, whatever there is to say; the sizes stand in `quotes`. Not static, so
- * that no compiler puts it between the few instructions there. */
-void mm__quote_any(const mm_quote_config *config, const mm_quote_input *input, double reservation,
-                   double half, mm_quotes *quotes)
+/* What a model makes of the market: quotes half a width away from the reservation price; all in e8,
+ * not yet rounded. The side that adds to the position has this size, 0 at its limit, the other one
+ * order_qty_e8, as a double has it. */
+typedef struct {
+    double reservation;
+    double half; /* > 0 */
+    double adding_size;
+} wish;
+
+/* The wish on tick and lot, whatever it is. */
+static void quote_wish(const mm_quote_config *config, const mm_quote_input *input, wish made,
+                       mm_quotes *quotes)
 {
     MM_ASSERT(config->layers >= 1 && config->layers <= MM_LAYERS_MAX);
     MM_ASSERT(grids_good(input));
-    best_prices(config, input, reservation, half, quotes);
+    bool is_long = input->position_e8 > 0;
+    int64_t adding_e8 = mm__grid_floor(&input->lot, (int64_t)made.adding_size);
+    int64_t other_e8 = mm__grid_floor(&input->lot, (int64_t)(double)config->order_qty_e8);
+    quotes->bids[0].qty_e8 = is_long ? adding_e8 : other_e8;
+    quotes->asks[0].qty_e8 = is_long ? other_e8 : adding_e8;
+    best_prices(config, input, made.reservation, made.half, quotes);
     quote_side(config, input, MM_BID, quotes);
     quote_side(config, input, MM_ASK, quotes);
 }
 
-/* One layer a side stands in `quotes`: it stays if it is as wide as the fees, rounded up; both
- * sides of that are whole numbers. */
-void mm__quote_paid(const mm_quote_config *config, const mm_quote_input *input, double reservation,
-                    double half, mm_quotes *quotes)
-{
-    int64_t width_e8 = quotes->asks[0].price_e8 - quotes->bids[0].price_e8;
-    if (quotes->asks[0].price_e8 > PRICE_MAX || (int128)width_e8 * MM_ONE_E8 < fees_e16(input)) {
-        mm__quote_any(config, input, reservation, half, quotes);
-    }
-}
-
-/* What both models end in: quotes half a width away from the reservation price, with these sizes;
- * all in e8, not yet rounded, half > 0. Where there is no more to say than two prices - one layer,
- * both sides, fees paid - it calls nothing and saves no register: it is most of what an event
- * costs. */
-static inline void quote_around(const mm_quote_config *config, const mm_quote_input *input,
-                                double reservation, double half, double bid_size, double ask_size,
-                                mm_quotes *quotes)
-{
-    int64_t bid_qty_e8 = to_lot(bid_size, input);
-    int64_t ask_qty_e8 = to_lot(ask_size, input);
-    bool plain = bid_qty_e8 > 0 && ask_qty_e8 > 0 && config->layers == 1;
-    quotes->bids[0].qty_e8 = bid_qty_e8;
-    quotes->asks[0].qty_e8 = ask_qty_e8;
-    if (MM_LIKELY(plain && are_prices(reservation, half))) {
-        int64_t bid_e8 = bid_limit((int64_t)(reservation - half), input);
-        int64_t ask_e8 = (int64_t)(reservation + half);
-        if (MM_LIKELY(bid_e8 >= input->tick.step_e8)) {
-            /* So the tick is no more than half of the best ask. */
-            bid_e8 = mm__grid_floor(&input->tick, bid_e8);
-            ask_e8 = ask_up(ask_e8, input);
-            quotes->bids[0].price_e8 = bid_e8;
-            quotes->asks[0].price_e8 = ask_e8;
-            quotes->bid_count = 1;
-            quotes->ask_count = 1;
-            quotes->bid_verdict = 0;
-            quotes->ask_verdict = 0;
-            if (MM_LIKELY(config->allow_negative_edge && ask_e8 <= PRICE_MAX)) {
-                return;
-            }
-            mm__quote_paid(config, input, reservation, half, quotes);
-            return;
-        }
-    }
-    mm__quote_any(config, input, reservation, half, quotes);
-}
-
 /* Why nothing can be quoted around this top, 0 when it can. */
-static inline uint64_t top_verdict(const mm_top *top)
+static uint64_t top_verdict(const mm_top *top)
 {
     if (top->bid_qty_e8 == 0 || top->ask_qty_e8 == 0) {
         return MM_BIT(MM_REASON_ONE_SIDED);
@@ -352,52 +299,107 @@ static void pass(mm_quotes *quotes, uint64_t verdict)
     quotes->ask_verdict = verdict;
 }
 
-/* Whether there is a top to quote around, and the grids are the symbol's. */
-static inline bool can_quote(const mm_quote_input *input)
+/* ---- the short way ------------------------------------------------------------------------ */
+
+/* Most decisions have no more to say than two prices and two sizes: one layer, both sides, fees
+ * paid, and no number over MM__GRID_SMALL, so that doubles hold every count exactly. These calls go
+ * straight down, call nothing and save no register. All others are judged from the start by the
+ * general way, with the same result where both apply; its functions are not static, so that no
+ * compiler puts them in between. */
+
+/* Whether the short way may be tried. */
+static inline bool is_plain(const mm_quote_config *config, const mm_quote_input *input)
 {
-    return top_verdict(&input->top) == 0 && grids_fit(input);
+    const mm_top *top = &input->top;
+    return top->bid_qty_e8 != 0 && top->ask_qty_e8 != 0 && top->bid_price_e8 > 0 &&
+           top->bid_price_e8 < top->ask_price_e8 && top->ask_price_e8 <= MM__GRID_SMALL &&
+           config->order_qty_e8 <= MM__GRID_SMALL && config->layers == 1 && grids_fit(input);
 }
 
-/* Why not. */
-static void quote_none(const mm_quote_config *config, const mm_quote_input *input,
-                       mm_quotes *quotes)
+/* The wish on tick and lot; false when it is none for the short way. The best prices as doubles. */
+static inline bool quote_plain(const mm_quote_config *config, const mm_quote_input *input,
+                               double best_bid, double best_ask, wish made, mm_quotes *quotes)
 {
-    uint64_t verdict = top_verdict(&input->top);
-    MM_ASSERT(config->layers >= 1 && config->layers <= MM_LAYERS_MAX);
-    MM_ASSERT(grids_good(input));
-    pass(quotes, verdict != 0 ? verdict : MM_BIT(MM_REASON_PANIC));
+    const mm_grid *tick = &input->tick;
+    if (MM_UNLIKELY(!(fabs(made.reservation) + made.half < (double)MM__GRID_SMALL))) {
+        return false;
+    }
+    double bid = trunc(made.reservation - made.half);
+    double ask = trunc(made.reservation + made.half);
+    double highest = best_ask - tick->step;
+    double lowest = best_bid + tick->step;
+    bid = highest < bid ? highest : bid;
+    ask = lowest > ask ? lowest : ask;
+    /* Stored as they come, so that they need not wait in registers. */
+    int64_t bid_e8 = mm__grid_floor_small(tick, bid);
+    quotes->bids[0].price_e8 = bid_e8;
+    bool is_long = input->position_e8 > 0;
+    int64_t adding_e8 = mm__grid_floor_small(&input->lot, trunc(made.adding_size));
+    int64_t other_e8 = mm__grid_floor_small(&input->lot, (double)config->order_qty_e8);
+    quotes->bids[0].qty_e8 = is_long ? adding_e8 : other_e8;
+    quotes->asks[0].qty_e8 = is_long ? other_e8 : adding_e8;
+    if (MM_UNLIKELY(bid_e8 <= 0 || adding_e8 == 0)) { /* so the other is none */
+        return false;
+    }
+    /* The tick is no more than the bid, so the sum is small enough. */
+    int64_t ask_e8 = mm__grid_floor_small(tick, ask + (tick->step - 1.0));
+    quotes->asks[0].price_e8 = ask_e8;
+    quotes->bid_count = 1;
+    quotes->ask_count = 1;
+    quotes->bid_verdict = 0;
+    quotes->ask_verdict = 0;
+    /* As wide as the fees rounded up: both sides of that are whole numbers. */
+    return config->allow_negative_edge || (int128)(ask_e8 - bid_e8) * MM_ONE_E8 >= fees_e16(input);
 }
 
 /* ---- inventory_skew ----------------------------------------------------------------------- */
 
-void mm_quote_inventory_skew(const mm_quote_config *config, const mm_quote_input *input,
-                             mm_quotes *quotes)
+static inline wish skew_wish(const mm_quote_config *config, const mm_quote_input *input, double mid,
+                             double spread)
 {
-    if (MM_UNLIKELY(!can_quote(input))) {
-        quote_none(config, input, quotes);
-        return;
-    }
+    wish made;
     const mm_signal *signal = &input->signal;
-    double mid = mid_of(&input->top);
-    double spread = (double)(input->top.ask_price_e8 - input->top.bid_price_e8);
     double min_half = mid * config->min_spread_bps * 0.5e-4;
     double max_half = mid * config->max_spread_bps * 0.5e-4;
     double half =
         clamp(spread * 0.5 + mid * signal->volatility * config->vol_mult, min_half, max_half);
     double inventory =
         clamp((double)input->position_e8 / (double)config->max_position_e8, -1.0, 1.0);
-    double reservation =
+    made.half = half;
+    made.reservation =
         mid +
         (signal->alpha * config->alpha_weight + signal->imbalance * config->imbalance_weight) *
             half -
         inventory * config->skew * half;
-    double size = (double)config->order_qty_e8;
-    /* max(inventory, 0) and min(inventory, 0), exactly. */
-    double bought = (inventory + fabs(inventory)) * 0.5;
-    double sold = (inventory - fabs(inventory)) * 0.5;
-    double bid_size = size * (1.0 - bought);
-    double ask_size = size * (1.0 + sold);
-    quote_around(config, input, reservation, half, bid_size, ask_size, quotes);
+    made.adding_size = (double)config->order_qty_e8 * (1.0 - fabs(inventory));
+    return made;
+}
+
+void mm__quote_skew_general(const mm_quote_config *config, const mm_quote_input *input,
+                            mm_quotes *quotes)
+{
+    const mm_top *top = &input->top;
+    uint64_t verdict = top_verdict(top);
+    if (verdict != 0) {
+        pass(quotes, verdict);
+        return;
+    }
+    double spread = (double)(top->ask_price_e8 - top->bid_price_e8);
+    quote_wish(config, input, skew_wish(config, input, mid_of(top), spread), quotes);
+}
+
+void mm_quote_inventory_skew(const mm_quote_config *config, const mm_quote_input *input,
+                             mm_quotes *quotes)
+{
+    if (MM_LIKELY(is_plain(config, input))) {
+        double bid = (double)input->top.bid_price_e8;
+        double ask = (double)input->top.ask_price_e8;
+        wish made = skew_wish(config, input, (bid + ask) * 0.5, ask - bid);
+        if (MM_LIKELY(quote_plain(config, input, bid, ask, made, quotes))) {
+            return;
+        }
+    }
+    mm__quote_skew_general(config, input, quotes);
 }
 
 /* ---- avellaneda_stoikov ------------------------------------------------------------------- */
@@ -418,18 +420,9 @@ static double decay(const mm_quote_config *config, double q)
     return product;
 }
 
-void mm_quote_avellaneda_stoikov(const mm_quote_config *config, const mm_quote_input *input,
-                                 mm_quotes *quotes)
+static wish model_wish(const mm_quote_config *config, const mm_quote_input *input, double mid)
 {
-    if (MM_UNLIKELY(!can_quote(input))) {
-        quote_none(config, input, quotes);
-        return;
-    }
-    if ((input->signal.ready & MM_SIGNAL_VOLATILITY) == 0) {
-        pass(quotes, MM_BIT(MM_REASON_WARMUP));
-        return;
-    }
-    double mid = mid_of(&input->top);
+    wish made;
     double q = clamp((double)input->position_e8 / (double)config->max_position_e8, -1.0, 1.0);
     double deviation = mid * input->signal.volatility * sqrt(config->horizon_s);
     double risk = config->risk_factor * deviation;
@@ -442,13 +435,31 @@ void mm_quote_avellaneda_stoikov(const mm_quote_config *config, const mm_quote_i
     double bid = reservation - spread * 0.5;
     ask = ask > mid + min_half ? ask : mid + min_half;
     bid = bid < mid - min_half ? bid : mid - min_half;
-    double size = (double)config->order_qty_e8;
-    double shrunk = size * decay(config, q);
-    double bid_size = q > 0.0 ? shrunk : size;
-    double ask_size = q < 0.0 ? shrunk : size;
-    bid_size = input->position_e8 < config->max_position_e8 ? bid_size : 0.0;
-    ask_size = input->position_e8 > -config->max_position_e8 ? ask_size : 0.0;
-    quote_around(config, input, (ask + bid) * 0.5, (ask - bid) * 0.5, bid_size, ask_size, quotes);
+    made.reservation = (ask + bid) * 0.5;
+    made.half = (ask - bid) * 0.5;
+    bool has_room = input->position_e8 < config->max_position_e8 &&
+                    input->position_e8 > -config->max_position_e8;
+    made.adding_size = has_room ? (double)config->order_qty_e8 * decay(config, q) : 0.0;
+    return made;
+}
+
+void mm_quote_avellaneda_stoikov(const mm_quote_config *config, const mm_quote_input *input,
+                                 mm_quotes *quotes)
+{
+    uint64_t verdict = top_verdict(&input->top);
+    if (verdict == 0 && (input->signal.ready & MM_SIGNAL_VOLATILITY) == 0) {
+        verdict = MM_BIT(MM_REASON_WARMUP);
+    }
+    if (verdict != 0) {
+        pass(quotes, verdict);
+        return;
+    }
+    double bid = (double)input->top.bid_price_e8;
+    double ask = (double)input->top.ask_price_e8;
+    wish made = model_wish(config, input, mid_of(&input->top));
+    if (!is_plain(config, input) || !quote_plain(config, input, bid, ask, made, quotes)) {
+        quote_wish(config, input, made, quotes);
+    }
 }
 
 /* ---- fitting ------------------------------------------------------------------------------ */
