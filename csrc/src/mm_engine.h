@@ -115,6 +115,7 @@ struct mm_engine {
     uint64_t mismatch[MM_ASSETS_MAX]; /* what the account has more, modulo 2^64 */
     int32_t mismatch_reads;     /* account reads since that still show the same difference */
     int32_t times_forgotten;    /* since then: the exchange's clock may have stepped back */
+    int64_t events_lost_ns;     /* own events may have been lost until then, and no read that cannot lag has agreed since; 0 = none */
     int32_t doubt_account;      /* since a reconnect, until account and ledger are equal again */
     mm__read reads[MM__READ_COUNT];
     uint64_t shown[MM__SHOWN_MAX]; /* own orders the read of open orders under way has shown */

@@ -386,6 +386,9 @@ static void on_order_link(mm_engine *engine, const mm_record *event)
         return;
     }
     engine->user_up = up;
+    if (engine->user_was_up) {
+        engine->events_lost_ns = engine->now_ns > 0 ? engine->now_ns : 1;
+    }
     if (!up) {
         return;
     }

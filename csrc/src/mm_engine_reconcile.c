@@ -371,6 +371,32 @@ void mm__engine_account_reset(mm_engine *engine)
     }
 }
 
+/* A deposit or a withdrawal moves one asset by itself; where base and quote went opposite ways it looks like a trade, and no read
+ * of trades has it. The first two assets of a ledger are base and quote. */
+static bool looks_like_a_trade(const mm_engine *engine)
+{
+    bool base_less = engine->mismatch[0] > INT64_MAX; /* differences are kept modulo 2^64 */
+    bool quote_less = engine->mismatch[1] > INT64_MAX;
+    return engine->mismatch[0] != 0 && engine->mismatch[1] != 0 && base_less != quote_less;
+}
+
+/* What no trade explains and no event told, because none came: it was put in or taken out meanwhile. */
+static void adopt_difference(mm_engine *engine)
+{
+    MM_ASSERT(engine->events_lost_ns != 0 && engine->mismatch_since_ns != 0);
+    MM_ASSERT(!looks_like_a_trade(engine));
+    engine->events_lost_ns = engine->user_up ? 0 : engine->events_lost_ns; /* while it is down more may be lost */
+    if (mm_ledger_adopt_balances(engine->ledger) != MM_OK) {
+        mm__engine_halt(engine, MM_REASON_LEDGER_MISMATCH);
+        return;
+    }
+    engine->counters.reconcile_repairs++;
+    engine->tell_bits |= MM_BIT(MM_REASON_LEDGER_MISMATCH);
+    engine->market_changed = 1;
+    mm__engine_check_balances(engine);
+    MM_ASSERT(engine->mismatch_since_ns == 0);
+}
+
 void mm__engine_account_end(mm_engine *engine, int64_t token)
 {
     bool ours = answered(engine, MM__READ_ACCOUNT, token);
@@ -384,6 +410,10 @@ void mm__engine_account_end(mm_engine *engine, int64_t token)
     mm__engine_check_balances(engine);
     int64_t account_ns = engine->reads[MM__READ_ACCOUNT].shown_ns - engine->mismatch_since_ns;
     int64_t trades_ns = engine->reads[MM__READ_TRADES].shown_ns - engine->mismatch_since_ns;
+    if (ours && engine->user_up && mm_ledger_equal(engine->ledger) &&
+        engine->reads[MM__READ_ACCOUNT].shown_ns - engine->events_lost_ns >= READ_LAG_NS) {
+        engine->events_lost_ns = 0; /* nothing was lost but what trades told */
+    }
     if (!ours || !differs(engine) || account_ns < MISMATCH_GRACE_NS) {
         return;
     }
@@ -399,6 +429,8 @@ void mm__engine_account_end(mm_engine *engine, int64_t token)
         engine->times_forgotten = 1;
         mm_ledger_forget_times(engine->ledger);
         mm__engine_read_now(engine, MM__READ_ACCOUNT);
+    } else if (engine->events_lost_ns != 0 && !looks_like_a_trade(engine)) {
+        adopt_difference(engine);
     } else {
         mm__engine_halt(engine, MM_REASON_LEDGER_MISMATCH);
     }

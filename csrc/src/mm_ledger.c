@@ -568,6 +568,22 @@ mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int
     return status;
 }
 
+mm_status mm_ledger_adopt_balances(mm_ledger *ledger)
+{
+    mm_status status = MM_OK;
+    for (size_t i = 0; i < ledger->asset_count; i++) {
+        ledger_asset *asset = &ledger->assets[i];
+        int64_t delta_e8 = asset->balance.free_e8; /* the sum fits, it was checked when it was reported */
+        add(&status, &delta_e8, asset->balance.locked_e8);
+        subtract(&status, &delta_e8, asset->balance.ledger_e8);
+        if (status == MM_OK && delta_e8 != 0) {
+            status = move_asset(ledger, asset, delta_e8, ledger->last_mid_e8);
+        }
+    }
+    MM_ASSERT(status != MM_OK || mm_ledger_equal(ledger));
+    return status;
+}
+
 void mm_ledger_forget_times(mm_ledger *ledger)
 {
     for (size_t i = 0; i < ledger->asset_count; i++) {

@@ -203,6 +203,9 @@ class RestWorker(PartThread):
             _log.warning("the book differed from the exchange's snapshot: it is built anew")
         if state == EngineState.HALTED:
             self._warn_halted(verdict)
+        elif "LEDGER_MISMATCH" in why and state in _RUNNING:
+            _log.warning("the account holds more or less than trades explain since its events were lost for a while: taken "
+                         "for a deposit or a withdrawal, which counts as neither profit nor loss")
         elif "ACCOUNT_RESET" in why and state in _RUNNING:
             _log.warning("the account was reset by the exchange: its balances are taken as the new start")
             self._names.clear()  # its orders and trades are numbered anew

@@ -445,6 +445,51 @@ static void a_difference_pulls_the_quotes_when_confirmed_and_halts_when_no_lag_e
     host_close(h);
 }
 
+/* A withdrawal of `out_e8` that only reads of the account show, for 30 s. */
+static void withdraw_untold(host *h, int64_t out_e8)
+{
+    int64_t end_ns = h->now_ns + 30 * SECOND;
+    while (h->now_ns < end_ns) {
+        h->now_ns += 100 * MS;
+        host_tick(h);
+        host_decide(h);
+        host_exchange(h);
+        if (host_general(h, MM_KIND_WANT_TRADES, h->batch_first) != NULL) {
+            host_answer(h, MM_KIND_WANT_TRADES);
+        }
+        if (host_general(h, MM_KIND_WANT_ACCOUNT, h->batch_first) != NULL) {
+            host_balance(h, "BTC", MM_ONE_E8 - out_e8, 0);
+            host_answer(h, MM_KIND_WANT_ACCOUNT);
+        }
+    }
+}
+
+static void what_was_taken_out_while_no_events_came_is_adopted_once_trades_do_not_explain_it(void)
+{
+    host *h = trading();
+    int64_t before_e8 = host_status(h).position_e8;
+    uint64_t repairs = host_status(h).reconcile_repairs;
+    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_DOWN);
+    host_pass(h, SECOND);
+    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_UP);
+    int64_t up_ns = h->now_ns;
+    bool told = false;
+    withdraw_untold(h, MM_ONE_E8 / 100);
+    MM_CHECK_INT(h->now_ns - up_ns, >=, 10 * SECOND);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
+    MM_CHECK_UINT(host_status(h).verdict, ==, 0);
+    MM_CHECK_UINT(host_status(h).reconcile_repairs, >, repairs);
+    MM_CHECK_INT(host_status(h).position_e8, ==, before_e8); /* nobody traded */
+    for (size_t i = 0; i < h->action_count; i++) {
+        told |= h->actions[i].kind == MM_KIND_STATE && has(h->actions[i].body.command.verdict, MM_REASON_LEDGER_MISMATCH);
+    }
+    MM_CHECK(told);
+    /* That was it: what is missing once more, with all events there, is nobody's. */
+    withdraw_untold(h, MM_ONE_E8 / 50);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_HALTED);
+    host_close(h);
+}
+
 /* Balances at a time of the exchange's clock. */
 static void balance_at(host *h, int64_t free_e8, int64_t time_us)
 {
@@ -1125,6 +1170,7 @@ int main(int argc, char **argv)
         MM_TEST(an_answer_to_a_question_from_before_a_reconnect_proves_nothing),
         MM_TEST(a_refusal_nobody_expected_brings_the_reads_but_not_in_a_storm),
         MM_TEST(a_difference_pulls_the_quotes_when_confirmed_and_halts_when_no_lag_explains_it),
+        MM_TEST(what_was_taken_out_while_no_events_came_is_adopted_once_trades_do_not_explain_it),
         MM_TEST(a_clock_of_the_exchange_that_stepped_back_does_not_make_the_account_differ_for_good),
         MM_TEST(the_price_of_the_discount_asset_is_asked_for_every_minute_from_the_start),
         MM_TEST(a_fee_in_a_third_asset_counts_at_its_price_or_apart_and_never_wrongly),

@@ -521,6 +521,28 @@ static void a_trade_nobody_here_made_is_adopted_once_and_is_no_profit(void)
     MM_CHECK(mm_ledger_adopt(ledger, 2, 100 * ONE, ONE, &body) == MM_E_ARGUMENT);
 }
 
+static void what_nobody_told_is_adopted_as_put_in_or_taken_out(void)
+{
+    start();
+    mm_pnl before, after;
+    MM_CHECK(mm_ledger_pnl(ledger, 100 * ONE, &before));
+    balance("BTC", ONE / 2, ONE / 4);
+    balance("USDT", 1234 * ONE, 0);
+    balance("BNB", 7, 0);
+    MM_CHECK(!mm_ledger_equal(ledger));
+    MM_CHECK_INT(mm_ledger_adopt_balances(ledger), ==, MM_OK);
+    MM_CHECK(mm_ledger_equal(ledger) && mm_ledger_valid(ledger));
+    MM_CHECK_INT(mm_ledger_base(ledger), ==, ONE / 2 + ONE / 4);
+    MM_CHECK_INT(mm_ledger_quote(ledger), ==, 1234 * ONE);
+    MM_CHECK_INT(mm_ledger_position(ledger), ==, 0);
+    MM_CHECK(mm_ledger_pnl(ledger, 100 * ONE, &after));
+    MM_CHECK_INT(after.total_e8, ==, before.total_e8);
+    mm_ledger_start_mid(ledger, INT64_MAX / 4);
+    balance("BTC", INT64_MAX / 2, 0);
+    MM_CHECK_INT(mm_ledger_adopt_balances(ledger), ==, MM_E_OVERFLOW); /* worth more than can be counted */
+    MM_CHECK(!mm_ledger_equal(ledger) && mm_ledger_valid(ledger));
+}
+
 static void after_a_reset_the_next_report_is_the_start_and_no_trade_is_remembered(void)
 {
     start();
@@ -667,6 +689,7 @@ int main(int argc, char **argv)
         MM_TEST(an_account_read_after_the_first_mid_begins_at_it),
         MM_TEST(a_trade_before_the_first_balances_is_in_them),
         MM_TEST(a_trade_nobody_here_made_is_adopted_once_and_is_no_profit),
+        MM_TEST(what_nobody_told_is_adopted_as_put_in_or_taken_out),
         MM_TEST(after_a_reset_the_next_report_is_the_start_and_no_trade_is_remembered),
         MM_TEST(what_orders_will_lock_may_not_be_used_again),
         MM_TEST(a_lock_that_cannot_be_told_leaves_nothing_to_use),
