@@ -204,8 +204,8 @@ class RestWorker(PartThread):
         if state == EngineState.HALTED:
             self._warn_halted(verdict)
         elif "LEDGER_MISMATCH" in why and state in _RUNNING:
-            _log.warning("the account holds more or less than trades explain since its events were lost for a while: taken "
-                         "for a deposit or a withdrawal, which counts as neither profit nor loss")
+            _log.warning("the account holds more or less than trades explain since its events were lost for a while: "
+                         "taken for a deposit or a withdrawal, which counts as neither profit nor loss")
         elif "ACCOUNT_RESET" in why and state in _RUNNING:
             _log.warning("the account was reset by the exchange: its balances are taken as the new start")
             self._names.clear()  # its orders and trades are numbered anew
