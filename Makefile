@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test ctest bench soak soak-sockets resting lint fmt sanitize tsan coverage clean
+.PHONY: install test ctest bench soak soak-sockets resting lint fmt sanitize tsan model coverage clean
 
 $(BIN)/python:
 	python3 -m venv $(VENV)
@@ -55,6 +55,9 @@ coverage:  ## the branches of csrc/ that the C tests do not take, as file:line
 	find build/coverage -name '*.gcda' -delete
 	ctest --preset coverage
 	$(BIN)/python tools/branch_coverage.py build/coverage
+
+model:  ## ring, event count and roles through every run of larger cases, minutes; .ci/run takes the smaller
+	python3 tests/model/memory/check.py --deep
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -142,6 +142,16 @@ def test_the_floors_from_decoders_to_engine_touch_no_clock_no_heap_and_no_system
     assert wrong == []
 
 
+def test_every_atomic_access_goes_through_the_shim() -> None:
+    """Or the model check of tests/model/memory does not see it."""
+    wrong = [
+        path.name
+        for path in [*c_sources(), *sorted(SOURCES.glob("*.h"))]
+        if path.name != "mm_internal.h" and re.search(r"\b__(atomic|sync)_|\b_Atomic\b|stdatomic", code_of(path))
+    ]
+    assert wrong == []
+
+
 def test_only_the_memory_file_allocates() -> None:
     allocating = re.compile(r"\b(malloc|calloc|realloc|posix_memalign|aligned_alloc|free|alloca)\s*\(")
     wrong = [path.name for path in c_sources() if noun_of(path) != "memory" and allocating.search(code_of(path))]

@@ -50,7 +50,9 @@
 #define FOREVER_NS INT64_MAX
 #define POLL_FDS_MAX 16
 /* A spinning consumer looks at the clock every so many looks at the word. */
+#if !defined(SPINS_PER_CLOCK)
 #define SPINS_PER_CLOCK 64
+#endif
 
 struct mm_event {
     uint32_t word; /* atomic; on a line of its own, for every push of any giver reads it */
@@ -109,9 +111,8 @@ static uint32_t ended(uint32_t key)
 
 static bool unchanged(const mm_event *event, uint32_t key)
 {
-    /* Acquire: pairs with the giver's compare-and-swap, so what it did before it signalled is seen
-     * by a consumer that finds the word changed. */
-    return mm__load_acquire(&event->word) == key;
+    /* Relaxed: whoever stops here on a change goes on to withdraw, which acquires it. */
+    return mm__load_relaxed(&event->word) == key;
 }
 
 /* ---- The system's part: sleep while the word is unchanged, and the way out ------------------- */
@@ -348,7 +349,8 @@ uint32_t mm_event_prepare(mm_event *event)
 static bool withdraw(mm_event *event, uint32_t key)
 {
     uint32_t found = key;
-    bool withdrawn = mm__cas_seq_cst(&event->word, &found, ended(key));
+    /* Acquire where it fails: what the giver did before it signalled is seen. */
+    bool withdrawn = mm__cas_else_acquire(&event->word, &found, ended(key));
     MM_ASSERT(withdrawn || found == ended(key)); /* else the key is that of an earlier prepare */
     return !withdrawn;
 }
@@ -364,10 +366,10 @@ void mm_event_cancel(mm_event *event)
 /* For the policies that do not sleep: until the word changes or the deadline passes. */
 static void look_while_unchanged(mm_event *event, uint32_t key, int64_t deadline_ns)
 {
-    for (uint32_t looks = 1; unchanged(event, key); looks++) {
+    for (uint32_t looks = 1; unchanged(event, key); looks = looks % SPINS_PER_CLOCK + 1) {
         if (event->wait_policy == MM_WAIT_YIELD) {
             sched_yield();
-        } else if (looks % SPINS_PER_CLOCK != 0) {
+        } else if (looks != SPINS_PER_CLOCK) {
             continue;
         }
         if (remaining_of(deadline_ns) == 0) {
@@ -454,7 +456,7 @@ bool mm_event_poll(mm_event *event, uint32_t key, const int32_t *fds, size_t fd_
         /* From here on a giver rings the descriptor instead of waking a sleeper of the word. If one
          * has just cleared the flags, the word differs from the new key too. */
         uint32_t found = key;
-        (void)mm__cas_seq_cst(&event->word, &found, key | POLLING);
+        (void)mm__cas_relaxed(&event->word, &found, key | POLLING);
         key |= POLLING;
     }
     *ready = poll_while_unchanged(event, key, entries, count, deadline_ns);
@@ -483,7 +485,9 @@ void mm_event_signal(mm_event *event)
     /* A failed swap means that the consumer or another giver moved on; each announcement allows but
      * a few such moves. */
     while ((word & FLAGS) != 0) {
-        if (mm__cas_seq_cst(&event->word, &word, ended(word))) {
+        /* Relaxed: the fence above is what releases; the consumer that finds the word changed
+         * acquires all that was given before it. */
+        if (mm__cas_relaxed(&event->word, &word, ended(word))) {
             wake(event, word);
             return;
         }

@@ -2,8 +2,8 @@
  *
  * What stands here has to be the same in every file: compile-time assertions, branch hints, the
  * size that keeps two threads' words apart, and the one spelling of every atomic access. All
- * atomics of the library go through this shim, so that a checker of the memory model can later put
- * its own backend beneath the very same sources. */
+ * atomics of the library go through this shim, so that a checker of the memory model can put its own
+ * backend beneath the very same sources (tests/model/memory). */
 #ifndef MM_INTERNAL_H
 #define MM_INTERNAL_H
 
@@ -33,6 +33,9 @@
 
 /* Atomic accesses to a naturally aligned integer. The order is part of the name, so that a reader
  * sees at each call what is promised there. */
+#if defined(MM_MODEL)
+#include MM_MODEL /* a header with the same names: the explorer of tests/model/memory */
+#else
 #define mm__load_relaxed(pointer) __atomic_load_n((pointer), __ATOMIC_RELAXED)
 #define mm__load_acquire(pointer) __atomic_load_n((pointer), __ATOMIC_ACQUIRE)
 #define mm__store_relaxed(pointer, value) __atomic_store_n((pointer), (value), __ATOMIC_RELAXED)
@@ -42,15 +45,23 @@
 
 /* Strong compare-and-swap: true when *pointer was *expected and is now desired; otherwise *expected
  * receives what was found. */
+#define mm__cas_relaxed(pointer, expected, desired)                                                \
+    __atomic_compare_exchange_n((pointer), (expected), (desired), 0, __ATOMIC_RELAXED,             \
+                                __ATOMIC_RELAXED)
 #define mm__cas_acquire(pointer, expected, desired)                                                \
     __atomic_compare_exchange_n((pointer), (expected), (desired), 0, __ATOMIC_ACQUIRE,             \
                                 __ATOMIC_RELAXED)
+/* Acquires when it fails. C wants the order of success to be no weaker; nothing here relies on that. */
+#define mm__cas_else_acquire(pointer, expected, desired)                                           \
+    __atomic_compare_exchange_n((pointer), (expected), (desired), 0, __ATOMIC_ACQUIRE,             \
+                                __ATOMIC_ACQUIRE)
 #define mm__cas_seq_cst(pointer, expected, desired)                                                \
     __atomic_compare_exchange_n((pointer), (expected), (desired), 0, __ATOMIC_SEQ_CST,             \
                                 __ATOMIC_SEQ_CST)
 
 /* Full fence: orders an earlier store before a later load (the step "release, then re-check"). */
 #define mm__fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#endif
 
 /* Tells the processor that this is a spin. */
 static inline void mm__pause(void)

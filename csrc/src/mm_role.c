@@ -28,7 +28,7 @@ mm_role *mm_role_init(void *memory, size_t memory_bytes)
         return NULL;
     }
     mm_role *role = memory;
-    mm__store_release(&role->owner, 0U);
+    mm__store_relaxed(&role->owner, 0U); /* no other thread knows of it yet */
     return role;
 }
 

@@ -307,10 +307,13 @@ size_t mm_spsc_pop(mm_spsc *ring, mm_record *out, size_t out_capacity)
 
 bool mm_spsc_empty(const mm_spsc *ring)
 {
-    /* Acquire: makes the slot at least as new as the head that led to it. */
-    const uint64_t head = mm__load_acquire(&ring->head);
-    const uint64_t seq = mm__load_acquire(&slot_at(ring, head)->seq);
-    /* "At least", unlike peek: when another thread has consumed past this head meanwhile, the slot
+    /* Relaxed, both. Take any push the caller knows of. If the head read is past it, it was taken. If
+     * not, the slot of that head was filled no later than by this push, so the caller reads its
+     * number or a later one, and the answer is no. The answer hands over no data: who acts on it
+     * peeks. */
+    const uint64_t head = mm__load_relaxed(&ring->head);
+    const uint64_t seq = mm__load_relaxed(&slot_at(ring, head)->seq);
+    /* "Smaller", unlike peek: when another thread has consumed past this head meanwhile, the slot
      * may carry a later lap, and then something was readable too. */
     return seq < head + 1;
 }
@@ -343,7 +346,7 @@ static bool free_slots_are_old(const mm_spsc *ring, uint64_t head)
 bool mm_spsc_valid(const mm_spsc *ring)
 {
     const uint64_t capacity = ring->mask + 1;
-    const uint64_t head = mm__load_acquire(&ring->head);
+    const uint64_t head = mm__load_relaxed(&ring->head); /* neither side is active */
     if (mm_spsc_bytes((size_t)capacity) == 0) {
         return false;
     }

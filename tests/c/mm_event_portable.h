@@ -17,6 +17,9 @@
 #define mm_event_poll mm_portable_event_poll
 #define mm_event_signal mm_portable_event_signal
 
-#include "../../csrc/src/mm_event.c"
+#if !defined(MM_EVENT_SOURCE)
+#define MM_EVENT_SOURCE "../../csrc/src/mm_event.c"
+#endif
+#include MM_EVENT_SOURCE
 
 #endif /* MM_EVENT_PORTABLE_H */
