@@ -401,8 +401,9 @@ class HostSettings:
         null=True,
     )
     state_dir: Path | None = _setting(
-        None, FilePath(), "", "where the last run's epoch is kept and a second bot of one tag, symbol and exchange is "
-        "locked out; `~` is the home directory; null: mmcore below XDG_STATE_HOME or ~/.local/state", null=True,
+        None, FilePath(), "", "where the last run's epoch and the end of a ban are kept and a second bot of one tag, "
+        "symbol and exchange is locked out; `~` is the home directory; null: mmcore below XDG_STATE_HOME or "
+        "~/.local/state", null=True,
     )
     record: Path | None = _setting(
         None, FilePath(), "", "the engine's input log is written here, for `mmcore replay`; null: none",

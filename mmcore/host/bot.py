@@ -42,7 +42,7 @@ from mmcore.host.recorder import Recorder
 from mmcore.host.rest_worker import RestWorker
 from mmcore.host.rest_worker import Run as RunNames
 from mmcore.host.rules import RulesWatch
-from mmcore.host.state import RunState
+from mmcore.host.state import BanMemory, RunState
 from mmcore.host.stop import Stop
 from mmcore.host.strategy import StrategyThread
 from mmcore.host.worker import HostThread, PartThread
@@ -89,6 +89,8 @@ class Access:
     rest: RestClient
     offset: ClockOffset
     limits: LimitState
+    bans: BanMemory | None = None
+    """None: nothing is kept of what the exchange asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,11 @@ class Known:
 class Reach:
     """First contact: the exchange gets 10 s altogether."""
 
-    def __init__(self, rest: RestClient, settings: Settings, clock: Clock, stop: Stop,
+    def __init__(self, access: Access, settings: Settings, clock: Clock, stop: Stop,
                  state: RunState | None = None) -> None:
         """state: keeps this run's epoch before the first order; None: the exchange does not outlive the run."""
-        self._rest = rest
+        self._rest = access.rest
+        self._bans = access.bans
         self._state = state
         self._symbol = settings.exchange.symbol
         self._tag = settings.account.tag
@@ -121,16 +124,32 @@ class Reach:
         self._until_ns = clock.mono_ns() + int(REACH_S * _NS_PER_S)
 
     def ask(self) -> Known:
+        if self._bans is not None:
+            self._bans.recall()
         while True:
             try:
                 return self._ask()
-            except (UnreachableError, LimitedError) as error:
+            except LimitedError as error:
+                self._wait(error)
+            except UnreachableError as error:
                 if self._stop.count or self._clock.mono_ns() >= self._until_ns:
                     raise UnreachableError(f"the exchange cannot be reached: {error}") from None
                 _log.warning("the exchange cannot be reached yet: %s", error)
                 self._clock.sleep(RETRY_S)
             except ExchangeError as error:
                 raise refused(error) from None
+            finally:
+                if self._bans is not None:
+                    self._bans.keep()
+
+    def _wait(self, error: LimitedError) -> None:
+        """Until the limit's end; raises UnreachableError at once when that is later than the exchange gets."""
+        if self._stop.count or max(error.until_ns, self._clock.mono_ns()) >= self._until_ns:
+            raise UnreachableError(f"the exchange cannot be reached: {error}") from None
+        _log.warning("the exchange cannot be reached yet: %s", error)
+        self._clock.sleep(RETRY_S)
+        while self._clock.mono_ns() < error.until_ns and not self._stop.count:
+            self._clock.sleep(RETRY_S)
 
     def _ask(self) -> Known:
         for _ in range(_CLOCK_SAMPLES):
@@ -204,7 +223,8 @@ class Bot:
         self.names = Gate(gate_values)  # for reading ids only: gates belong to one thread
         rules = RulesWatch(known.rules, known.rates, settings.risk.order_notional_max_e8, self._fail)
         names = RunNames(symbol, tag, known.epoch, settings.account.dedicated, rules)
-        self.rest = RestWorker(self.loop, access.rest, self._decoder(), access.offset, clock, names, self._on_state)
+        self.rest = RestWorker(self.loop, access.rest, self._decoder(), access.offset, clock, names, self._on_state,
+                               keep_ban=access.bans.keep if access.bans is not None else None)
         self.orders_by_rest = RestOrders(access.rest, self.rest.submit) if by_rest else None
         spins = settings.host.wait is Wait.SPIN
         self.orders = self._orders(access, world, served_by_feed=spins)

@@ -38,6 +38,7 @@ _NEVER_NS: Final = 2**63 - 1
 # The exchange answers within 10 s, or says that it could not.
 _OVERLAP_NS: Final = 12_000_000_000
 _BUFFER_BYTES: Final = 1 << 20
+_SAME_WAIT_NS: Final = 1_000_000_000
 _PARK_MAX_NS: Final = 50_000_000
 # News of an order that nobody asked for reads like the answer to a query.
 _ASKED: Final = {Asked.PLACE: Operation.PLACE, Asked.CANCEL: Operation.CANCEL, Asked.QUERY: Operation.QUERY,
@@ -92,6 +93,7 @@ class OrdersThread(PartThread):
         self._was_ready = False
         self._gate_logged_on = False
         self._ticket = 0
+        self._told_wait_ns = 0
         self._handed_over: dict[int, Any] = {}  # actions on their way over REST, until they are sent or answered
         self._holder = HOLDER
         self.connects = 0
@@ -324,7 +326,9 @@ class OrdersThread(PartThread):
         if last.retry_after_ms and server_ms is not None:
             wait_ns = (last.retry_after_ms - server_ms) * 1_000_000
         until_ns = session.limits.on_refusal(meaning, last.error_code, last.error_text, wait_ns, now_ns, server_ms)
-        _log.warning("the exchange asks to wait: %s", last.error_text)
+        if until_ns > self._told_wait_ns + _SAME_WAIT_NS:  # requests that left together are refused together
+            self._told_wait_ns = until_ns
+            _log.warning("the exchange asks to wait: %s", last.error_text)
         self._gate.ban(session.limits.banned_until_ns)
         # Too many orders stop nothing but new ones, and the engine knows that from the counts that came along.
         if session.limits.banned_until_ns >= until_ns:

@@ -61,8 +61,9 @@ class RestWorker(PartThread):
     """Holder of the REST client and of the REST ring's producing end."""
 
     def __init__(self, loop: Loop, client: RestClient, decoder: Decoder, offset: ClockOffset, clock: Clock, run: Run,
-                 on_state: Callable[[int, int], None]) -> None:
-        """on_state(state, verdict): told of each change of the engine's state."""
+                 on_state: Callable[[int, int], None], keep_ban: Callable[[], None] | None = None) -> None:
+        """on_state(state, verdict): told of each change of the engine's state. keep_ban: called when the exchange has
+        asked for silence, whoever heard it; None: nobody keeps that."""
         super().__init__("rest")
         self._loop = loop
         self._client = client
@@ -71,6 +72,7 @@ class RestWorker(PartThread):
         self._clock = clock
         self._run_names = run
         self._on_state = on_state
+        self._keep_ban = keep_ban
         self._jobs: deque[Callable[[], None]] = deque()
         self._urgent: deque[Callable[[], None]] = deque()
         self._jobs_lock = threading.Lock()
@@ -121,6 +123,8 @@ class RestWorker(PartThread):
         return 0 if self._has_work() else self._clock_due_ns
 
     def end(self) -> None:
+        if self._keep_ban is not None:
+            self._keep_ban()
         self._client.close()
 
     def _has_work(self) -> bool:
@@ -189,6 +193,8 @@ class RestWorker(PartThread):
         if until_ns > self._told_ban_ns:
             self._told_ban_ns = until_ns
             self.push(record.ban(until_ns, self._clock.mono_ns()))
+            if self._keep_ban is not None:
+                self._keep_ban()
 
     def _tell_counts(self) -> None:
         """What the exchange counts of our requests, whoever sent them: the engine plans by it."""

@@ -13,6 +13,8 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from mmcore.config import MarketData, Mode, RunOptions, Settings
@@ -29,7 +31,7 @@ from mmcore.host.clock import Clock, SystemClock
 from mmcore.host.connector import over_sockets
 from mmcore.host.demo import DemoVenue
 from mmcore.host.recorder import check_recordable
-from mmcore.host.state import RunState, state_folder
+from mmcore.host.state import BanMemory, RunState, state_folder
 from mmcore.host.stop import Stop
 from mmcore.host.watch import End, Watch
 from mmcore.strategy.loading import load_strategy
@@ -129,17 +131,29 @@ def _run(settings: Settings, options: RunOptions, redactor: Redactor, stop: Stop
             redactor.add(*credentials.secrets)
         access = _access(settings, credentials, endpoints, clock)
         with _state(settings, endpoints, venue) as state:
+            if state is not None:
+                access = replace(access, bans=BanMemory(state, access.limits, access.offset, clock))
             try:
-                known = Reach(access.rest, settings, clock, stop, state).ask()
+                known = Reach(access, settings, clock, stop, state).ask()
             except MmcoreError as error:
                 if options.summary is not None:
-                    summaries.write(options.summary, _never_began(settings, error))
+                    _write_summary(options.summary, _never_began(settings, error))
                 raise
             bot = Bot(settings, options, access, _world(clock), known, maker)
             return _Show(bot, options, venue).run(stop, started_ns)
     finally:
         if venue is not None:
             venue.stop()
+
+
+def _write_summary(path: Path, summary: summaries.RunSummary) -> bool:
+    """False: the disk did not take it. How the run ended is told all the same."""
+    try:
+        summaries.write(path, summary)
+    except OSError as error:
+        _log.critical("--summary %s: %s", path, error.strerror or error)
+        return False
+    return True
 
 
 def _never_began(settings: Settings, error: MmcoreError) -> summaries.RunSummary:
@@ -186,7 +200,8 @@ class _Show:
         status, codes = self._bot.loop.status(HOLDER), [*end.codes]
         if self._venue is not None:
             self._read_audit(self._venue)
-        if not self._write_summary(end.reason, status, end.left):
+        path = self._options.summary
+        if path is not None and not _write_summary(path, self._summary(end.reason, status, end.left)):
             codes.append(ExitCode.INTERNAL)
         code = ExitCode.worst(codes)
         self._say_end(end.reason, code, status, end.left)
@@ -218,17 +233,6 @@ class _Show:
             self._audit = venue.audit()
         except UnreachableError as error:
             _log.warning("%s", error)
-
-    def _write_summary(self, reason: ExitReason, status: EngineStatus, left: tuple[str, ...]) -> bool:
-        """False: the disk did not take it. How the run ended is told all the same."""
-        path = self._options.summary
-        try:
-            if path is not None:
-                summaries.write(path, self._summary(reason, status, left))
-        except OSError as error:
-            _log.critical("--summary %s: %s", path, error.strerror or error)
-            return False
-        return True
 
     def _summary(self, reason: ExitReason, status: EngineStatus, left: tuple[str, ...]) -> summaries.RunSummary:
         bot = self._bot

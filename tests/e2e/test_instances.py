@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 from typing import Any
@@ -57,6 +58,22 @@ def killed_and_back(stage: Stage) -> Any:
     return venue.audit()
 
 
+def banned_and_back(stage: Stage) -> tuple[Bot, Any, Any]:
+    """The first run is killed during a ban of a minute; the audits are from before and after the second."""
+    venue = stage.venue()
+    kept = stage.folder / "kept"
+    first = stage.bot("--duration", "60", venue=venue, env={"XDG_STATE_HOME": str(kept)})
+    quoting(venue)
+    venue.command("/venue/faults", {"faults": [{"kind": "rate_limited", "status": "418", "retry_after_ms": 60_000}]})
+    wait_until(lambda: any(kept.rglob("banned_until")), 20, "the ban is not kept")
+    first.send(signal.SIGKILL)
+    first.wait(10)
+    before = venue.audit()
+    second = stage.bot("--duration", "60", venue=venue, env={"XDG_STATE_HOME": str(kept)})
+    assert second.wait(30) == 3, second.err
+    return second, before, venue.audit()
+
+
 def no_place_for_the_state(stage: Stage) -> Bot:
     (stage.folder / "file").write_text("")
     bot = stage.bot("--duration", "5", "--host.state_dir", str(stage.folder / "file" / "below"), venue=stage.venue())
@@ -64,7 +81,7 @@ def no_place_for_the_state(stage: Stage) -> Bot:
     return bot
 
 
-SCENARIOS = [two_on_one_machine, two_on_two_machines, killed_and_back, no_place_for_the_state]
+SCENARIOS = [two_on_one_machine, two_on_two_machines, killed_and_back, banned_and_back, no_place_for_the_state]
 
 
 def test_a_second_bot_of_one_tag_on_one_machine_is_refused_and_the_first_goes_on(together: Together) -> None:
@@ -91,6 +108,15 @@ def test_no_id_comes_back_after_a_kill_or_a_lost_disk(together: Together) -> Non
     assert epochs(audit) == sorted(epochs(audit))
     assert len(set(epochs(audit))) == 3
     assert open_orders(audit) == []
+
+
+def test_a_bot_that_starts_during_a_ban_of_an_earlier_run_sends_nothing_and_says_why(together: Together) -> None:
+    second, before, after = together.of(banned_and_back)
+    assert before["traffic"]["by_status"]["418"] >= 1
+    told = r"an earlier run to send nothing until 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+    assert re.search(told, second.err), second.err
+    assert "the exchange cannot be reached" in second.err
+    assert after["traffic"]["requests"] == before["traffic"]["requests"]
 
 
 def test_a_state_directory_that_cannot_be_written_is_told_before_anything_is_sent(together: Together) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -433,6 +434,21 @@ def test_a_ban_in_a_reply_stops_every_sender_at_once_and_until_it_ends(bench: Be
     assert len(peer.requests) == sent + 1
     bench.decide(Kind.CANCEL)
     assert peer.orders() == ["p1", f"c{bench.seq}"]
+
+
+def test_a_ban_is_told_once_however_many_requests_it_refuses_and_a_longer_one_again(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    (peer,) = bench.peers
+    bench.decide(Kind.PLACE, Kind.PLACE, Kind.PLACE)
+    first_ms = 1_784_592_030_000
+    with caplog.at_level(logging.WARNING, "mmcore.orders"):
+        for number, until_ms in ((1, first_ms), (2, first_ms + 20), (3, first_ms + 60_000)):
+            peer.say({"id": f"p{number}", "status": 418, "error": {"code": -1003, "msg": f"IP banned, {number}.",
+                                                                   "data": {"retryAfter": until_ms}}})
+        bench.serve(1)
+    told = [record.message for record in caplog.records if "asks to wait" in record.message]
+    assert told == ["the exchange asks to wait: IP banned, 1.", "the exchange asks to wait: IP banned, 3."]
 
 
 def test_no_connection_is_opened_during_a_ban(bench: Bench) -> None:

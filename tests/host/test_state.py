@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import subprocess
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mmcore.errors import ExitCode, UsageError
-from mmcore.host.state import RunState, state_folder
+from mmcore.exchange.binance.protocol import ClockOffset, LimitState, Sender, Verdict
+from mmcore.host.state import BanMemory, RunState, state_folder
 
 HOLD = """
 import sys, time
@@ -115,3 +117,78 @@ def test_an_epoch_that_does_not_reach_the_disk_is_an_error_and_leaves_the_old_on
             state.keep(8)
         assert state.epoch() == 7
         assert not (tmp_path / "epoch.tmp").exists()
+
+
+# ---- what the exchange asked for outlives the run
+
+NS_PER_S = 1_000_000_000
+NOON_MS = 1_784_592_000_000
+
+
+class _Machine:
+    """A machine's clocks. mono_s: since it was started; wall_s: what it takes for UTC, since NOON_MS."""
+
+    def __init__(self, mono_s: int, wall_s: int) -> None:
+        self.mono_s = mono_s
+        self.wall_s = wall_s
+
+    def mono_ns(self) -> int:
+        return self.mono_s * NS_PER_S
+
+    def epoch_ns(self) -> int:
+        return NOON_MS * 1_000_000 + self.wall_s * NS_PER_S
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError("nobody waits here")
+
+
+def banned(limits: LimitState, machine: _Machine, wait_s: int) -> None:
+    limits.on_refusal(Verdict.BANNED, -1003, "", wait_s * NS_PER_S, machine.mono_ns(), None)
+
+
+def test_a_ban_is_there_again_for_the_next_run_until_it_is_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The exchange's clock is 3 s ahead of the first machine's; the second's is right, and it was started later."""
+    first, limits, offset = _Machine(500, -3), LimitState(), ClockOffset()
+    offset.add(first.mono_ns(), first.mono_ns(), NOON_MS)
+    with RunState(tmp_path) as state:
+        memory = BanMemory(state, limits, offset, first)
+        memory.keep()
+        assert state.banned_until_ms() == 0
+        banned(limits, first, 120)
+        memory.keep()
+        assert state.banned_until_ms() == NOON_MS + 120_000
+    for later_s, left_s in ((50, 70), (119, 1), (120, 0), (5000, 0)):
+        second, again = _Machine(7, later_s), LimitState()
+        caplog.clear()
+        with RunState(tmp_path) as state, caplog.at_level(logging.WARNING, "mmcore"):
+            BanMemory(state, again, ClockOffset(), second).recall()
+        assert again.wait_ns(Sender.CANCEL, second.mono_ns()) == left_s * NS_PER_S
+        told = f"nothing until 2026-07-21 00:02:00 UTC: so nothing is sent for {left_s} s"
+        assert (told in caplog.text) == (left_s > 0), caplog.text
+
+
+def test_a_ban_before_the_exchange_has_told_its_time_is_kept_by_this_machines_clock(tmp_path: Path) -> None:
+    machine, limits = _Machine(10, 1000), LimitState()
+    with RunState(tmp_path) as state:
+        memory = BanMemory(state, limits, ClockOffset(), machine)
+        banned(limits, machine, 60)
+        memory.keep()
+        assert state.banned_until_ms() == NOON_MS + 1_060_000
+
+
+def test_a_ban_that_a_full_disk_does_not_take_holds_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine, limits = _Machine(10, 0), LimitState()
+    with RunState(tmp_path) as state:
+        def full(descriptor: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", full)
+        banned(limits, machine, 60)
+        with caplog.at_level(logging.WARNING, "mmcore"):
+            BanMemory(state, limits, ClockOffset(), machine).keep()
+    assert "a restart will not know of the ban" in caplog.text
+    assert limits.wait_ns(Sender.CANCEL, machine.mono_ns()) == 60 * NS_PER_S

@@ -182,6 +182,22 @@ def test_a_summary_the_disk_does_not_take_does_not_hide_how_the_run_ended(
     assert "fills; exit 6\n" in told
 
 
+def test_a_full_disk_does_not_hide_why_a_run_never_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, summary: RunSummary) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def refusing(self: Reach) -> None:
+        raise UnreachableError("the exchange cannot be reached: connection refused")
+
+    monkeypatch.setattr(summaries, "write", full)
+    monkeypatch.setattr(Reach, "ask", refusing)
+    with pytest.raises(UnreachableError, match="connection refused"):
+        run(Settings(), RunOptions(duration_s=3.0, summary=tmp_path / "summary.json"))
+    assert "summary.json: No space left on device" in capfd.readouterr().err
+
+
 def test_an_order_of_an_earlier_run_does_not_outlive_a_run_that_never_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,18 +217,26 @@ def test_an_order_of_an_earlier_run_does_not_outlive_a_run_that_never_began(
         stage.clear()
 
 
-def test_a_limit_that_the_exchange_sets_at_the_start_is_waited_for_like_an_outage() -> None:
+@pytest.mark.parametrize(("until_s", "asked", "gives_up_s"), [(220, 1, 100), (105, 2, 105), (0, 20, 110)])
+def test_a_limit_of_the_exchange_at_the_start_is_waited_for_unless_it_outlasts_what_the_exchange_gets(
+    until_s: int, asked: int, gives_up_s: int
+) -> None:
+    """The last: one whose end is not known."""
     clock = _Steps()
     clock.sleep = clock.wait  # type: ignore[attr-defined]
+    times: list[int] = []
 
     def limited() -> int:
-        raise LimitedError("not sent: limits forbid it for 120 s", 0)
+        times.append(clock.now_ns)
+        ends_s = until_s if len(times) == 1 or not until_s else 300
+        raise LimitedError("not sent: limits forbid it", ends_s * _SECOND_NS)
 
-    rest = SimpleNamespace(server_time=limited)
-    reach = Reach(rest, Settings(), clock, SimpleNamespace(count=0))  # type: ignore[arg-type]
-    with pytest.raises(UnreachableError, match="limits forbid it for 120 s"):
+    access = SimpleNamespace(rest=SimpleNamespace(server_time=limited), bans=None)
+    reach = Reach(access, Settings(), clock, SimpleNamespace(count=0))  # type: ignore[arg-type]
+    with pytest.raises(UnreachableError, match="limits forbid it"):
         reach.ask()
-    assert clock.now_ns == 110 * _SECOND_NS
+    assert clock.now_ns == gives_up_s * _SECOND_NS
+    assert len(times) == asked if until_s else len(times) >= asked
 
 
 class _Steps:

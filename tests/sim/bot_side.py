@@ -198,7 +198,7 @@ class BotRun:
 
     def begin(self) -> None:
         """First contact, which lets the world go on, then the parts. Raises MmcoreError as the program would."""
-        known = Reach(self._access.rest, self._settings, self._world.clock, self.stop).ask()
+        known = Reach(self._access, self._settings, self._world.clock, self.stop).ask()
         self.bot = SimBot(self._settings, RunOptions(), self._access, self._world, known, None)
         self.watch = Watch(self.bot, self.stop, self._until_ns, lambda: True)
         self._look_ns = self._timeline.now_ns

@@ -389,6 +389,12 @@ class LimitState:
                 self._banned_until_ns = max(self._banned_until_ns, until_ns)
         return until_ns
 
+    def hold(self, now_ns: int, wait_ns: int) -> int:
+        """Nothing may be sent for so long (at most four days); returns the local monotonic time of its end."""
+        with self._lock:
+            self._banned_until_ns = max(self._banned_until_ns, now_ns + min(wait_ns, _WAIT_MAX_NS))
+            return self._banned_until_ns
+
     @property
     def banned_until_ns(self) -> int:
         """Local monotonic time before which nothing may be sent; 0 = never banned."""
