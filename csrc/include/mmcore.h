@@ -1658,7 +1658,7 @@ typedef struct mm_engine_status {
     uint64_t resyncs;
     uint64_t book_audits;      /* comparisons of the book with a later snapshot */
     uint64_t book_audit_failures;
-    uint64_t malformed;
+    uint64_t malformed;        /* messages that could not be read, at most one a second: two connections bring the same */
     uint64_t quotes;           /* changed quote decisions */
     uint64_t orders_sent;
     uint64_t orders_acked;

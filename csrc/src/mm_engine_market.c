@@ -8,6 +8,7 @@
 /* The host pings every market connection this often. */
 #define PING_EVERY_NS INT64_C(1000000000)
 /* First wait after a snapshot that could not be used; doubled up to 32 times. */
+#define SAME_MALFORMED_NS 1000000000
 #define SNAPSHOT_RETRY_NS 250000000
 #define SNAPSHOT_RETRY_DOUBLINGS 5
 /* Request weight a minute that snapshots may cost, a quarter of the exchange's 6,000: 6 of 5,000 levels. Those for an exact
@@ -154,10 +155,15 @@ static void snapshot_failed(mm_engine *engine, int64_t now_ns)
     engine->snapshot_next_ns = now_ns + ((int64_t)SNAPSHOT_RETRY_NS << doublings);
 }
 
+/* Two connections bring the same message: what cannot be read within a second of what counted is taken for it again. */
 static void malformed(mm_engine *engine, int64_t now_ns)
 {
-    engine->counters.malformed++;
-    mm_risk_malformed(engine->risk, now_ns);
+    bool again = engine->counters.malformed != 0 && now_ns - engine->malformed_ns < SAME_MALFORMED_NS;
+    if (!again) {
+        engine->malformed_ns = now_ns;
+        engine->counters.malformed++;
+        mm_risk_malformed(engine->risk, now_ns);
+    }
     mm__engine_invalidate(engine);
 }
 

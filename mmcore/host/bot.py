@@ -17,7 +17,7 @@ from mmcore.core.gate import Gate
 from mmcore.core.kinds import Command, EngineState, OrderState
 from mmcore.core.loop import Loop, Ran
 from mmcore.errors import ClockError, CredentialsError, ExchangeError, ExitCode, MmcoreError, UnreachableError
-from mmcore.exchange.base import CommissionRates, Side, SymbolError
+from mmcore.exchange.base import AccountSnapshot, CommissionRates, Side, SymbolError
 from mmcore.exchange.binance.filters import ExchangeInfo, SymbolRules
 from mmcore.exchange.binance.protocol import (
     ClientId,
@@ -166,9 +166,17 @@ class Reach:
             refusal = rules.size_refusal(self._order_qty_e8, self._best_bid_e8())
         if refusal is not None:
             raise SymbolError(refusal)
+        self._warn_of_position(rules, account)
         rates = self._rest.commission(self._symbol)
         resting = [order.client_id for order in self._rest.open_orders(self._symbol)]
         return Known(info, rules, rates, self._epoch(resting), any(is_own(name, self._tag) for name in resting))
+
+    def _warn_of_position(self, rules: SymbolRules, account: AccountSnapshot) -> None:
+        """No reason not to start: what it sells makes room."""
+        held_e8 = sum(one.free_e8 + one.locked_e8 for one in account.balances if one.asset == rules.base_asset)
+        refusal = rules.position_refusal(self._order_qty_e8 or 0, held_e8)
+        if refusal is not None:
+            _log.warning("buys will be refused until enough is sold: %s", refusal)
 
     def _best_bid_e8(self) -> int | None:
         """None also where the exchange has no book to show yet: the size is then judged without a price."""

@@ -294,6 +294,16 @@ def test_a_configured_size_that_cannot_be_placed_names_the_filter_and_the_number
     assert rules_of().size_refusal(int(Fraction(qty) * E8), price_e8) == expected
 
 
+def test_an_account_that_holds_what_max_position_allows_is_told_that_it_cannot_buy() -> None:
+    entry = today()["symbols"][0]
+    filters = [*entry["filters"], {"filterType": "MAX_POSITION", "maxPosition": "10.5"}]
+    rules = rules_of(filters=filters)
+    assert rules.position_refusal(E8 // 2, 10 * E8) is None
+    assert rules.position_refusal(E8 // 2, 10 * E8 + 1) == (
+        "MAX_POSITION: the account holds 10.00000001 BTC, 0.5 more are over maxPosition 10.5")
+    assert rules_of().position_refusal(10**18, 10**18) is None, "a symbol without the filter has no such limit"
+
+
 def test_a_self_trade_prevention_the_symbol_does_not_allow_is_named_with_those_it_does() -> None:
     rules = rules_of(allowedSelfTradePreventionModes=["EXPIRE_MAKER", "EXPIRE_BOTH"])
     assert rules.stp_refusal("EXPIRE_MAKER") is None

@@ -69,6 +69,8 @@ class SymbolRules:
     filters: SymbolFilters
     filter_names: frozenset[str]
     """Every filter the exchange lists, those this bot does not know among them."""
+    position_max_e8: int = 0
+    """MAX_POSITION: base held and being bought, at most; 0 = no limit."""
 
     @property
     def unknown_filters(self) -> frozenset[str]:
@@ -121,6 +123,14 @@ class SymbolRules:
             return None
         return (f"strategy.order_qty {format_e8(qty_e8)} cannot be placed on {self.symbol}{where}: "
                 f"{'; '.join(str(one) for one in found)}")
+
+    def position_refusal(self, qty_e8: int, held_e8: int) -> str | None:
+        """Why the exchange refuses to buy this much while the account holds so much base, in a sentence; None when it
+        does not. held_e8: free and locked."""
+        if not self.position_max_e8 or held_e8 + qty_e8 <= self.position_max_e8:
+            return None
+        return (f"MAX_POSITION: the account holds {format_e8(held_e8)} {self.base_asset}, {format_e8(qty_e8)} more are "
+                f"over maxPosition {format_e8(self.position_max_e8)}")
 
     def check(self, side: Side, price_e8: int, qty_e8: int, *, reference_price_e8: int = 0,
               open_orders: int = 0) -> tuple[FilterFailure, ...]:
@@ -257,6 +267,7 @@ def _symbol_rules(entry: Mapping[str, Any], exchange_filters: Mapping[str, Mappi
         replace_allowed=entry.get("cancelReplaceAllowed", True) is True,
         filters=_filters(symbol, by_type, exchange_filters),
         filter_names=frozenset(by_type),
+        position_max_e8=_number_e8(symbol, "MAX_POSITION", "maxPosition", by_type.get("MAX_POSITION", {}), 0),
     )
 
 
