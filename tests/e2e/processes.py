@@ -274,7 +274,7 @@ class Together:
 
     def of(self, scenario: Scenario) -> Any:
         """What the scenario returned; raises what it raised."""
-        return self._futures[scenario].result(110)
+        return self._futures[scenario].result(280)
 
     def clear(self) -> None:
         """Ends what still runs."""

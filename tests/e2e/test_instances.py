@@ -70,7 +70,7 @@ def banned_and_back(stage: Stage) -> tuple[Bot, Any, Any]:
     first.wait(10)
     before = venue.audit()
     second = stage.bot("--duration", "60", venue=venue, env={"XDG_STATE_HOME": str(kept)})
-    assert second.wait(30) == 3, second.err
+    assert second.wait(60) == 3, second.err
     return second, before, venue.audit()
 
 

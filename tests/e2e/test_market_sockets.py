@@ -92,7 +92,7 @@ def sbe(stage: Stage) -> Ended:
 def sbe_without_an_ed25519_key(stage: Stage) -> Ended:
     venue = stage.venue()
     bot = stage.bot("--duration", "5", "--exchange.market_data", "sbe", venue=venue)
-    assert bot.wait(30) == 4, bot.err
+    assert bot.wait(60) == 4, bot.err
     return Ended(bot, venue.audit())
 
 

@@ -32,7 +32,7 @@ def stopped_by(stage: Stage, number: signal.Signals, *, again: bool) -> tuple[Bo
     venue.wait_for_quotes()
     asked_us = venue.audit()["server_time_us"]
     bot.send(number)
-    wait_until(lambda: not open_orders(venue.audit()), 3, "orders still rest")
+    wait_until(lambda: not open_orders(venue.audit()), 30, "orders still rest")
     if again:
         assert bot.running
         bot.send(number)

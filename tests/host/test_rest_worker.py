@@ -133,7 +133,7 @@ def test_jobs_run_on_the_workers_thread_urgent_ones_first(desk: Desk) -> None:
         assert desk.worker.submit(job(name), urgent)
     assert done == []
     desk.worker.start()
-    wait_until(lambda: len(done) == 5, 5, "jobs were not done")
+    wait_until(lambda: len(done) == 5, 60, "jobs were not done")
     desk.worker.stop()
     desk.worker.join(10)
     assert done == ["cancel", "cancel2", "a", "b", "c"]
@@ -226,7 +226,7 @@ def test_a_time_the_exchange_refused_is_not_kept_for_having_been_measured_quickl
 def test_the_exchanges_clock_is_measured_at_once_and_told(desk: Desk) -> None:
     desk.venue.command("/venue/clock", {"offset_ms": 6000})
     desk.worker.start()
-    wait_until(lambda: bool(desk.worker.of(lib.MM_KIND_CLOCK)), 5, "no clock")
+    wait_until(lambda: bool(desk.worker.of(lib.MM_KIND_CLOCK)), 60, "no clock")
     desk.worker.stop()
     desk.worker.join(10)
     (told,) = desk.worker.of(lib.MM_KIND_CLOCK)
@@ -243,11 +243,11 @@ def test_a_symbol_that_stops_and_starts_is_told_each_time(running: Desk, caplog:
         told = [event[0].body.command for event in desk.worker.of(lib.MM_KIND_COMMAND)]
         return [command.value for command in told if command.command == Command.SYMBOL]
 
-    wait_until(lambda: trading() == [1], 5, "the symbol was not looked at")
+    wait_until(lambda: trading() == [1], 60, "the symbol was not looked at")
     for status, expected in (("BREAK", [1, 0]), ("TRADING", [1, 0, 1])):
         desk.venue.command("/venue/symbol", {"status": status})
         desk.worker.resync_clock()
-        wait_until(lambda wanted=expected: trading() == wanted, 5, f"{status} was not told")
+        wait_until(lambda wanted=expected: trading() == wanted, 60, f"{status} was not told")
     assert [line.message for line in caplog.records] == ["BTCUSDT is BREAK", "BTCUSDT is trading again"]
 
 
@@ -325,16 +325,16 @@ def test_the_engine_gets_what_it_asks_for(running: Desk) -> None:
     """START makes the engine look for open orders twice; then it is asked what it knows."""
     desk = running
     desk.worker.submit(lambda: desk.worker.read_account(0), True)
-    wait_until(lambda: bool(desk.worker.of(lib.MM_KIND_ACCOUNT_END)), 5, "no account")
+    wait_until(lambda: bool(desk.worker.of(lib.MM_KIND_ACCOUNT_END)), 60, "no account")
     assert desk.loop.push(RING_CONTROL, record.command(Command.START, desk.clock.mono_ns()))
 
     def confirmed() -> bool:
         desk.run_engine()
         return len(desk.worker.of(lib.MM_KIND_OPEN_END)) >= 2
 
-    wait_until(confirmed, 10, "open orders were not read twice")
+    wait_until(confirmed, 60, "open orders were not read twice")
     desk.run_engine()
-    wait_until(lambda: bool(desk.states) and desk.states[-1][0] == EngineState.SYNCING, 5, "no state was told")
+    wait_until(lambda: bool(desk.states) and desk.states[-1][0] == EngineState.SYNCING, 60, "no state was told")
     assert desk.states[0][0] == EngineState.INIT
 
 
@@ -374,9 +374,9 @@ def test_a_job_that_puts_itself_back_keeps_neither_the_engine_nor_the_end_waitin
         desk.worker.submit(again, False)
 
     assert desk.worker.submit(again, False)
-    wait_until(lambda: len(runs) > 3, 5, "the job does not run")
+    wait_until(lambda: len(runs) > 3, 60, "the job does not run")
     desk.run_engine()  # its state is among its first words
-    wait_until(lambda: bool(desk.states), 5, "the engine's word was not taken")
+    wait_until(lambda: bool(desk.states), 60, "the engine's word was not taken")
 
 
 def test_an_order_that_waits_is_forgotten_when_everything_is_cancelled(desk: Desk) -> None:
@@ -385,7 +385,7 @@ def test_an_order_that_waits_is_forgotten_when_everything_is_cancelled(desk: Des
     assert desk.worker.submit(lambda: ran.extend(desk.worker.cancel_everything(desk.clock.mono_ns() + 10**10)), True)
     assert desk.worker.submit(lambda: ran.append("cancel"), True)
     desk.worker.start()
-    wait_until(lambda: ran == ["cancel"], 10, f"ran {ran}")
+    wait_until(lambda: ran == ["cancel"], 60, f"ran {ran}")
     desk.worker.stop()
     desk.worker.join(10)
     assert ran == ["cancel"]
@@ -398,7 +398,7 @@ def test_a_cancel_goes_out_and_its_answer_comes_back(running: Desk) -> None:
     desk = running
     rest_three(desk)
     assert desk.worker.cancel(request(OURS.format(5, "a1"), Side.SELL), Operation.CANCEL, 5)
-    wait_until(lambda: bool(desk.worker.of(Kind.CANCELED)), 5, "no answer")
+    wait_until(lambda: bool(desk.worker.of(Kind.CANCELED)), 60, "no answer")
     (answer,) = desk.worker.of(Kind.CANCELED)
     assert (answer[0].body.report.order_seq, answer[0].body.report.status) == (5, OrderState.CANCELED)
     assert desk.orders() == {OURS.format(5, "a1"): "CANCELED", OLDER: "NEW", FOREIGN: "NEW"}
@@ -409,7 +409,7 @@ def test_a_query_says_what_the_exchange_knows(running: Desk) -> None:
     rest_three(desk)
     desk.worker.cancel(request(OURS.format(5, "a1")), Operation.QUERY, 5)
     desk.worker.cancel(request(OURS.format(6, "b0")), Operation.QUERY, 6)
-    wait_until(lambda: len(desk.worker.of(Kind.STATUS)) == 2, 5, "no answers")
+    wait_until(lambda: len(desk.worker.of(Kind.STATUS)) == 2, 60, "no answers")
     found, missing = (event[0] for event in desk.worker.of(Kind.STATUS))
     assert (found.body.report.order_seq, found.flags & RecordFlag.FOUND) == (5, RecordFlag.FOUND)
     assert (missing.body.report.order_seq, missing.flags & RecordFlag.FOUND) == (6, 0)
@@ -418,7 +418,7 @@ def test_a_query_says_what_the_exchange_knows(running: Desk) -> None:
 def test_a_cancel_of_what_is_not_there_proves_nothing_and_says_so(running: Desk) -> None:
     desk = running
     desk.worker.cancel(request(OURS.format(6, "b0")), Operation.CANCEL, 6)
-    wait_until(lambda: bool(desk.worker.of(Kind.CANCEL_REJECT)), 5, "no answer")
+    wait_until(lambda: bool(desk.worker.of(Kind.CANCEL_REJECT)), 60, "no answer")
     told = desk.worker.of(Kind.CANCEL_REJECT)[0][0].body.outcome
     assert (told.order_seq, told.code, told.detail) == (6, -2011, lib.MM_REJECT_UNKNOWN_ORDER)
 
