@@ -21,7 +21,8 @@
  * `program PART` runs the tests whose name contains PART, `program --list` names them. Random
  * numbers come from mm_test_random() and its like, seeded anew for each test from its name and the
  * environment variable MM_TEST_SEED (default 1), so that one test alone draws what it draws among
- * all. */
+ * all. Under a tool that is many times slower MM_TEST_SHARE=5 makes the longest random walks a fifth
+ * as long (mm_test_rounds). */
 #ifndef MM_TEST_H
 #define MM_TEST_H
 
@@ -257,6 +258,14 @@ static inline uint64_t mm_test_seed(void)
 {
     const char *text = getenv("MM_TEST_SEED");
     return text == NULL ? 1 : strtoull(text, NULL, 10);
+}
+
+/* How many rounds of a long random walk to make, at least one. */
+static inline int mm_test_rounds(int all)
+{
+    const char *text = getenv("MM_TEST_SHARE");
+    int share = text == NULL ? 1 : (int)strtol(text, NULL, 10);
+    return share <= 1 ? all : 1 + (all - 1) / share;
 }
 
 /* FNV-1a over the name, mixed with the seed. */

@@ -357,9 +357,10 @@ static void run_shape(const shape *of)
 {
     mm_level levels[2][40];
     int64_t centre_e8 = of->centre_e8;
+    int rounds = mm_test_rounds(of->rounds);
     start(of->levels_max, of->tick_e8);
     check_everything();
-    for (int round = 0; round < of->rounds; round++) {
+    for (int round = 0; round < rounds; round++) {
         size_t counts[2];
         for (int32_t side = 0; side < 2; side++) {
             counts[side] = mm_test_below(mm_test_below(8) == 0 ? 40 : 6);

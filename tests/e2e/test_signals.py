@@ -61,7 +61,7 @@ def three_signals_to_a_bot_whose_exchange_hangs(stage: Stage) -> tuple[Bot, Venu
             assert bot.running
             bot.send(signal.SIGTERM)
             time.sleep(0.3)
-        bot.wait(5)
+        bot.wait(30)
     return bot, venue
 
 
@@ -71,7 +71,7 @@ def sigterm_before_the_first_contact(stage: Stage) -> int:
     bot = stage.bot(venue=venue)
     bot.wait_for("cannot be reached yet", 30)
     bot.send(signal.SIGTERM)
-    return bot.wait(5)
+    return bot.wait(30)
 
 
 def orders_over_rest(stage: Stage) -> tuple[Bot, Venue]:
