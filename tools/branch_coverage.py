@@ -15,9 +15,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "csrc"
 
-# (file, line, function, number of branches) -> times the line ran and times each branch was taken. The number is part
-# of the key, as the same line may be compiled to other branches where a macro differs.
-Counts = dict[tuple[str, int, str, int], tuple[int, list[int]]]
+# (file, line, number of branches) -> function, times the line ran, times each branch was taken. The number is part of the
+# key, as the same line may be compiled to other branches where a macro differs.
+Counts = dict[tuple[str, int, int], tuple[str, int, list[int]]]
 
 
 def reports(build_dir: Path) -> Iterator[dict[str, Any]]:
@@ -43,23 +43,23 @@ def merged(build_dir: Path) -> Counts:
                 continue
             for line in source["lines"]:
                 taken = [branch["count"] for branch in line["branches"]]
-                key = (str(path.relative_to(ROOT)), line["line_number"], line.get("function_name", ""), len(taken))
-                ran, before = counts.get(key, (0, [0] * len(taken)))
-                counts[key] = (ran + line["count"], [a + b for a, b in zip(before, taken, strict=True)])
+                key = (str(path.relative_to(ROOT)), line["line_number"], len(taken))
+                function, ran, before = counts.get(key, (line.get("function_name", "?"), 0, [0] * len(taken)))
+                counts[key] = (function, ran + line["count"], [a + b for a, b in zip(before, taken, strict=True)])
     return counts
 
 
 def main(build_dir: Path) -> int:
     counts = merged(build_dir)
     missed = []
-    for (path, number, function, branch_count), (ran, taken) in sorted(counts.items()):
+    for (path, number, branch_count), (function, ran, taken) in sorted(counts.items()):
         untaken = taken.count(0)
         if ran == 0:
             missed.append(f"{path}:{number}: never runs, in {function}")
         elif untaken:
             missed.append(f"{path}:{number}: {untaken} of {branch_count} branches not taken, in {function}")
     print("\n".join(missed))
-    branches = [count for _, taken in counts.values() for count in taken]
+    branches = [count for _, _, taken in counts.values() for count in taken]
     covered = len(branches) - branches.count(0)
     share = 100.0 * covered / max(len(branches), 1)
     print(

@@ -377,7 +377,7 @@ int64_t mm_budget_deadline(const mm_budget *budget, int32_t need, int64_t now_ns
     return at_ns;
 }
 
-bool mm_budget_valid(const mm_budget *budget)
+MM_INVARIANT bool mm_budget_valid(const mm_budget *budget)
 {
     bool valid = bad_field_of(&budget->config) == NULL && budget->day_sends >= 0;
     for (size_t i = 0; i < WINDOWS; i++) {

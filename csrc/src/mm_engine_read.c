@@ -79,7 +79,7 @@ size_t mm_engine_balances(const mm_engine *engine, mm_balance *out, size_t out_c
     return mm_ledger_balances(engine->ledger, out, out_capacity);
 }
 
-bool mm_engine_valid(const mm_engine *engine)
+MM_INVARIANT bool mm_engine_valid(const mm_engine *engine)
 {
     bool sane = engine->action_count <= MM__ACTIONS_MAX && engine->leftover_count <= MM__LEFTOVERS_MAX &&
                 engine->state >= MM_STATE_INIT && engine->state <= MM_STATE_KILLED &&

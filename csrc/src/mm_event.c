@@ -69,10 +69,10 @@ struct mm_event {
 
 static int64_t clock_ns(clockid_t clock)
 {
-    struct timespec now;
+    struct timespec now = {0, 0};
     int failure = clock_gettime(clock, &now);
     MM_ASSERT(failure == 0);
-    return failure == 0 ? (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec : 0;
+    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
 static struct timespec timespec_of(int64_t ns)
@@ -119,12 +119,6 @@ static bool unchanged(const mm_event *event, uint32_t key)
 
 #if defined(MM_EVENT_FUTEX)
 
-static mm_status sleeper_init(mm_event *event)
-{
-    (void)event;
-    return MM_OK;
-}
-
 static void sleeper_close(mm_event *event)
 {
     (void)event;
@@ -139,10 +133,10 @@ static void sleep_while_unchanged(mm_event *event, uint32_t key, int64_t deadlin
          * does not lengthen the wait. The kernel compares word and key before it sleeps. */
         long result = syscall(SYS_futex, &event->word, FUTEX_WAIT_BITSET_PRIVATE, key, limit, NULL,
                               FUTEX_BITSET_MATCH_ANY);
-        if (result != 0 && errno != EAGAIN && errno != EINTR) {
-            MM_ASSERT(errno == ETIMEDOUT);
+        if (result != 0 && errno == ETIMEDOUT) {
             return;
         }
+        MM_ASSERT(result == 0 || errno == EAGAIN || errno == EINTR);
     }
 }
 
@@ -158,6 +152,20 @@ static mm_status alarm_open(mm_event *event)
     return event->fd_read >= 0 ? MM_OK : MM_E_SYSTEM;
 }
 
+static void alarm_close(mm_event *event)
+{
+    if (event->fd_read >= 0) {
+        close(event->fd_read);
+    }
+    event->fd_read = -1;
+}
+
+/* Without a descriptor there is nothing to open. */
+static mm_status system_open(mm_event *event, int32_t with_fd)
+{
+    return with_fd != 0 ? alarm_open(event) : MM_OK;
+}
+
 static int poll_until(struct pollfd *entries, size_t entry_count, int64_t remaining_ns)
 {
     struct timespec limit = timespec_of(remaining_ns);
@@ -165,18 +173,6 @@ static int poll_until(struct pollfd *entries, size_t entry_count, int64_t remain
 }
 
 #else /* any POSIX system */
-
-static mm_status sleeper_init(mm_event *event)
-{
-    if (pthread_mutex_init(&event->lock, NULL) != 0) {
-        return MM_E_SYSTEM;
-    }
-    if (pthread_cond_init(&event->changed, NULL) != 0) {
-        pthread_mutex_destroy(&event->lock);
-        return MM_E_SYSTEM;
-    }
-    return MM_OK;
-}
 
 static void sleeper_close(mm_event *event)
 {
@@ -223,9 +219,35 @@ static mm_status alarm_open(mm_event *event)
     event->fd_read = ends[0];
     event->fd_write = ends[1];
     for (size_t i = 0; i < 2; i++) {
-        if (fcntl(ends[i], F_SETFL, O_NONBLOCK) != 0 || fcntl(ends[i], F_SETFD, FD_CLOEXEC) != 0) {
-            return MM_E_SYSTEM;
-        }
+        int unblocked = fcntl(ends[i], F_SETFL, O_NONBLOCK);
+        int closed = fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+        MM_ASSERT(unblocked == 0 && closed == 0);
+    }
+    return MM_OK;
+}
+
+static void alarm_close(mm_event *event)
+{
+    if (event->fd_read >= 0) {
+        close(event->fd_read);
+        close(event->fd_write);
+    }
+    event->fd_read = -1;
+}
+
+/* All of it or nothing. */
+static mm_status system_open(mm_event *event, int32_t with_fd)
+{
+    if (pthread_mutex_init(&event->lock, NULL) != 0) {
+        return MM_E_SYSTEM;
+    }
+    if (pthread_cond_init(&event->changed, NULL) != 0) {
+        pthread_mutex_destroy(&event->lock);
+        return MM_E_SYSTEM;
+    }
+    if (with_fd != 0 && alarm_open(event) != MM_OK) {
+        sleeper_close(event);
+        return MM_E_SYSTEM;
     }
     return MM_OK;
 }
@@ -256,18 +278,6 @@ static void alarm_drain(mm_event *event)
     MM_ASSERT(taken > 0 || errno == EAGAIN || errno == EINTR);
 }
 
-static void alarm_close(mm_event *event)
-{
-    if (event->fd_write >= 0 && event->fd_write != event->fd_read) {
-        close(event->fd_write);
-    }
-    if (event->fd_read >= 0) {
-        close(event->fd_read);
-    }
-    event->fd_read = -1;
-    event->fd_write = -1;
-}
-
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 size_t mm_event_bytes(void)
@@ -289,11 +299,7 @@ mm_status mm_event_init(void *memory, size_t memory_bytes, int32_t wait_policy, 
     made->wait_policy = wait_policy;
     made->fd_read = -1;
     made->fd_write = -1;
-    if (sleeper_init(made) != MM_OK) {
-        return MM_E_SYSTEM;
-    }
-    if (with_fd != 0 && alarm_open(made) != MM_OK) {
-        mm_event_close(made);
+    if (system_open(made, with_fd) != MM_OK) {
         return MM_E_SYSTEM;
     }
     *event = made;

@@ -9,7 +9,7 @@ enum { DECIMALS = 8 };
 static const uint64_t powers_of_ten[DECIMALS + 1] = {1,      10,      100,      1000,     10000,
                                                      100000, 1000000, 10000000, 100000000};
 
-static bool rounding_is_known(int32_t rounding)
+static MM_INVARIANT bool rounding_is_known(int32_t rounding)
 {
     return rounding >= MM_ROUND_FLOOR && rounding <= MM_ROUND_HALF_EVEN;
 }

@@ -14,6 +14,14 @@
 #define MM_STATIC_ASSERT(condition, name)                                                          \
     typedef char mm__static_assert_##name[(condition) ? 1 : -1]
 
+/* Of a function that says whether the library's own promises hold, and that only assertions and tests call: false only where the
+ * library is wrong. A build that measures coverage does not count its branches, as it does not count those of MM_ASSERT. */
+#if defined(MM_COVERAGE)
+#define MM_INVARIANT __attribute__((no_profile_instrument_function))
+#else
+#define MM_INVARIANT
+#endif
+
 /* Branch hints; the value is 0 or 1. */
 #define MM_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define MM_UNLIKELY(condition) __builtin_expect(!!(condition), 0)

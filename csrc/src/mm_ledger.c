@@ -797,7 +797,7 @@ int64_t mm_ledger_last_trade_id(const mm_ledger *ledger)
 
 /* ---- Invariants ------------------------------------------------------------------------------ */
 
-static bool equation_holds(const ledger_books *books)
+static MM_INVARIANT bool equation_holds(const ledger_books *books)
 {
     mm_status status = MM_OK;
     int64_t left_e8 = books->realized_e8;
@@ -809,7 +809,7 @@ static bool equation_holds(const ledger_books *books)
     return status != MM_OK || left_e8 == right_e8;
 }
 
-bool mm_ledger_valid(const mm_ledger *ledger)
+MM_INVARIANT bool mm_ledger_valid(const mm_ledger *ledger)
 {
     const ledger_books *books = &ledger->books;
     bool sides = ledger->assets[BASE].balance.ledger_e8 == books->base_e8 &&

@@ -856,7 +856,7 @@ static bool is_outcome(uint16_t kind)
            kind == MM_KIND_NOT_SENT;
 }
 
-static bool is_report(uint16_t kind)
+static MM_INVARIANT bool is_report(uint16_t kind)
 {
     return kind == MM_KIND_REPORT || kind == MM_KIND_ACK || kind == MM_KIND_CANCELED ||
            kind == MM_KIND_STATUS || kind == MM_KIND_AMENDED || kind == MM_KIND_TRADE_ROW ||
@@ -1056,7 +1056,7 @@ uint64_t mm_orders_last_seq(const mm_orders *orders)
 
 /* ---- Invariants ------------------------------------------------------------------------------ */
 
-static bool order_is_valid(const mm_orders *orders, const mm_order *order)
+static MM_INVARIANT bool order_is_valid(const mm_orders *orders, const mm_order *order)
 {
     bool found =
         order->seq != 0 && order->seq <= orders->last_seq && find_any(orders, order->seq) == order;
@@ -1071,7 +1071,7 @@ static bool order_is_valid(const mm_orders *orders, const mm_order *order)
     return found && amounts && doubt && requests;
 }
 
-static bool slot_is_valid(const mm_orders *orders, const order_slot *slot)
+static MM_INVARIANT bool slot_is_valid(const mm_orders *orders, const order_slot *slot)
 {
     const mm_order *order = &slot->order;
     bool open = is_open_state(order->state);
@@ -1084,7 +1084,7 @@ static bool slot_is_valid(const mm_orders *orders, const order_slot *slot)
                 : slot->next->previous == slot && slot->next->order.seq > order->seq);
 }
 
-bool mm_orders_valid(const mm_orders *orders)
+MM_INVARIANT bool mm_orders_valid(const mm_orders *orders)
 {
     size_t count = 0;
     size_t used = mm_pool_used(orders->pool);

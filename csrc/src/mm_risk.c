@@ -820,7 +820,7 @@ int64_t mm_risk_deadline(const mm_risk *risk, int64_t now_ns)
 
 /* ---- invariants --------------------------------------------------------------------------- */
 
-static bool sums_are_right(const mm_risk *risk)
+static MM_INVARIANT bool sums_are_right(const mm_risk *risk)
 {
     int128 notional_e16 = 0;
     int128 qty_e8 = 0;
@@ -837,7 +837,7 @@ static bool sums_are_right(const mm_risk *risk)
     return notional_e16 == risk->notional_e16 && qty_e8 == risk->qty_e8;
 }
 
-static bool peaks_fall(const mm_risk *risk)
+static MM_INVARIANT bool peaks_fall(const mm_risk *risk)
 {
     for (uint32_t i = 1; i < risk->peak_count; i++) {
         const peak *before = &risk->peaks[(risk->peak_first + i - 1) % BUCKETS];
@@ -849,7 +849,7 @@ static bool peaks_fall(const mm_risk *risk)
     return risk->peak_count <= BUCKETS && risk->peak_first < BUCKETS;
 }
 
-bool mm_risk_valid(const mm_risk *risk)
+MM_INVARIANT bool mm_risk_valid(const mm_risk *risk)
 {
     if (bad_field_of(&risk->config) != NULL || !(risk->mean_e8 >= 0.0)) {
         return false;

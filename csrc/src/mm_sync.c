@@ -483,8 +483,9 @@ mm_sync *mm_sync_new(size_t buffer_records)
     size_t bytes = mm_sync_bytes(buffer_records);
     mm_sync *sync = NULL;
     void *memory = bytes > 0 ? mm__memory_new(bytes) : NULL;
-    if (memory != NULL && mm_sync_init(memory, bytes, buffer_records, &sync) != MM_OK) {
-        mm__memory_free(memory);
+    if (memory != NULL) {
+        mm_status status = mm_sync_init(memory, bytes, buffer_records, &sync);
+        MM_ASSERT(status == MM_OK);
     }
     return sync;
 }

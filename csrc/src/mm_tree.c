@@ -381,7 +381,7 @@ void mm__tree_remove_run(mm__tree *tree, uint64_t key, uint32_t count)
  * ---------------------------------------------------------------------------------- */
 
 /* Fill, order and bounds of one node whose ranks must lie in [low, high). */
-static bool node_valid(const mm__tree *tree, uint32_t index, int64_t low, int64_t high,
+static MM_INVARIANT bool node_valid(const mm__tree *tree, uint32_t index, int64_t low, int64_t high,
                        bool is_leaf)
 {
     if (index >= tree->node_fresh) {
@@ -421,7 +421,7 @@ static stand step_down(const mm__tree_node *node, stand *at)
 }
 
 /* Walks all nodes left to right with an explicit path, and the leaves' links along with it. */
-bool mm__tree_valid(const mm__tree *tree)
+MM_INVARIANT bool mm__tree_valid(const mm__tree *tree)
 {
     stand way[MM__TREE_FLOORS_MAX] = {{tree->root, 0, INT64_MIN, MM__TREE_PAD}};
     uint32_t leaf_before = MM__TREE_END;

@@ -49,7 +49,7 @@ static size_t header_bytes(void)
     return (sizeof(mm_ws) + MM_CACHE_LINE_BYTES - 1) / MM_CACHE_LINE_BYTES * MM_CACHE_LINE_BYTES;
 }
 
-static bool ws_is_sane(const mm_ws *ws)
+static MM_INVARIANT bool ws_is_sane(const mm_ws *ws)
 {
     return ws->start + ws->joined <= ws->parse && ws->parse <= ws->filled &&
            ws->filled <= ws->capacity && ws->joined <= ws->message_max;
@@ -87,8 +87,9 @@ mm_ws *mm_ws_new(size_t buffer_bytes)
     size_t needed = mm_ws_bytes(buffer_bytes);
     void *memory = needed == 0 ? NULL : mm__memory_new(needed);
     mm_ws *ws = NULL;
-    if (memory != NULL && mm_ws_init(memory, needed, buffer_bytes, &ws) != MM_OK) {
-        mm__memory_free(memory);
+    if (memory != NULL) {
+        mm_status status = mm_ws_init(memory, needed, buffer_bytes, &ws);
+        MM_ASSERT(status == MM_OK);
     }
     return ws;
 }

@@ -55,6 +55,7 @@ static struct {
     uint64_t checks;
     uint64_t failures;
     uint64_t rng;
+    uint64_t panics;
 } mm_test_state;
 
 /* ---- Random numbers (the calling thread must be the test's own) ---- */
@@ -251,6 +252,25 @@ enum { MM_TEST_ASSERTIONS = 1 };
         mm_test_check(mm_test_panicked, __FILE__, __LINE__, "panics: " #statement);                \
     } while (0)
 #endif
+
+static inline void mm_test_panic_noted(const char *expression, const char *file, int32_t line)
+{
+    (void)expression;
+    (void)file;
+    (void)line;
+    mm_test_state.panics++;
+}
+
+/* For release builds, which go on after a failed assertion: the statement must fail one and come back. */
+#define MM_CHECK_SURVIVES(statement)                                                               \
+    do {                                                                                           \
+        mm_test_state.panics = 0;                                                                  \
+        mm_panic_set(mm_test_panic_noted);                                                         \
+        (void)(statement);                                                                         \
+        mm_panic_set(mm_test_panic);                                                               \
+        mm_test_check((mm_test_state.panics != 0) == (MM_TEST_ASSERTIONS != 0), __FILE__,          \
+                      __LINE__, "an assertion of: " #statement);                                   \
+    } while (0)
 
 /* ---- Runner ---- */
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -246,6 +247,91 @@ static void no_system_call_is_owed_when_nobody_waits(void)
     mm_event_free(event);
 }
 
+static void nothing_happens(int signal_number)
+{
+    (void)signal_number;
+}
+
+static void *interrupt_often(void *thread)
+{
+    struct timespec pause = {0, MS};
+    for (int i = 0; i < 10; i++) {
+        nanosleep(&pause, NULL);
+        (void)pthread_kill(*(pthread_t *)thread, SIGUSR1);
+    }
+    return NULL;
+}
+
+static void a_signal_handler_neither_ends_nor_lengthens_a_wait(void)
+{
+    struct sigaction action, before;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = nothing_happens; /* without SA_RESTART: system calls come back with EINTR */
+    MM_REQUIRE(sigaction(SIGUSR1, &action, &before) == 0);
+    mm_event *event = mm_event_new(MM_WAIT_BLOCK, 1);
+    MM_REQUIRE(event != NULL);
+    for (int polls = 0; polls < 2; polls++) {
+        pthread_t self = pthread_self(), other;
+        uint64_t ready = 0;
+        MM_REQUIRE(pthread_create(&other, NULL, interrupt_often, &self) == 0);
+        int64_t start_ns = now_ns();
+        uint32_t key = mm_event_prepare(event);
+        bool signalled = polls != 0 ? mm_event_poll(event, key, NULL, 0, 0, 30 * MS, &ready)
+                                    : mm_event_wait(event, key, 30 * MS);
+        MM_CHECK(!signalled);
+        MM_CHECK_INT(now_ns() - start_ns, >=, 30 * MS);
+        MM_CHECK(pthread_join(other, NULL) == 0);
+    }
+    mm_event_free(event);
+    MM_CHECK(sigaction(SIGUSR1, &before, NULL) == 0);
+}
+
+#if defined(NDEBUG)
+static void a_poll_the_system_refuses_ends_and_is_a_failed_assertion(void)
+{
+    mm_event *event = mm_event_new(MM_WAIT_BLOCK, 1);
+    struct rlimit limit;
+    uint64_t ready = 1;
+    int32_t fds[1] = {0};
+    MM_REQUIRE(event != NULL && getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const struct rlimit one = {1, limit.rlim_max}; /* two descriptors are too many then */
+    uint32_t key = mm_event_prepare(event);
+    MM_REQUIRE(setrlimit(RLIMIT_NOFILE, &one) == 0);
+    MM_CHECK_SURVIVES(mm_event_poll(event, key, fds, 1, 0, 5 * MS, &ready));
+    MM_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    MM_CHECK_UINT(ready, ==, 0);
+    mm_event_free(event);
+}
+#endif
+
+#if defined(MM_EVENT_PORTABLE)
+static void without_a_lock_or_a_condition_variable_there_is_no_event(void)
+{
+    static unsigned char memory[1024] MM_ALIGN_LINE;
+    mm_event *event = NULL;
+    portable_events.no_lock = true;
+    MM_CHECK_INT(mm_event_init(memory, sizeof(memory), MM_WAIT_BLOCK, 1, &event), ==, MM_E_SYSTEM);
+    portable_events.no_lock = false;
+    portable_events.no_condition = true;
+    MM_CHECK_INT(mm_event_init(memory, sizeof(memory), MM_WAIT_BLOCK, 1, &event), ==, MM_E_SYSTEM);
+    portable_events.no_condition = false;
+    MM_CHECK(event == NULL);
+}
+
+static void of_two_that_signal_at_once_one_ends_the_announcement_and_the_other_has_nothing_to_do(void)
+{
+    mm_event *event = mm_event_new(MM_WAIT_BLOCK, 1);
+    MM_REQUIRE(event != NULL);
+    uint32_t key = mm_event_prepare(event);
+    portable_events.another_signals = true;
+    mm_event_signal(event);
+    MM_CHECK(!portable_events.another_signals);
+    bool signalled = mm_event_wait(event, key, -1);
+    MM_CHECK(signalled);
+    mm_event_free(event);
+}
+#endif
+
 static void misuse_of(mm_event *event, mm_event *other)
 {
     uint64_t ready;
@@ -290,6 +376,14 @@ int main(int argc, char **argv)
         MM_TEST(poll_tells_which_descriptors_are_ready),
         MM_TEST(a_late_alarm_is_drained_and_ends_no_wait),
         MM_TEST(no_system_call_is_owed_when_nobody_waits),
+        MM_TEST(a_signal_handler_neither_ends_nor_lengthens_a_wait),
+#if defined(NDEBUG)
+        MM_TEST(a_poll_the_system_refuses_ends_and_is_a_failed_assertion),
+#endif
+#if defined(MM_EVENT_PORTABLE)
+        MM_TEST(without_a_lock_or_a_condition_variable_there_is_no_event),
+        MM_TEST(of_two_that_signal_at_once_one_ends_the_announcement_and_the_other_has_nothing_to_do),
+#endif
         MM_TEST(misuse_is_caught),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
