@@ -3,6 +3,10 @@
 #ifndef MM_EVENT_PORTABLE_H
 #define MM_EVENT_PORTABLE_H
 
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* as mm_event.c */
+#endif
+
 #define MM_EVENT_PORTABLE
 
 #define mm_event_bytes mm_portable_event_bytes

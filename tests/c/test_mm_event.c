@@ -286,6 +286,24 @@ static void a_signal_handler_neither_ends_nor_lengthens_a_wait(void)
     MM_CHECK(sigaction(SIGUSR1, &before, NULL) == 0);
 }
 
+static void a_wait_of_centuries_is_a_wait_like_any_other(void)
+{
+    const int64_t centuries_ns = INT64_C(9000000000000000000);
+    mm_event *event = mm_event_new(MM_WAIT_BLOCK, 1);
+    MM_REQUIRE(event != NULL);
+    for (int polls = 0; polls < 2; polls++) {
+        pthread_t other;
+        uint64_t ready = 0;
+        uint32_t key = mm_event_prepare(event);
+        MM_REQUIRE(pthread_create(&other, NULL, signal_later, event) == 0);
+        bool signalled = polls != 0 ? mm_event_poll(event, key, NULL, 0, 0, centuries_ns, &ready)
+                                    : mm_event_wait(event, key, centuries_ns);
+        MM_CHECK(signalled);
+        MM_CHECK(pthread_join(other, NULL) == 0);
+    }
+    mm_event_free(event);
+}
+
 #if defined(NDEBUG)
 static void a_poll_the_system_refuses_ends_and_is_a_failed_assertion(void)
 {
@@ -377,6 +395,7 @@ int main(int argc, char **argv)
         MM_TEST(a_late_alarm_is_drained_and_ends_no_wait),
         MM_TEST(no_system_call_is_owed_when_nobody_waits),
         MM_TEST(a_signal_handler_neither_ends_nor_lengthens_a_wait),
+        MM_TEST(a_wait_of_centuries_is_a_wait_like_any_other),
 #if defined(NDEBUG)
         MM_TEST(a_poll_the_system_refuses_ends_and_is_a_failed_assertion),
 #endif
