@@ -119,41 +119,37 @@ static void choose_strategy(mm_engine *engine)
     }
 }
 
+/* What the engine's own fields decide: they have been checked. */
+static uint8_t *init_market(mm_engine *engine, uint8_t *at)
+{
+    const mm_engine_config *config = &engine->config;
+    parts p = parts_of(config);
+    mm_status book = mm_book_init(at, p.book, (size_t)config->book_levels, config->symbol.tick_e8, &engine->book);
+    at += p.book;
+    mm_status spare = mm_book_init(at, p.book, (size_t)config->book_levels, config->symbol.tick_e8, &engine->spare);
+    at += p.book;
+    mm_status sync = mm_sync_init(at, p.sync, (size_t)config->sync_records, &engine->sync);
+    MM_ASSERT(book == MM_OK && spare == MM_OK && sync == MM_OK);
+    mm_status tick = mm_grid_init(&engine->tick, config->symbol.tick_e8);
+    mm_status lot = mm_grid_init(&engine->lot, config->symbol.step_e8);
+    MM_ASSERT(tick == MM_OK && lot == MM_OK);
+    return at + p.sync;
+}
+
+/* What the parts' own configurations decide, which they check themselves. */
 static mm_status init_parts(mm_engine *engine, uint8_t *memory, const char **bad_field)
 {
     const mm_engine_config *config = &engine->config;
     parts p = parts_of(config);
-    uint8_t *at = memory + p.engine;
-    *bad_field = "book_levels";
-    mm_status status =
-        mm_book_init(at, p.book, (size_t)config->book_levels, config->symbol.tick_e8, &engine->book);
-    at += p.book;
-    if (status == MM_OK) {
-        status = mm_book_init(at, p.book, (size_t)config->book_levels, config->symbol.tick_e8, &engine->spare);
-        at += p.book;
-    }
-    if (status == MM_OK) {
-        *bad_field = "sync_records";
-        status = mm_sync_init(at, p.sync, (size_t)config->sync_records, &engine->sync);
-        at += p.sync;
-    }
-    if (status == MM_OK) {
-        *bad_field = "order";
-        status = mm_orders_init(at, p.orders, (size_t)config->orders_max, (size_t)config->tombstones,
-                                &config->order, &engine->orders);
-        at += p.orders;
-    }
+    uint8_t *at = init_market(engine, memory + p.engine);
+    *bad_field = "order";
+    mm_status status = mm_orders_init(at, p.orders, (size_t)config->orders_max, (size_t)config->tombstones,
+                                      &config->order, &engine->orders);
+    at += p.orders;
     if (status == MM_OK) {
         *bad_field = "trade_ids";
         status = mm_ledger_init(at, p.ledger, (size_t)config->trade_ids, &config->symbol, &engine->ledger);
         at += p.ledger;
-    }
-    if (status == MM_OK) {
-        *bad_field = "symbol";
-        status = mm_grid_init(&engine->tick, config->symbol.tick_e8);
-    }
-    if (status == MM_OK) {
-        status = mm_grid_init(&engine->lot, config->symbol.step_e8);
     }
     if (status == MM_OK) {
         *bad_field = "signal";
@@ -244,9 +240,6 @@ void mm_engine_strategy(mm_engine *engine, const mm_strategy *strategy)
 mm_record *mm__engine_emit(mm_engine *engine, uint16_t kind)
 {
     MM_ASSERT(engine->action_count < MM__ACTIONS_MAX);
-    if (engine->action_count >= MM__ACTIONS_MAX) {
-        return NULL;
-    }
     mm_record *record = &engine->actions[engine->action_count++];
     memset(record, 0, sizeof *record);
     record->seq = engine->action_seq++;
@@ -275,13 +268,11 @@ static bool may_ask(mm_engine *engine, int64_t room)
     return room >= 1 && !banned;
 }
 
-/* A request about `order`; NULL = no room, or nothing may leave. */
-static mm_record *ask(mm_engine *engine, uint16_t kind, int32_t operation, int64_t *room, const mm_order *order)
+/* A request about `order`, for which there is room. */
+static mm_record *request(mm_engine *engine, uint16_t kind, int32_t operation, int64_t *room, const mm_order *order)
 {
-    mm_record *record = may_ask(engine, *room) ? mm__engine_emit(engine, kind) : NULL;
-    if (record == NULL) {
-        return NULL;
-    }
+    MM_ASSERT(*room >= 1);
+    mm_record *record = mm__engine_emit(engine, kind);
     (*room)--;
     fill_action(engine, record, order);
     mm_budget_sent(engine->budget, operation, engine->now_ns);
@@ -291,9 +282,10 @@ static mm_record *ask(mm_engine *engine, uint16_t kind, int32_t operation, int64
 /* false = no room, or nothing may leave. */
 bool mm__engine_emit_cancel(mm_engine *engine, mm_order *order)
 {
-    if (ask(engine, MM_KIND_CANCEL, MM_OP_CANCEL, &engine->cancel_room, order) == NULL) {
+    if (!may_ask(engine, engine->cancel_room)) {
         return false;
     }
+    (void)request(engine, MM_KIND_CANCEL, MM_OP_CANCEL, &engine->cancel_room, order);
     mm_orders_cancel(engine->orders, order, engine->now_ns);
     return true;
 }
@@ -301,36 +293,37 @@ bool mm__engine_emit_cancel(mm_engine *engine, mm_order *order)
 bool mm__engine_emit_query(mm_engine *engine, const mm_order *order)
 {
     bool affordable = mm_budget_may_ask(engine->budget, MM_NEED_QUERY, MM_WEIGHT_AMEND, engine->now_ns);
-    return affordable && ask(engine, MM_KIND_QUERY, MM_OP_QUERY, &engine->action_room, order) != NULL;
+    if (!affordable || !may_ask(engine, engine->action_room)) {
+        return false;
+    }
+    (void)request(engine, MM_KIND_QUERY, MM_OP_QUERY, &engine->action_room, order);
+    return true;
 }
 
 bool mm__engine_emit_amend(mm_engine *engine, mm_order *order, int64_t qty_e8)
 {
-    mm_record *record = ask(engine, MM_KIND_AMEND, MM_OP_AMEND, &engine->action_room, order);
-    if (record == NULL) {
+    if (!may_ask(engine, engine->action_room)) {
         return false;
     }
+    mm_record *record = request(engine, MM_KIND_AMEND, MM_OP_AMEND, &engine->action_room, order);
     record->body.action.qty_e8 = qty_e8;
     mm_orders_amend(engine->orders, order, qty_e8, engine->now_ns);
     engine->counters.amends++;
     return true;
 }
 
-/* A new order, in the place of `leaves` if that is not NULL. The caller has checked the room: an order in the table must go out. */
-bool mm__engine_emit_new(mm_engine *engine, const mm_order *order, const mm_order *leaves)
+/* A new order, in the place of `leaves` if that is not NULL. The caller has checked the room, and that nothing holds orders back: an
+ * order in the table must go out. */
+void mm__engine_emit_new(mm_engine *engine, const mm_order *order, const mm_order *leaves)
 {
-    MM_ASSERT(engine->action_room >= 1);
+    MM_ASSERT(engine->now_ns >= engine->ban_until_ns);
     uint16_t kind = leaves != NULL ? MM_KIND_REPLACE : MM_KIND_PLACE;
     int32_t operation = leaves != NULL ? MM_OP_REPLACE : MM_OP_PLACE;
-    mm_record *record = ask(engine, kind, operation, &engine->action_room, order);
-    if (record == NULL) {
-        return false;
-    }
+    mm_record *record = request(engine, kind, operation, &engine->action_room, order);
     if (leaves != NULL) {
         record->body.action.exchange_id = leaves->exchange_id;
         engine->counters.replaces++;
     }
-    return true;
 }
 
 /* Request weights of REST reads. */
@@ -351,10 +344,10 @@ static int64_t weight_of(uint16_t kind, int64_t levels)
 
 bool mm__engine_emit_want(mm_engine *engine, uint16_t kind, int64_t token, int64_t value2, uint64_t order_seq)
 {
-    mm_record *record = may_ask(engine, engine->action_room) ? mm__engine_emit(engine, kind) : NULL;
-    if (record == NULL) {
+    if (!may_ask(engine, engine->action_room)) {
         return false;
     }
+    mm_record *record = mm__engine_emit(engine, kind);
     engine->action_room--;
     record->body.command.now_ns = engine->now_ns;
     record->body.command.command = token;
@@ -366,6 +359,11 @@ bool mm__engine_emit_want(mm_engine *engine, uint16_t kind, int64_t token, int64
 
 /* ---- one event ---------------------------------------------------------------------------- */
 
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static uint32_t batch_end(mm_engine *engine, const mm_record *event)
 {
     const mm_command_body *body = &event->body.command;
@@ -374,8 +372,8 @@ static uint32_t batch_end(mm_engine *engine, const mm_record *event)
     if (body->now_ns > engine->now_ns) {
         engine->now_ns = body->now_ns;
     }
-    engine->action_room = body->value;
-    engine->cancel_room = body->value2;
+    engine->action_room = smaller(body->value, MM__ROOM_MAX);
+    engine->cancel_room = smaller(body->value2, MM__ROOM_MAX);
     engine->action_count = 0;
     mm__engine_decide(engine);
     uint32_t bits = 0;
@@ -397,15 +395,16 @@ uint32_t mm_engine_step(mm_engine *engine, const mm_record *event)
     if (kind == MM_KIND_BATCH_END) {
         return batch_end(engine, event);
     }
-    if (kind >= MM_KIND_DEPTH && kind <= MM_KIND_MARKET_FAULT) {
-        mm__engine_market(engine, event);
-    } else if (kind >= MM_KIND_REPORT && kind <= MM_KIND_PRICE) {
-        mm__engine_exec(engine, event);
-    } else if (kind == MM_KIND_RULES) {
+    MM_ASSERT(kind >= MM_KIND_DEPTH && kind <= MM_KIND_RULES);
+    if (kind == MM_KIND_RULES) {
         mm__engine_rules(engine, event);
     } else if (kind == MM_KIND_QUOTE) {
         mm__engine_quote(engine, event);
-    } else if (kind >= MM_KIND_COMMAND && kind <= MM_KIND_CLOCK) {
+    } else if (kind <= MM_KIND_MARKET_FAULT) {
+        mm__engine_market(engine, event);
+    } else if (kind <= MM_KIND_PRICE) {
+        mm__engine_exec(engine, event);
+    } else if (kind <= MM_KIND_CLOCK) {
         mm__engine_command(engine, event);
     } else {
         MM_ASSERT(kind == MM_KIND_TIMER);

@@ -16,6 +16,8 @@
 /* Most actions of one batch: a cancel and a query or an amend for every order, a place for every layer of both sides, cancels of
  * leftovers, and the requests to the REST worker. */
 #define MM__ACTIONS_MAX 256
+/* Most of them that are cancels, and most that are not: with more room in a ring than this the rest waits for the next batch. */
+#define MM__ROOM_MAX (MM__ACTIONS_MAX / 2)
 /* Orders of an earlier run (or unknown to us) that are being cancelled by exchange id. */
 #define MM__LEFTOVERS_MAX 64
 
@@ -181,10 +183,11 @@ struct mm_engine {
 };
 
 /* actions */
+/* The caller has taken it out of the room it was given: there is always one. */
 mm_record *mm__engine_emit(mm_engine *engine, uint16_t kind);
 bool mm__engine_emit_cancel(mm_engine *engine, mm_order *order);
 bool mm__engine_emit_query(mm_engine *engine, const mm_order *order);
-bool mm__engine_emit_new(mm_engine *engine, const mm_order *order, const mm_order *leaves);
+void mm__engine_emit_new(mm_engine *engine, const mm_order *order, const mm_order *leaves);
 bool mm__engine_emit_amend(mm_engine *engine, mm_order *order, int64_t qty_e8);
 bool mm__engine_emit_want(mm_engine *engine, uint16_t kind, int64_t token, int64_t value2, uint64_t order_seq);
 

@@ -178,15 +178,13 @@ static void say_state(mm_engine *engine, const mm_top *top)
         return;
     }
     mm_record *record = mm__engine_emit(engine, MM_KIND_STATE);
-    if (record != NULL) {
-        engine->action_room--;
-        engine->said_state = engine->state;
-        engine->said_verdict = verdict;
-        engine->tell_bits = 0;
-        record->body.command.now_ns = engine->now_ns;
-        record->body.command.command = engine->state;
-        record->body.command.verdict = verdict;
-    }
+    engine->action_room--;
+    engine->said_state = engine->state;
+    engine->said_verdict = verdict;
+    engine->tell_bits = 0;
+    record->body.command.now_ns = engine->now_ns;
+    record->body.command.command = engine->state;
+    record->body.command.verdict = verdict;
 }
 
 /* ---- wanted quotes ------------------------------------------------------------------------ */
@@ -400,9 +398,9 @@ void mm__engine_quote(mm_engine *engine, const mm_record *event)
 bool mm__engine_quote_input(const mm_engine *engine, mm_quote_input *input)
 {
     mm_top top;
-    if (!engine->need_quote || !mm__engine_top(engine, &top)) {
-        return false;
+    bool open = engine->need_quote != 0 && mm__engine_top(engine, &top);
+    if (open) {
+        fill_input(engine, &top, input);
     }
-    fill_input(engine, &top, input);
-    return true;
+    return open;
 }

@@ -278,7 +278,8 @@ static uint64_t send(plans *p, const move *m)
         return MM_BIT(MM_REASON_POOL);
     }
     mm_risk_sent(engine->risk, s->side, price_e8, qty_e8, engine->now_ns);
-    return mm__engine_emit_new(engine, order, leaves) ? 0 : MM_BIT(MM_REASON_NO_ROOM);
+    mm__engine_emit_new(engine, order, leaves);
+    return 0;
 }
 
 /* The outermost layer gives up its balance for the wish at `layer`, if that is a better one. */

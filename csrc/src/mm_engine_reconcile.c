@@ -309,9 +309,6 @@ static void cancel_leftovers(mm_engine *engine)
 {
     while (engine->leftover_count > 0 && engine->cancel_room > 0 && engine->now_ns >= engine->ban_until_ns) {
         mm_record *record = mm__engine_emit(engine, MM_KIND_CANCEL);
-        if (record == NULL) {
-            return;
-        }
         engine->cancel_room--;
         mm_budget_sent(engine->budget, MM_OP_CANCEL, engine->now_ns);
         record->body.action.exchange_id = engine->leftovers[--engine->leftover_count];
@@ -538,8 +535,8 @@ static void ask_prices(mm_engine *engine)
     for (size_t i = 2; i < count && engine->action_room > 0; i++) { /* the first two are base and quote */
         bool pays = balances[i].fees_e8 != 0 ||
                     strncmp(balances[i].asset, engine->config.fee_asset, sizeof balances[i].asset) == 0;
-        mm_record *record = pays ? mm__engine_emit(engine, MM_KIND_WANT_PRICE) : NULL;
-        if (record != NULL) {
+        if (pays) {
+            mm_record *record = mm__engine_emit(engine, MM_KIND_WANT_PRICE);
             engine->action_room--;
             memcpy(record->body.balance.asset, balances[i].asset, sizeof balances[i].asset);
         }

@@ -197,16 +197,19 @@ static void remember(mm_ledger *ledger, int32_t side, int64_t trade_id)
 
 /* ---- Exact sums: the first failure sticks ---------------------------------------------------- */
 
+static void note(mm_status *status, mm_status next)
+{
+    *status = *status != MM_OK ? *status : next;
+}
+
 static void add(mm_status *status, int64_t *sum, int64_t amount)
 {
-    mm_status added = mm_fixed_add(*sum, amount, sum);
-    *status = *status != MM_OK ? *status : added;
+    note(status, mm_fixed_add(*sum, amount, sum));
 }
 
 static void subtract(mm_status *status, int64_t *difference, int64_t amount)
 {
-    mm_status subtracted = mm_fixed_sub(*difference, amount, difference);
-    *status = *status != MM_OK ? *status : subtracted;
+    note(status, mm_fixed_sub(*difference, amount, difference));
 }
 
 /* a * b rounded down; 0 after a failure. */
@@ -214,7 +217,7 @@ static int64_t value_of(mm_status *status, int64_t qty_e8, int64_t price_e8)
 {
     int64_t value_e8 = 0;
     mm_status multiplied = mm_fixed_mul(qty_e8, price_e8, MM_ROUND_FLOOR, &value_e8);
-    *status = *status != MM_OK ? *status : multiplied;
+    note(status, multiplied);
     return multiplied == MM_OK ? value_e8 : 0;
 }
 
@@ -231,17 +234,14 @@ static void base_in(mm_status *status, ledger_books *books, int64_t qty_e8, int6
 /* Base goes out that brought so much. MM_E_STATE: there is less. */
 static void base_out(mm_status *status, ledger_books *books, int64_t qty_e8, int64_t value_e8)
 {
-    MM_ASSERT(qty_e8 >= 0);
+    MM_ASSERT(qty_e8 > 0);
     if (qty_e8 > books->base_e8) {
-        *status = *status != MM_OK ? *status : MM_E_STATE;
+        note(status, MM_E_STATE);
         return;
     }
     int64_t share_e8 = 0;
-    if (qty_e8 > 0) {
-        mm_status shared =
-            mm_fixed_muldiv(books->cost_e8, qty_e8, books->base_e8, MM_ROUND_FLOOR, &share_e8);
-        MM_ASSERT(shared == MM_OK); /* qty <= base, so the share is no more than the cost */
-    }
+    mm_status shared = mm_fixed_muldiv(books->cost_e8, qty_e8, books->base_e8, MM_ROUND_FLOOR, &share_e8);
+    MM_ASSERT(shared == MM_OK); /* qty <= base, so the share is no more than the cost */
     books->base_e8 -= qty_e8;
     books->cost_e8 -= share_e8;
     add(status, &books->realized_e8, value_e8);
@@ -463,10 +463,9 @@ static void charge(mm_status *status, mm_ledger *ledger, ledger_books *books, in
     }
     ledger_asset *asset = asset_made(ledger, fill->fee_asset);
     if (asset == NULL || fill->fee_e8 == INT64_MIN) {
-        mm_status refused = asset != NULL                      ? MM_E_OVERFLOW
-                            : name_is_allowed(fill->fee_asset) ? MM_E_CAPACITY
-                                                               : MM_E_ARGUMENT;
-        *status = *status != MM_OK ? *status : refused;
+        *status = asset != NULL                      ? MM_E_OVERFLOW
+                  : name_is_allowed(fill->fee_asset) ? MM_E_CAPACITY
+                                                     : MM_E_ARGUMENT;
         return;
     }
     if (asset == &ledger->assets[BASE]) {

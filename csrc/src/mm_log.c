@@ -42,7 +42,7 @@ mm_status mm_log_header_read(const uint8_t *bytes, size_t byte_count, mm_log_hea
 
 static bool is_action(const mm_record *record)
 {
-    return record->kind >= MM_KIND_PLACE && record->kind <= MM_KIND_WANT_RULES;
+    return record->kind >= MM_KIND_PLACE;
 }
 
 /* All but `seq`, which is the ring's in a log and a running number here. */
@@ -93,6 +93,8 @@ static bool has_shape(const mm_record *record)
     case MM_KIND_REPORT:
     case MM_KIND_TRADE_ROW:
         return count == 2;
+    case MM_KIND_RULES:
+        return count == MM_SYMBOL_RECORDS;
     default:
         return count == 1;
     }

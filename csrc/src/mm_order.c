@@ -195,7 +195,8 @@ static bool is_open_state(int32_t state)
 
 static bool is_ended_state(int32_t state)
 {
-    return state >= MM_ORDER_FILLED && state <= MM_ORDER_NOT_ACCEPTED;
+    MM_ASSERT(state >= MM_ORDER_FREE && state <= MM_ORDER_NOT_ACCEPTED);
+    return state >= MM_ORDER_FILLED;
 }
 
 /* States that say the order never was: proof of the contrary makes it a zombie. */
@@ -481,7 +482,8 @@ bool mm_orders_disprove(mm_orders *orders, mm_order *order, bool balances_equal,
         return false;
     }
     order_slot *slot = slot_of(order);
-    bool never_seen = order->live_ns == 0 && order->exchange_id == 0 && order->reported_e8 == 0;
+    bool never_seen = order->live_ns == 0;
+    MM_ASSERT(!never_seen || (order->exchange_id == 0 && order->reported_e8 == 0));
     bool nowhere = order->cancel_refused && order->query_missing && order->trades_checked;
     /* Nothing new can reach the book once the settling time is over, but what was asked before then
      * may have been asked too early: the answers must be of a round that began after it. */

@@ -119,7 +119,7 @@ static inline bool grids_fit(const mm_quote_input *input)
            input->lot.step_e8 == input->symbol->step_e8;
 }
 
-static bool grids_good(const mm_quote_input *input)
+static MM_INVARIANT bool grids_good(const mm_quote_input *input)
 {
     return grids_fit(input) && input->tick.step_e8 > 0 && input->lot.step_e8 > 0;
 }

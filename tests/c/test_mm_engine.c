@@ -1270,6 +1270,106 @@ static void it_is_a_function_of_its_inputs(void)
     host_close(b);
 }
 
+static void check_bad(const mm_engine_config *config, const char *name)
+{
+    static unsigned char memory[64] __attribute__((aligned(64)));
+    const char *bad_field = NULL;
+    mm_engine *engine = NULL;
+    MM_CHECK(mm_engine_new(config, &bad_field) == NULL);
+    MM_CHECK(bad_field != NULL && strcmp(bad_field, name) == 0);
+    bad_field = NULL;
+    MM_CHECK(mm_engine_init(memory, sizeof memory, config, &engine, &bad_field) == MM_E_ARGUMENT);
+    MM_CHECK(bad_field != NULL && strcmp(bad_field, name) == 0);
+    MM_CHECK(engine == NULL);
+}
+
+static void each_field_outside_its_range_is_named(void)
+{
+    static const struct {
+        size_t offset;
+        int64_t bad;
+        const char *name;
+    } cases[] = {
+        {offsetof(mm_engine_config, strategy), INT64_C(-1), "strategy"},
+        {offsetof(mm_engine_config, strategy), INT64_C(99), "strategy"},
+        {offsetof(mm_engine_config, book_levels), INT64_C(0), "book_levels"},
+        {offsetof(mm_engine_config, book_levels), INT64_C(1000001), "book_levels"},
+        {offsetof(mm_engine_config, sync_records), INT64_C(1), "sync_records"},
+        {offsetof(mm_engine_config, sync_records), INT64_C(16777217), "sync_records"},
+        {offsetof(mm_engine_config, snapshot_levels), INT64_C(0), "snapshot_levels"},
+        {offsetof(mm_engine_config, snapshot_levels), INT64_C(10001), "snapshot_levels"},
+        {offsetof(mm_engine_config, orders_max), INT64_C(0), "orders_max"},
+        {offsetof(mm_engine_config, orders_max), INT64_C(1000), "orders_max"},
+        {offsetof(mm_engine_config, tombstones), INT64_C(0), "tombstones"},
+        {offsetof(mm_engine_config, tombstones), INT64_C(16777217), "tombstones"},
+        {offsetof(mm_engine_config, crossed_max_ns), INT64_C(0), "crossed_max_ns"},
+        {offsetof(mm_engine_config, warm_ns), INT64_C(-1), "warm_ns"},
+        {offsetof(mm_engine_config, stop_confirm_ns), INT64_C(0), "stop_confirm_ns"},
+        {offsetof(mm_engine_config, audit_ns), INT64_C(-1), "audit_ns"},
+        {offsetof(mm_engine_config, reconcile_open_ns), INT64_C(999999999), "reconcile_open_ns"},
+        {offsetof(mm_engine_config, reconcile_open_ns), INT64_C(86400000000001), "reconcile_open_ns"},
+        {offsetof(mm_engine_config, reconcile_trades_ns), INT64_C(0), "reconcile_trades_ns"},
+        {offsetof(mm_engine_config, reconcile_account_ns), INT64_C(0), "reconcile_account_ns"},
+    };
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        mm_engine_config config = host_config();
+        memcpy((unsigned char *)&config + cases[i].offset, &cases[i].bad, sizeof cases[i].bad);
+        check_bad(&config, cases[i].name);
+    }
+    mm_engine_config config = host_config();
+    config.symbol.tick_e8 = 0;
+    check_bad(&config, "symbol");
+    config = host_config();
+    memset(config.fee_asset, 'B', sizeof config.fee_asset);
+    check_bad(&config, "fee_asset");
+    static const double tolerances[] = {-0.1, 10000.1, NAN};
+    for (size_t i = 0; i < MM_TEST_COUNT(tolerances); i++) {
+        config = host_config();
+        config.refresh_tolerance_bps = tolerances[i];
+        check_bad(&config, "refresh_tolerance_bps");
+    }
+}
+
+static void check_part(const mm_engine_config *config, const char *name)
+{
+    const char *bad_field = NULL;
+    MM_CHECK(mm_engine_new(config, &bad_field) == NULL);
+    MM_CHECK_TEXT(bad_field, name);
+}
+
+static void memory_too_short_for_an_engine_is_refused(void)
+{
+    static unsigned char memory[64] __attribute__((aligned(64)));
+    const char *bad_field = NULL;
+    mm_engine *engine = NULL;
+    mm_engine_config config = host_config();
+    MM_CHECK(mm_engine_init(memory, sizeof memory, &config, &engine, &bad_field) == MM_E_ARGUMENT);
+    MM_CHECK_TEXT(bad_field, "memory");
+}
+
+/* What the parts refuse is told as theirs. */
+static void a_part_that_refuses_its_configuration_is_named(void)
+{
+    mm_engine_config config = host_config();
+    config.quote.order_qty_e8 = 0;
+    check_part(&config, "order_qty_e8");
+    config = host_config();
+    config.order.reply_timeout_ns = 0;
+    check_part(&config, "order");
+    config = host_config();
+    config.trade_ids = 1000;
+    check_part(&config, "trade_ids");
+    config = host_config();
+    config.signal.imbalance_levels = 0;
+    check_part(&config, "signal");
+    config = host_config();
+    config.budget.orders_pct = 0;
+    check_part(&config, "orders_pct");
+    config = host_config();
+    config.risk.unknown_max = 0;
+    check_part(&config, "unknown_max");
+}
+
 static void a_bad_configuration_names_its_field(void)
 {
     const char *bad_field = NULL;
@@ -1335,6 +1435,9 @@ int main(int argc, char **argv)
         MM_TEST(an_accepted_reset_begins_profit_anew),
         MM_TEST(it_is_a_function_of_its_inputs),
         MM_TEST(a_bad_configuration_names_its_field),
+        MM_TEST(each_field_outside_its_range_is_named),
+        MM_TEST(memory_too_short_for_an_engine_is_refused),
+        MM_TEST(a_part_that_refuses_its_configuration_is_named),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }

@@ -127,6 +127,7 @@ static void sizes_and_symbols_outside_their_range_are_refused(void)
     memset(symbol.quote, 'X', sizeof symbol.quote);
     MM_CHECK_INT(mm_ledger_init(memory, bytes, 8, &symbol, &ledger), ==, MM_E_ARGUMENT);
     memcpy(symbol.quote, "USDT", 5);
+    MM_CHECK_INT(mm_ledger_init(memory, bytes, 12, &symbol, &ledger), ==, MM_E_ARGUMENT);
     MM_CHECK_INT(mm_ledger_init(memory, bytes - 1, 8, &symbol, &ledger), ==, MM_E_CAPACITY);
     MM_CHECK_INT(mm_ledger_init(memory, bytes, 8, &symbol, &ledger), ==, MM_OK);
 }
@@ -295,6 +296,11 @@ static void what_cannot_be_applied_changes_nothing(void)
     mm_pnl before = pnl_at(100 * ONE);
     mm_status status = fill(MM_ASK, 100 * ONE, 2 * ONE + 1, "", 0);
     MM_CHECK_INT(status, ==, MM_E_STATE);
+    status = fill(MM_ASK, 100 * ONE, 2 * ONE + 1, "BNB", 1); /* and leaves no asset behind */
+    MM_CHECK_INT(status, ==, MM_E_STATE);
+    MM_CHECK_INT(ledger_of("BNB"), ==, INT64_MIN);
+    status = fill(MM_ASK, INT64_MAX, 2 * ONE + 1, "", 0); /* the first failure is told */
+    MM_CHECK_INT(status, ==, MM_E_OVERFLOW);
     status = fill(MM_ASK, 100 * ONE, 2 * ONE, "BTC", 1);
     MM_CHECK_INT(status, ==, MM_E_STATE);
     status = fill(MM_BID, INT64_MAX, INT64_MAX, "", 0);
@@ -323,6 +329,74 @@ static void what_cannot_be_applied_changes_nothing(void)
     MM_CHECK_INT(mm_ledger_quote(ledger), ==, 1000 * ONE);
     MM_CHECK_UINT(mm_ledger_fills(ledger), ==, 0);
     MM_CHECK_INT(mm_ledger_last_trade_id(ledger), ==, -1);
+}
+
+static void sums_that_do_not_fit_are_refused_wherever_they_come_from(void)
+{
+    const int64_t huge = INT64_MAX - ONE;
+    start();
+    MM_CHECK(deposit("", ONE, 0) == MM_E_ARGUMENT);
+    MM_CHECK(deposit("USDT", INT64_MAX, 1) == MM_E_OVERFLOW);
+    MM_CHECK(balance("", ONE, 0) == MM_E_ARGUMENT);
+    MM_CHECK(balance("BTC", -1, 0) == MM_E_ARGUMENT);
+    MM_CHECK(balance("BTC", 0, -1) == MM_E_ARGUMENT);
+    MM_CHECK(balance("BTC", INT64_MAX, 1) == MM_E_OVERFLOW);
+    /* Before its first report an asset may stand below zero; that report must still fit beside it. */
+    MM_CHECK(deposit("BNB", -huge, 0) == MM_OK);
+    MM_CHECK(balance("BNB", huge, 0) == MM_E_OVERFLOW);
+    MM_CHECK(fill(MM_BID, 100 * ONE, ONE, "BNB", 2 * ONE) == MM_E_OVERFLOW);
+    MM_CHECK_INT(ledger_of("BNB"), ==, -huge);
+    MM_CHECK_INT(mm_ledger_base(ledger), ==, 2 * ONE);
+}
+
+static void of_an_adopted_trade_all_parts_must_fit(void)
+{
+    start();
+    mm_fill_body body;
+    memset(&body, 0, sizeof body);
+    body.trade_id = 77;
+    body.quote_e8 = -1;
+    MM_CHECK(balance("BNB", 5 * ONE, 0) == MM_OK);
+    strcpy(body.fee_asset, "BNB"); /* no fee: nothing of it moves */
+    MM_CHECK(mm_ledger_adopt(ledger, MM_BID, 0, ONE, &body) == MM_E_ARGUMENT);
+    MM_CHECK(mm_ledger_adopt(ledger, MM_BID, ONE, 0, &body) == MM_E_ARGUMENT);
+    MM_CHECK(mm_ledger_adopt(ledger, MM_BID, INT64_MAX, INT64_MAX, &body) == MM_E_OVERFLOW);
+    MM_CHECK(mm_ledger_adopt(ledger, MM_ASK, ONE, 3 * ONE, &body) == MM_E_STATE);
+    MM_CHECK(!mm_ledger_seen(ledger, 77));
+    MM_CHECK(mm_ledger_adopt(ledger, MM_ASK, 10 * ONE, ONE, &body) == MM_OK);
+    MM_CHECK_INT(mm_ledger_base(ledger), ==, ONE);
+    MM_CHECK_INT(mm_ledger_quote(ledger), ==, 1010 * ONE);
+    MM_CHECK_INT(ledger_of("BNB"), ==, 5 * ONE);
+    body.trade_id = -1;
+    MM_CHECK(mm_ledger_adopt(ledger, MM_ASK, ONE, ONE, &body) == MM_E_ARGUMENT);
+}
+
+static void an_account_too_large_to_be_valued_has_no_profit(void)
+{
+    start_with(TRADE_IDS);
+    MM_CHECK(balance("BTC", INT64_MAX / 2, 0) == MM_OK);
+    mm_ledger_start_mid(ledger, 100 * ONE);
+    mm_pnl pnl;
+    int64_t equity_e8 = 0;
+    MM_CHECK(!mm_ledger_pnl(ledger, 100 * ONE, &pnl));
+    MM_CHECK(!mm_ledger_equity(ledger, 100 * ONE, &equity_e8));
+    MM_CHECK(!mm_ledger_equity(ledger, 0, &equity_e8));
+    mm_ledger_start_mid(ledger, ONE / 10); /* at a price at which it fits, it begins */
+    MM_CHECK(mm_ledger_pnl(ledger, ONE / 10, &pnl));
+    MM_CHECK_INT(pnl.total_e8, ==, 0);
+}
+
+static void prices_of_more_assets_than_there_is_room_for_are_not_kept(void)
+{
+    start();
+    char name[16];
+    for (int i = 2; i < MM_ASSETS_MAX; i++) {
+        snprintf(name, sizeof name, "A%d", i);
+        mm_ledger_price(ledger, name, 2 * ONE);
+    }
+    mm_ledger_price(ledger, "ONEMORE", 2 * ONE);
+    MM_CHECK_INT(ledger_of("A15"), ==, 0);
+    MM_CHECK_INT(ledger_of("ONEMORE"), ==, INT64_MIN);
 }
 
 static void the_exchanges_own_quote_amount_is_taken_where_it_is_said(void)
@@ -627,12 +701,29 @@ static void a_lock_that_cannot_be_told_leaves_nothing_to_use(void)
     start();
     place(MM_BID, INT64_MAX, INT64_MAX);
     MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID, NULL), ==, 0);
+    place(MM_BID, ONE, 1);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_BID, NULL), ==, 0);
     for (int32_t i = 0; i < 2 * MM_PLAN_MAX; i++) {
         place(MM_ASK, ONE, 1);
     }
     MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK, NULL), ==, 2 * ONE - 2 * MM_PLAN_MAX);
     place(MM_ASK, ONE, 1);
     MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK, NULL), ==, 0);
+}
+
+static void an_order_that_leaves_frees_what_is_not_executed_of_its_smaller_size(void)
+{
+    start(); /* free: 2 BTC */
+    mm_order *ask = place(MM_ASK, 100 * ONE, ONE);
+    tell(MM_KIND_ACK, ask);
+    balance("BTC", ONE, ONE);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK, ask), ==, 2 * ONE);
+    mm_orders_filled(orders, ask, ONE / 2, 3);
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK, ask), ==, ONE + ONE / 2);
+    mm_orders_amend(orders, ask, ONE * 3 / 4, 4); /* on its way */
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK, ask), ==, ONE + ONE / 4);
+    mm_orders_filled(orders, ask, ONE * 3 / 8, 5); /* faster than the amend: more than it leaves */
+    MM_CHECK_INT(mm_ledger_available(ledger, orders, MM_ASK, ask), ==, ONE);
 }
 
 /* ---- Any history ---- */
@@ -679,6 +770,10 @@ int main(int argc, char **argv)
         MM_TEST(a_fee_in_a_third_asset_counts_by_its_price_or_not_at_all),
         MM_TEST(the_last_sale_takes_the_whole_cost),
         MM_TEST(what_cannot_be_applied_changes_nothing),
+        MM_TEST(sums_that_do_not_fit_are_refused_wherever_they_come_from),
+        MM_TEST(of_an_adopted_trade_all_parts_must_fit),
+        MM_TEST(an_account_too_large_to_be_valued_has_no_profit),
+        MM_TEST(prices_of_more_assets_than_there_is_room_for_are_not_kept),
         MM_TEST(the_exchanges_own_quote_amount_is_taken_where_it_is_said),
         MM_TEST(each_trade_is_applied_once_in_any_order),
         MM_TEST(ids_up_to_the_largest_forgotten_one_are_taken_for_applied),
@@ -693,6 +788,7 @@ int main(int argc, char **argv)
         MM_TEST(after_a_reset_the_next_report_is_the_start_and_no_trade_is_remembered),
         MM_TEST(what_orders_will_lock_may_not_be_used_again),
         MM_TEST(a_lock_that_cannot_be_told_leaves_nothing_to_use),
+        MM_TEST(an_order_that_leaves_frees_what_is_not_executed_of_its_smaller_size),
         MM_TEST(the_total_is_the_change_of_equity_through_any_history),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));

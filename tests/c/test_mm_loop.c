@@ -620,6 +620,94 @@ static void the_log_replays_to_the_same_actions_and_a_garbage_telemetry_clock_ch
     mm_engine_free(engine);
 }
 
+static mm_status replay_of(const mm_record *records, size_t count, size_t action_capacity, size_t *consumed)
+{
+    static mm_record actions[64];
+    const char *bad_field = NULL;
+    size_t made = 0, mismatch = 0;
+    mm_engine_config config = host_config();
+    mm_engine *engine = mm_engine_new(&config, &bad_field);
+    mm_status status = mm_log_replay(engine, records, count, actions, action_capacity, &made, consumed, &mismatch);
+    mm_engine_free(engine);
+    return status;
+}
+
+static void a_log_whose_events_have_not_the_records_their_kind_says_is_refused(void)
+{
+    static mm_record records[MM_SYMBOL_RECORDS + 1];
+    static const struct {
+        uint16_t kind;
+        uint32_t count;
+        int64_t first, second; /* levels of a depth event's or a quote's two sides */
+    } cases[] = {
+        {MM_KIND_DEPTH, 2, 0, 0},     {MM_KIND_DEPTH, 1, MM_DEPTH_LEVELS_MAX + 1, 0},
+        {MM_KIND_SNAPSHOT, 1, 0, MM_DEPTH_LEVELS_MAX + 1},
+        {MM_KIND_PARTIAL, 1, 1, 0},   {MM_KIND_QUOTE, 2, 0, 0},
+        {MM_KIND_QUOTE, 1, -1, 0},    {MM_KIND_QUOTE, 1, MM_LAYERS_MAX + 1, 0},
+        {MM_KIND_QUOTE, 1, 0, -1},    {MM_KIND_QUOTE, 1, 0, MM_LAYERS_MAX + 1},
+        {MM_KIND_REPORT, 1, 0, 0},    {MM_KIND_TRADE_ROW, 3, 0, 0},
+        {MM_KIND_RULES, 1, 0, 0},     {MM_KIND_TIMER, 2, 0, 0},
+    };
+    size_t consumed = 0;
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        memset(records, 0, sizeof records);
+        records[0].kind = cases[i].kind;
+        records[0].count = cases[i].count;
+        if (cases[i].kind == MM_KIND_QUOTE) {
+            records[0].body.command.command = cases[i].first;
+            records[0].body.command.value = cases[i].second;
+        } else if (cases[i].kind <= MM_KIND_PARTIAL) {
+            records[0].body.depth.bid_count = (uint32_t)cases[i].first;
+            records[0].body.depth.ask_count = (uint32_t)cases[i].second;
+        }
+        mm_status status = replay_of(records, MM_TEST_COUNT(records), 64, &consumed);
+        MM_CHECK_INT(status, ==, MM_E_SYNTAX);
+    }
+}
+
+static void new_rules_quotes_and_reports_are_replayed_and_a_cut_event_waits_for_its_rest(void)
+{
+    static mm_record records[MM_SYMBOL_RECORDS + 4];
+    size_t consumed = 0;
+    mm_symbol symbol = host_config().symbol;
+    memset(records, 0, sizeof records);
+    symbol.step_e8 *= 2;
+    mm_symbol_write(&symbol, records);
+    records[MM_SYMBOL_RECORDS] = host_event(MM_KIND_QUOTE);
+    records[MM_SYMBOL_RECORDS + 1] = host_event(MM_KIND_TIMER);
+    records[MM_SYMBOL_RECORDS + 2] = host_event(MM_KIND_REPORT);
+    records[MM_SYMBOL_RECORDS + 2].count = 2;
+    records[MM_SYMBOL_RECORDS + 3].kind = MM_KIND_MORE;
+    mm_status status = replay_of(records, MM_TEST_COUNT(records), 64, &consumed);
+    MM_CHECK_INT(status, ==, MM_OK);
+    MM_CHECK_UINT(consumed, ==, MM_TEST_COUNT(records));
+    status = replay_of(records, MM_TEST_COUNT(records) - 1, 64, &consumed);
+    MM_CHECK_INT(status, ==, MM_OK);
+    MM_CHECK_UINT(consumed, ==, MM_SYMBOL_RECORDS + 2);
+}
+
+static void actions_that_were_never_made_or_have_no_room_end_a_replay(void)
+{
+    mm_record records[3];
+    static mm_record actions[4];
+    size_t consumed = 0, made = 0, mismatch = 0;
+    const char *bad_field = NULL;
+    memset(records, 0, sizeof records);
+    records[0] = host_event(MM_KIND_BATCH_END);
+    records[0].body.command.now_ns = SECOND;
+    records[0].body.command.value = records[0].body.command.value2 = 8;
+    mm_status status = replay_of(records, 1, 0, &consumed); /* the first decision tells its state */
+    MM_CHECK_INT(status, ==, MM_E_CAPACITY);
+    records[1] = records[2] = host_event(MM_KIND_PLACE); /* nobody made these */
+    mm_engine_config config = host_config();
+    mm_engine *engine = mm_engine_new(&config, &bad_field);
+    status = mm_log_replay(engine, records, 3, actions, 4, &made, &consumed, &mismatch);
+    MM_CHECK_INT(status, ==, MM_OK);
+    MM_CHECK_UINT(made, ==, 1);
+    MM_CHECK_UINT(mismatch, ==, 0); /* the first that differs */
+    mm_engine_free(engine);
+}
+
 static void the_header_of_a_log_says_what_made_it(void)
 {
     static uint8_t bytes[MM_LOG_HEADER_BYTES];
@@ -635,6 +723,10 @@ static void the_header_of_a_log_says_what_made_it(void)
     bytes[0] ^= 1;
     bytes[8] ^= 1;
     MM_CHECK(mm_log_header_read(bytes, sizeof bytes, &header) == MM_E_VERSION);
+    bytes[8] ^= 1;
+    bytes[offsetof(mm_log_header, config_bytes)] ^= 8;
+    MM_CHECK(mm_log_header_read(bytes, sizeof bytes, &header) == MM_E_VERSION);
+    MM_CHECK(mm_log_header_read(bytes, sizeof bytes - 1, &header) == MM_E_SYNTAX);
 }
 
 int main(int argc, char **argv)
@@ -662,6 +754,9 @@ int main(int argc, char **argv)
         MM_TEST(a_pong_tells_how_long_ago_its_ping_left),
         MM_TEST(a_log_that_cannot_keep_up_kills_the_run),
         MM_TEST(the_log_replays_to_the_same_actions_and_a_garbage_telemetry_clock_changes_nothing),
+        MM_TEST(a_log_whose_events_have_not_the_records_their_kind_says_is_refused),
+        MM_TEST(new_rules_quotes_and_reports_are_replayed_and_a_cut_event_waits_for_its_rest),
+        MM_TEST(actions_that_were_never_made_or_have_no_room_end_a_replay),
         MM_TEST(the_header_of_a_log_says_what_made_it),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));

@@ -1032,6 +1032,120 @@ static void a_request_that_was_not_sent_is_tried_again_after_growing_pauses(void
     MM_CHECK_INT(order->again_ns, ==, T0 + SECOND + 20 * MS);
 }
 
+static void a_replacement_without_room_leaves_the_old_order_as_it_was(void)
+{
+    start();
+    mm_order *old = resting(MM_BID);
+    for (int32_t i = 1; i < LIVE_MAX; i++) {
+        place(MM_ASK, T0);
+    }
+    mm_order *made = NULL;
+    MM_CHECK(!mm_orders_replace(orders, old, 0, PRICE, QTY, T0, &made));
+    MM_CHECK(made == NULL && !old->cancel_pending && old->replaced_by == 0);
+    MM_CHECK(mm_orders_valid(orders));
+}
+
+static void only_an_order_in_doubt_can_be_disproved(void)
+{
+    start();
+    mm_order *order = resting(MM_BID);
+    MM_CHECK(!mm_orders_disprove(orders, order, true, T0 + 100 * SECOND));
+    MM_CHECK_INT(order->state, ==, MM_ORDER_LIVE);
+}
+
+static void the_reply_to_an_amend_may_say_the_state_or_not(void)
+{
+    start();
+    mm_order *order = resting(MM_BID);
+    mm_orders_amend(orders, order, QTY / 2, T0);
+    with_quantity(MM_KIND_AMENDED, 1, MM_ORDER_LIVE, QTY / 2, T0 + MS);
+    MM_CHECK_INT(order->qty_e8, ==, QTY / 2);
+    mm_orders_amend(orders, order, QTY / 4, T0 + MS);
+    mm_order_change change = with_quantity(MM_KIND_AMENDED, 1, MM_ORDER_CANCELED, QTY / 4, T0 + 2 * MS);
+    MM_CHECK(change.ended && change.to == MM_ORDER_CANCELED);
+}
+
+static void answers_to_an_amend_of_an_order_in_doubt_add_no_doubt(void)
+{
+    start();
+    mm_order *order = resting(MM_BID);
+    mm_orders_amend(orders, order, QTY / 2, T0);
+    outcome(MM_KIND_LOST, 1, MM_OP_PLACE, 0, T0 + MS);
+    MM_CHECK_INT(order->state, ==, MM_ORDER_UNKNOWN);
+    outcome(MM_KIND_AMEND_REJECT, 1, MM_OP_AMEND, MM_REJECT_UNKNOWN_ORDER, T0 + 2 * MS);
+    MM_CHECK_INT(order->unknown_ns, ==, T0 + MS);
+    outcome(MM_KIND_NOT_SENT, 1, MM_OP_AMEND, 0, T0 + 3 * MS); /* it was refused: there is none to take back */
+    MM_CHECK_INT(order->amends, ==, 1);
+    MM_CHECK_INT(order->again_ns, ==, 0);
+}
+
+static void an_amend_lost_twice_is_not_asked_about_later(void)
+{
+    start();
+    mm_order *order = resting(MM_BID);
+    mm_orders_amend(orders, order, QTY / 2, T0);
+    outcome(MM_KIND_LOST, 1, MM_OP_AMEND, 0, T0 + MS);
+    outcome(MM_KIND_LOST, 1, MM_OP_AMEND, 0, T0 + 100 * MS);
+    MM_CHECK_INT(mm_orders_deadline(orders), ==, T0 + 301 * MS);
+    /* A cancel that is due before it comes first. */
+    mm_orders_cancel(orders, order, T0 - 800 * MS);
+    MM_CHECK_INT(mm_orders_deadline(orders), ==, T0 + 200 * MS);
+    check_due(T0 + 301 * MS, MM_DUE_CANCEL | MM_DUE_QUERY);
+    int64_t due_ns = mm_orders_deadline(orders);
+    outcome(MM_KIND_SENT, 1, MM_OP_AMEND, 0, T0 + 302 * MS); /* of the first try, late: nothing begins anew */
+    MM_CHECK_INT(mm_orders_deadline(orders), ==, due_ns);
+}
+
+static void the_exchanges_own_word_that_it_does_not_know_leaves_a_resting_order_resting(void)
+{
+    start();
+    mm_order *order = resting(MM_BID);
+    mm_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = MM_KIND_LOST;
+    record.count = 1;
+    record.body.outcome.order_seq = 1;
+    record.body.outcome.operation = MM_OP_PLACE;
+    record.body.outcome.http_status = 504;
+    apply(&record, T0 + MS);
+    MM_CHECK_INT(order->state, ==, MM_ORDER_LIVE);
+    record.body.outcome.http_status = 0;
+    record.body.outcome.code = -1007;
+    apply(&record, T0 + MS);
+    MM_CHECK_INT(order->state, ==, MM_ORDER_LIVE);
+    record.body.outcome.code = 0;
+    apply(&record, T0 + MS);
+    MM_CHECK_INT(order->state, ==, MM_ORDER_UNKNOWN);
+}
+
+static void a_lost_replacement_of_an_order_that_is_over_is_about_the_new_one_alone(void)
+{
+    start();
+    mm_order *old = resting(MM_BID);
+    mm_order *made = replacing(old);
+    report(MM_KIND_CANCELED, 1, MM_ORDER_CANCELED, 0, T0 + MS);
+    mm_order_change change = outcome(MM_KIND_LOST, 2, MM_OP_REPLACE, 0, T0 + 2 * MS);
+    MM_CHECK(change.order == made);
+    MM_CHECK_INT(made->state, ==, MM_ORDER_UNKNOWN);
+    MM_CHECK_UINT(mm_orders_count(orders, MM_BID, -1), ==, 1);
+}
+
+static void the_first_word_of_its_sending_counts_at_the_hosts_time_or_now(void)
+{
+    start();
+    mm_order *order = place(MM_BID, T0);
+    mm_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = MM_KIND_SENT;
+    record.count = 1;
+    record.body.outcome.order_seq = 1;
+    record.body.outcome.operation = MM_OP_PLACE;
+    apply(&record, T0 + MS); /* the host has no time of it */
+    MM_CHECK_INT(order->sent_ns, ==, T0 + MS);
+    sent(1, T0 + 5 * MS);
+    MM_CHECK_INT(order->sent_ns, ==, T0 + MS);
+}
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
@@ -1078,6 +1192,14 @@ int main(int argc, char **argv)
         MM_TEST(a_replacement_that_was_not_sent_leaves_the_old_order_as_it_was),
         MM_TEST(a_lost_replacement_leaves_the_new_order_unknown_and_the_cancel_unanswered),
         MM_TEST(a_request_that_was_not_sent_is_tried_again_after_growing_pauses),
+        MM_TEST(a_replacement_without_room_leaves_the_old_order_as_it_was),
+        MM_TEST(only_an_order_in_doubt_can_be_disproved),
+        MM_TEST(the_reply_to_an_amend_may_say_the_state_or_not),
+        MM_TEST(answers_to_an_amend_of_an_order_in_doubt_add_no_doubt),
+        MM_TEST(an_amend_lost_twice_is_not_asked_about_later),
+        MM_TEST(the_exchanges_own_word_that_it_does_not_know_leaves_a_resting_order_resting),
+        MM_TEST(a_lost_replacement_of_an_order_that_is_over_is_about_the_new_one_alone),
+        MM_TEST(the_first_word_of_its_sending_counts_at_the_hosts_time_or_now),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }

@@ -58,6 +58,24 @@ static void what_cannot_be_a_symbol_is_refused(void)
         memcpy((char *)&s + bounds[i], &negative, sizeof negative);
         MM_CHECK_INT(mm_symbol_check(&s), ==, MM_E_ARGUMENT);
     }
+    static const size_t flags_and_fees[] = {offsetof(mm_symbol, no_amend), offsetof(mm_symbol, no_replace),
+                                            offsetof(mm_symbol, maker_fee_e8), offsetof(mm_symbol, taker_fee_e8)};
+    static const int64_t far[] = {INT64_MIN, INT64_MAX};
+    for (size_t i = 0; i < MM_ARRAY_COUNT(flags_and_fees); i++) {
+        for (size_t j = 0; j < MM_ARRAY_COUNT(far); j++) {
+            mm_symbol s = btcusdt();
+            memcpy((char *)&s + flags_and_fees[i], &far[j], sizeof far[j]);
+            MM_CHECK_INT(mm_symbol_check(&s), ==, MM_E_ARGUMENT);
+        }
+    }
+    mm_symbol nameless = btcusdt();
+    nameless.base[0] = 0;
+    MM_CHECK_INT(mm_symbol_check(&nameless), ==, MM_E_ARGUMENT);
+    mm_record records[MM_SYMBOL_RECORDS];
+    mm_symbol_write(&nameless, records);
+    records[0].count = MM_SYMBOL_RECORDS - 1; /* rules of another build */
+    mm_symbol read = btcusdt();
+    MM_CHECK_INT(mm_symbol_read(&read, records), ==, MM_E_ARGUMENT);
     static const size_t positive[] = {offsetof(mm_symbol, tick_e8), offsetof(mm_symbol, step_e8)};
     static const int64_t bad[] = {0, -1, INT64_MAX, INT64_MIN};
     for (size_t i = 0; i < MM_ARRAY_COUNT(positive); i++) {
