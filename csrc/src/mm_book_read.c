@@ -568,7 +568,7 @@ mm_book_stats mm_book_statistics(const mm_book *book)
  * ---------------------------------------------------------------------------------- */
 
 /* Quantities and bits tell the same story, and nothing lies outside the cover. */
-static bool window_valid(const book_side *side)
+static MM_INVARIANT bool window_valid(const book_side *side)
 {
     const book_window *window = side->window;
     size_t count = 0;
@@ -588,7 +588,7 @@ static bool window_valid(const book_side *side)
 }
 
 /* The tree holds no level that belongs into the window. */
-static bool tree_apart(const book_side *side)
+static MM_INVARIANT bool tree_apart(const book_side *side)
 {
     if (!mm__tree_valid(&side->tree)) {
         return false;
@@ -607,7 +607,7 @@ static bool tree_apart(const book_side *side)
 }
 
 /* Entry `index` of the top is exactly this level, or is marked as changed. */
-static bool top_agrees(const book_side *side, size_t index, const mm_level *level, uint64_t sum_e8,
+static MM_INVARIANT bool top_agrees(const book_side *side, size_t index, const mm_level *level, uint64_t sum_e8,
                        u128 cost)
 {
     const top_entry *entry = &side->top->entries[index];
@@ -617,7 +617,7 @@ static bool top_agrees(const book_side *side, size_t index, const mm_level *leve
 }
 
 /* The published best and the exact part of the top are what a walk over all levels finds. */
-static bool order_valid(const book_side *side)
+static MM_INVARIANT bool order_valid(const book_side *side)
 {
     size_t count = 0;
     uint64_t before = 0;
@@ -644,7 +644,7 @@ static bool order_valid(const book_side *side)
 }
 
 /* What a single level may leave out of account is as far away as that needs, and there is the room that is promised. */
-static bool shortcuts_valid(const book_side *side)
+static MM_INVARIANT bool shortcuts_valid(const book_side *side)
 {
     const book_top *top = side->top;
     bool inside = side->best->qty_e8 != 0 && value_of_price(side, side->best->price_e8) < side->tree.first_key;
@@ -658,7 +658,7 @@ static bool shortcuts_valid(const book_side *side)
            (side->new_end <= side->tally[TALLY_NEW] || side->new_end - side->tally[TALLY_NEW] <= room);
 }
 
-bool mm_book_valid(const mm_book *book)
+MM_INVARIANT bool mm_book_valid(const mm_book *book)
 {
     for (int32_t i = 0; i < 2; i++) {
         const book_side *side = &book->sides[i];

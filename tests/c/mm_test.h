@@ -253,6 +253,16 @@ enum { MM_TEST_ASSERTIONS = 1 };
     } while (0)
 #endif
 
+/* The process is as after a failed assertion from here on: nothing clears its kill word. */
+static inline void mm_test_panic_latch(void)
+{
+    mm_panic_set(mm_test_panic_wanted);
+    if (setjmp(mm_test_panic_jump) == 0) {
+        mm_panic("wanted", __FILE__, __LINE__);
+    }
+    mm_panic_set(mm_test_panic);
+}
+
 static inline void mm_test_panic_noted(const char *expression, const char *file, int32_t line)
 {
     (void)expression;

@@ -442,6 +442,180 @@ static void a_configuration_that_could_break_json_or_limits_is_refused(void)
     MM_CHECK(mm_gate_new(&config) == NULL);
 }
 
+static void every_field_of_a_configuration_has_its_range(void)
+{
+    static const struct {
+        size_t offset;
+        int64_t bad;
+    } wide[] = {
+        {offsetof(mm_gate_config, stale_decision_ns), 0},
+        {offsetof(mm_gate_config, orders_per_1s_max), 0},
+        {offsetof(mm_gate_config, orders_per_1s_max), 4096},
+        {offsetof(mm_gate_config, orders_per_10s_max), 0},
+        {offsetof(mm_gate_config, orders_per_10s_max), 4096},
+        {offsetof(mm_gate_config, orders_per_day_max), 0},
+        {offsetof(mm_gate_config, place_window_ms), 0},
+        {offsetof(mm_gate_config, place_window_ms), 60001},
+        {offsetof(mm_gate_config, other_window_ms), 0},
+        {offsetof(mm_gate_config, other_window_ms), 60001},
+    };
+    static const struct {
+        size_t offset;
+        int32_t bad;
+    } narrow[] = {
+        {offsetof(mm_gate_config, wire), 2},
+        {offsetof(mm_gate_config, signature), 2},
+        {offsetof(mm_gate_config, price_decimals), -1},
+        {offsetof(mm_gate_config, price_decimals), 9},
+        {offsetof(mm_gate_config, qty_decimals), -1},
+        {offsetof(mm_gate_config, qty_decimals), 9},
+    };
+    for (size_t i = 0; i < MM_TEST_COUNT(wide); i++) {
+        mm_gate_config config = config_of(MM_WIRE_WS_API);
+        memcpy((char *)&config + wide[i].offset, &wide[i].bad, sizeof wide[i].bad);
+        MM_CHECK(mm_gate_new(&config) == NULL);
+    }
+    for (size_t i = 0; i < MM_TEST_COUNT(narrow); i++) {
+        mm_gate_config config = config_of(MM_WIRE_WS_API);
+        memcpy((char *)&config + narrow[i].offset, &narrow[i].bad, sizeof narrow[i].bad);
+        MM_CHECK(mm_gate_new(&config) == NULL);
+    }
+}
+
+static void texts_are_there_end_and_break_nothing(void)
+{
+    static const size_t offsets[] = {offsetof(mm_gate_config, symbol), offsetof(mm_gate_config, order_prefix),
+                                     offsetof(mm_gate_config, stp_mode), offsetof(mm_gate_config, api_key)};
+    static const size_t sizes[] = {24, 24, 24, 128};
+    static const char breaking[] = "\"&/:@[`{ \x7f\x80";
+    for (size_t i = 0; i < MM_TEST_COUNT(offsets); i++) {
+        mm_gate_config config = config_of(MM_WIRE_WS_API);
+        memset((char *)&config + offsets[i], 'a', sizes[i]);
+        MM_CHECK(mm_gate_new(&config) == NULL);
+        memset((char *)&config + offsets[i], 0, sizes[i]);
+        MM_CHECK(mm_gate_new(&config) == NULL);
+        for (size_t j = 0; j + 1 < sizeof breaking; j++) {
+            *((char *)&config + offsets[i]) = breaking[j];
+            MM_CHECK(mm_gate_new(&config) == NULL);
+        }
+    }
+    mm_gate_config config = config_of(MM_WIRE_WS_API);
+    strcpy(config.order_prefix, "azAZ09-_");
+    mm_gate *gate = mm_gate_new(&config);
+    MM_CHECK(gate != NULL);
+    mm_gate_free(gate);
+    static unsigned char memory[64] __attribute__((aligned(64)));
+    MM_CHECK(mm_gate_init(memory, sizeof memory, &config, &gate) == MM_E_ARGUMENT);
+}
+
+static void a_signature_has_the_letters_and_the_length_of_its_kind(void)
+{
+    static const struct {
+        int32_t kind;
+        size_t bytes;
+        const char *letters;
+        const char *others;
+    } cases[] = {{MM_SIGN_HMAC, 64, "0123456789abcdefABCDEF", "/:@G`g"},
+                 {MM_SIGN_ED25519, 88, "09azAZ+/=", "*-.:@[`{"}};
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        mm_gate_config config = config_of(MM_WIRE_WS_API);
+        config.signature = cases[i].kind;
+        mm_gate *gate = mm_gate_new(&config);
+        mm_gate_clock(gate, OFFSET_NS);
+        char signature[89];
+        uint64_t seq = 0;
+        memset(signature, '0', sizeof signature);
+        for (const char *letter = cases[i].others; *letter != 0; letter++) {
+            mm_record cancel = place_action(++seq, 0);
+            cancel.kind = MM_KIND_CANCEL;
+            const char *payload = NULL;
+            size_t bytes = 0;
+            MM_CHECK(mm_gate_encode(gate, &cancel, 0, &payload, &bytes) == 0);
+            signature[7] = *letter;
+            MM_CHECK(mm_gate_seal(gate, signature, cases[i].bytes) == MM_E_ARGUMENT);
+        }
+        for (const char *letter = cases[i].letters; *letter != 0; letter++) {
+            mm_record query = place_action(++seq, 0);
+            query.kind = MM_KIND_QUERY;
+            const char *payload = NULL;
+            const uint8_t *frame = NULL;
+            size_t bytes = 0;
+            MM_CHECK(mm_gate_encode(gate, &query, 0, &payload, &bytes) == 0);
+            signature[7] = *letter;
+            MM_CHECK(mm_gate_seal(gate, signature, cases[i].bytes) == MM_OK);
+            MM_CHECK(mm_gate_take(gate, &frame) > 0);
+        }
+        mm_gate_free(gate);
+    }
+}
+
+static void each_request_names_its_method_and_its_ids_letter(void)
+{
+    static const struct {
+        uint16_t kind;
+        const char *method;
+        const char *id;
+    } cases[] = {{MM_KIND_PLACE, "{\"method\":\"order.place\",", ",\"id\":\"p"},
+                 {MM_KIND_REPLACE, "{\"method\":\"order.cancelReplace\",", ",\"id\":\"r"},
+                 {MM_KIND_AMEND, "{\"method\":\"order.amend.keepPriority\",", ",\"id\":\"a"},
+                 {MM_KIND_CANCEL, "{\"method\":\"order.cancel\",", ",\"id\":\"c"},
+                 {MM_KIND_QUERY, "{\"method\":\"order.status\",", ",\"id\":\"q"}};
+    mm_gate *gate = open_logged_on();
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        char text[2048];
+        const uint8_t *frame = NULL;
+        mm_record action = place_action(i + 1, 0);
+        action.kind = cases[i].kind;
+        action.flags = (uint16_t)(MM_ASK << 8);
+        action.body.action.exchange_id = 991;
+        MM_CHECK(is_complete(gate, &action, 0));
+        size_t frame_bytes = mm_gate_take(gate, &frame);
+        size_t bytes = unmask(frame, frame_bytes, text);
+        text[bytes] = 0;
+        MM_CHECK(strncmp(text, cases[i].method, strlen(cases[i].method)) == 0);
+        MM_CHECK(strstr(text, cases[i].id) != NULL);
+        bool order = cases[i].kind == MM_KIND_PLACE || cases[i].kind == MM_KIND_REPLACE;
+        MM_CHECK((strstr(text, "\"side\":\"SELL\"") != NULL) == order);
+    }
+    mm_gate_free(gate);
+}
+
+static void an_order_without_a_price_or_a_quantity_kills_the_gate(void)
+{
+    for (int which = 0; which < 2; which++) {
+        mm_gate *gate = open_logged_on();
+        const char *payload = NULL;
+        size_t bytes = 0;
+        mm_record action = place_action(1, 0);
+        *(which == 0 ? &action.body.action.price_e8 : &action.body.action.qty_e8) = 0;
+        MM_CHECK((mm_gate_encode(gate, &action, 0, &payload, &bytes) & MM_BIT(MM_REASON_KILLED)) != 0);
+        MM_CHECK(mm_gate_killed(gate));
+        mm_gate_free(gate);
+    }
+}
+
+static void no_order_leaves_before_the_clock_is_known(void)
+{
+    mm_gate_config config = config_of(MM_WIRE_WS_API);
+    mm_gate *gate = mm_gate_new(&config);
+    MM_CHECK(try_place(gate, 1, 0) == MM_BIT(MM_REASON_CLOCK));
+    mm_gate_free(gate);
+}
+
+/* Last: nothing clears it. */
+static void after_a_failed_assertion_anywhere_only_cancels_leave(void)
+{
+    mm_gate *gate = open_logged_on();
+    mm_record cancel = place_action(1, 0);
+    cancel.kind = MM_KIND_CANCEL;
+    MM_CHECK(!mm_gate_killed(gate));
+    mm_test_panic_latch();
+    MM_CHECK(mm_gate_killed(gate));
+    MM_CHECK(try_place(gate, 1, 0) == MM_BIT(MM_REASON_KILLED));
+    MM_CHECK(is_complete(gate, &cancel, 0));
+    mm_gate_free(gate);
+}
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
@@ -464,6 +638,13 @@ int main(int argc, char **argv)
         MM_TEST(orders_are_counted_in_one_second_ten_seconds_and_a_day),
         MM_TEST(nothing_leaves_during_a_ban_or_before_the_clock_is_known),
         MM_TEST(a_configuration_that_could_break_json_or_limits_is_refused),
+        MM_TEST(every_field_of_a_configuration_has_its_range),
+        MM_TEST(texts_are_there_end_and_break_nothing),
+        MM_TEST(a_signature_has_the_letters_and_the_length_of_its_kind),
+        MM_TEST(each_request_names_its_method_and_its_ids_letter),
+        MM_TEST(an_order_without_a_price_or_a_quantity_kills_the_gate),
+        MM_TEST(no_order_leaves_before_the_clock_is_known),
+        MM_TEST(after_a_failed_assertion_anywhere_only_cancels_leave),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }
