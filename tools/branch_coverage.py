@@ -15,8 +15,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "csrc"
 
-# (file, line, number of branches) -> function, times the line ran, times each branch was taken. The number is part of the
-# key, as the same line may be compiled to other branches where a macro differs.
+# (file, line, number of branches) -> function, times the line ran, times each branch was taken. The number is part of
+# the key, as the same line may be compiled to other branches where a macro differs.
 Counts = dict[tuple[str, int, int], tuple[str, int, list[int]]]
 
 
@@ -26,10 +26,10 @@ def reports(build_dir: Path) -> Iterator[dict[str, Any]]:
     if not data:
         sys.exit(f"{build_dir}: nothing was counted; build the preset `coverage` and run its tests first")
     command = ["gcov", "--json-format", "--branch-probabilities", "--stdout", *data]
-    output = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=build_dir
-    ).stdout
-    for line in output.splitlines():
+    run = subprocess.run(command, capture_output=True, cwd=build_dir)
+    if run.returncode != 0:
+        sys.exit(run.stderr.decode(errors="replace")[-2000:])
+    for line in run.stdout.splitlines():
         if line:
             yield json.loads(line)
 

@@ -362,7 +362,7 @@ static void of_an_adopted_trade_all_parts_must_fit(void)
     MM_CHECK(mm_ledger_adopt(ledger, MM_BID, ONE, 0, &body) == MM_E_ARGUMENT);
     MM_CHECK(mm_ledger_adopt(ledger, MM_BID, INT64_MAX, INT64_MAX, &body) == MM_E_OVERFLOW);
     MM_CHECK(mm_ledger_adopt(ledger, MM_ASK, ONE, 3 * ONE, &body) == MM_E_STATE);
-    MM_CHECK(!mm_ledger_seen(ledger, 77));
+    MM_CHECK(!mm_ledger_seen(ledger, MM_ASK, 77));
     MM_CHECK(mm_ledger_adopt(ledger, MM_ASK, 10 * ONE, ONE, &body) == MM_OK);
     MM_CHECK_INT(mm_ledger_base(ledger), ==, ONE);
     MM_CHECK_INT(mm_ledger_quote(ledger), ==, 1010 * ONE);
