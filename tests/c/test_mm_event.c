@@ -327,12 +327,12 @@ static void without_a_lock_or_a_condition_variable_there_is_no_event(void)
 {
     static unsigned char memory[1024] MM_ALIGN_LINE;
     mm_event *event = NULL;
-    portable_events.no_lock = true;
+    event_faults.no_lock = true;
     MM_CHECK_INT(mm_event_init(memory, sizeof(memory), MM_WAIT_BLOCK, 1, &event), ==, MM_E_SYSTEM);
-    portable_events.no_lock = false;
-    portable_events.no_condition = true;
+    event_faults.no_lock = false;
+    event_faults.no_condition = true;
     MM_CHECK_INT(mm_event_init(memory, sizeof(memory), MM_WAIT_BLOCK, 1, &event), ==, MM_E_SYSTEM);
-    portable_events.no_condition = false;
+    event_faults.no_condition = false;
     MM_CHECK(event == NULL);
 }
 
@@ -341,9 +341,9 @@ static void of_two_that_signal_at_once_one_ends_the_announcement_and_the_other_h
     mm_event *event = mm_event_new(MM_WAIT_BLOCK, 1);
     MM_REQUIRE(event != NULL);
     uint32_t key = mm_event_prepare(event);
-    portable_events.another_signals = true;
+    event_faults.another_signals = true;
     mm_event_signal(event);
-    MM_CHECK(!portable_events.another_signals);
+    MM_CHECK(!event_faults.another_signals);
     bool signalled = mm_event_wait(event, key, -1);
     MM_CHECK(signalled);
     mm_event_free(event);
