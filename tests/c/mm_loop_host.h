@@ -14,7 +14,21 @@ typedef struct bot {
     int64_t now_ns;
 } bot;
 
-static inline bot bot_open(mm_clock_fn clock, int64_t log_records)
+static inline mm_loop_config bot_config(int64_t log_records)
+{
+    mm_loop_config config;
+    memset(&config, 0, sizeof config);
+    config.market_records = 8192;
+    config.exec_records = 1024;
+    config.rest_records = 8192;
+    config.action_records = 256;
+    config.log_records = log_records;
+    config.wait_policy = MM_WAIT_BLOCK;
+    config.batch_events = 256;
+    return config;
+}
+
+static inline bot bot_open_with(mm_clock_fn clock, int64_t log_records, int64_t strategy)
 {
     bot b;
     const char *bad_field = NULL;
@@ -24,18 +38,11 @@ static inline bot bot_open(mm_clock_fn clock, int64_t log_records)
     engine_config.budget.orders_pct = 100;
     engine_config.risk.orders_per_1s_max = 60000;
     engine_config.risk.duplicate_window_ns = 1;
-    mm_loop_config config;
+    engine_config.strategy = strategy;
+    mm_loop_config config = bot_config(log_records);
     mm_feed_config feed;
     memset(&b, 0, sizeof b);
-    memset(&config, 0, sizeof config);
     memset(&feed, 0, sizeof feed);
-    config.market_records = 8192;
-    config.exec_records = 1024;
-    config.rest_records = 8192;
-    config.action_records = 256;
-    config.log_records = log_records;
-    config.wait_policy = MM_WAIT_BLOCK;
-    config.batch_events = 256;
     strcpy(feed.symbol, "BTCUSDT");
     strcpy(feed.order_prefix, "mA1-0k3f9zq-");
     strcpy(feed.account_prefix, "mA1-");
@@ -49,6 +56,11 @@ static inline bot bot_open(mm_clock_fn clock, int64_t log_records)
     MM_CHECK(b.loop != NULL && b.market_ws != NULL && b.order_ws != NULL && b.market_feed != NULL &&
              b.order_feed != NULL);
     return b;
+}
+
+static inline bot bot_open(mm_clock_fn clock, int64_t log_records)
+{
+    return bot_open_with(clock, log_records, MM_STRATEGY_INVENTORY_SKEW);
 }
 
 static inline void bot_close(bot *b)

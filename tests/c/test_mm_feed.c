@@ -814,6 +814,64 @@ static void one_wrong_byte_never_reads_or_writes_out_of_place(void)
     }
 }
 
+/* Where the value that begins at `at` ends. */
+static size_t value_end(const char *text, size_t at)
+{
+    int32_t depth = 0;
+    bool in_string = false;
+    for (;; at++) {
+        if (text[at] == '"') {
+            in_string = !in_string;
+        } else if (in_string) {
+            at += text[at] == '\\';
+        } else if (text[at] == '{' || text[at] == '[') {
+            depth++;
+        } else if (text[at] == '}' || text[at] == ']') {
+            depth--;
+        }
+        bool over = !in_string && depth <= 0 && (text[at + 1] == ',' || text[at + 1] == '}' || text[at + 1] == ']');
+        if (over || text[at + 1] == 0) {
+            return at + 1;
+        }
+    }
+}
+
+/* Each value of each message becomes one of another type or size, and each time there is less and less room for the records. */
+static void a_value_of_any_other_kind_is_refused_or_read_but_never_halfway(void)
+{
+    static const char *const others[] = {
+        "0",       "-1",        "17",      "3000000000", "9223372036854775807", "-9223372036854775808", "99999999999999999999",
+        "1.5",     "1e5",       "true",    "false",      "null",                "\"\"",                 "\"0\"",
+        "\"1.5\"", "\"-1.5\"",  "\"1e5\"", "\"x\"",      "\"\\u0041\"",         "\"99999999999999999999\"", "{}",
+        "[]",      "[[]]",      "[{}]",    "[[\"1\",1]]", "[[\"1\"]]",          "[[\"1\",\"1\",1]]",    "{\"a\":1}",
+        "[1,[2]]", "\"SUCCESS\"", "\"SELL\"", "\"CANCELED\"", "\"\xC2\x85\"",      "\"\xFF\"",             "\"-92233720368.54775808\"",
+    };
+    static const char *const symbols[] = {"", "BTCUSDT"};
+    for (size_t s = 0; s < MM_TEST_COUNT(symbols); s++) {
+        open_feed(symbols[s]);
+        for (size_t i = 0; i < MM_TEST_COUNT(samples); i++) {
+            const char *sample = samples[i];
+            for (size_t at = 0; sample[at] != 0; at++) {
+                if (at == 0 || sample[at - 1] != ':' || (at > 1 && sample[at - 2] != '"')) {
+                    continue;
+                }
+                size_t end = value_end(sample, at);
+                for (size_t j = 0; j < MM_TEST_COUNT(others); j++) {
+                    char text[TEXT_MAX];
+                    int bytes = snprintf(text, sizeof text, "%.*s%s%s", (int)at, sample, others[j], sample + end);
+                    size_t capacity = mm_test_below(2) == 0 ? RECORDS : mm_test_below(4);
+                    decode_bytes(text, (size_t)bytes, capacity, &got);
+                    bool good = MM_CHECK(got.status <= 0 && got.error_at <= (size_t)bytes && got.count <= capacity) &&
+                                MM_CHECK(got.status == MM_OK || got.count == 0);
+                    if (!good) {
+                        printf("    in %s\n", text);
+                    }
+                }
+            }
+        }
+    }
+}
+
 static void order_of_keys_does_not_matter(void)
 {
     static const char *const members[] = {
@@ -1804,6 +1862,7 @@ int main(int argc, char **argv)
         MM_TEST(every_cut_of_every_message_is_refused_and_reads_nothing_behind_it),
         MM_TEST(blanks_change_nothing),
         MM_TEST(one_wrong_byte_never_reads_or_writes_out_of_place),
+        MM_TEST(a_value_of_any_other_kind_is_refused_or_read_but_never_halfway),
         MM_TEST(order_of_keys_does_not_matter),
         MM_TEST(keys_and_strings_may_be_escaped),
         MM_TEST(escapes_decode_to_utf8_at_every_length),

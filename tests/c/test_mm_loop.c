@@ -1,5 +1,10 @@
 /* The loop on one thread: bytes in, orders out. */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+
 #include "mm_loop_host.h"
+
+#include <pthread.h>
+#include <time.h>
 
 static void a_frame_becomes_an_order_in_one_pass(void)
 {
@@ -620,6 +625,322 @@ static void the_log_replays_to_the_same_actions_and_a_garbage_telemetry_clock_ch
     mm_engine_free(engine);
 }
 
+/* ---- edges of the loop itself ---- */
+
+static void a_loop_needs_an_engine_and_rings_that_hold_one_event(void)
+{
+    static const struct {
+        size_t offset;
+        int64_t bad;
+    } cases[] = {
+        {offsetof(mm_loop_config, batch_events), 0},    {offsetof(mm_loop_config, rest_records), MM_EVENT_RECORDS_MAX},
+        {offsetof(mm_loop_config, market_records), MM_EVENT_RECORDS_MAX},
+        {offsetof(mm_loop_config, exec_records), 1023}, {offsetof(mm_loop_config, action_records), 255},
+        {offsetof(mm_loop_config, log_records), -1},    {offsetof(mm_loop_config, log_records), 1000},
+        {offsetof(mm_loop_config, wait_policy), 7},
+    };
+    const char *bad_field = NULL;
+    mm_engine_config engine_config = host_config();
+    mm_engine *engine = mm_engine_new(&engine_config, &bad_field);
+    mm_loop_config config = bot_config(0);
+    MM_CHECK(mm_loop_new(&config, NULL, NULL) == NULL);
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        config = bot_config(0);
+        memcpy((char *)&config + cases[i].offset, &cases[i].bad, sizeof cases[i].bad);
+        MM_CHECK(mm_loop_new(&config, engine, NULL) == NULL);
+    }
+    config = bot_config(0);
+    config.wait_policy = MM_WAIT_SPIN;
+    mm_loop *loop = mm_loop_new(&config, engine, NULL);
+    MM_CHECK(loop != NULL);
+    mm_loop_free(loop);
+    mm_loop_free(NULL);
+    mm_engine_free(engine);
+}
+
+static void each_role_has_its_own_work_and_its_own_progress(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_record timer = host_event(MM_KIND_TIMER);
+    static const int32_t inputs[] = {MM_RING_EXEC, MM_RING_CONTROL, MM_RING_REST, MM_RING_MARKET};
+    for (size_t i = 0; i < MM_TEST_COUNT(inputs); i++) {
+        MM_CHECK(!mm_loop_pending(b.loop, MM_ROLE_ENGINE));
+        MM_CHECK(bot_push(&b, inputs[i], &timer));
+        MM_CHECK(mm_loop_pending(b.loop, MM_ROLE_ENGINE));
+        uint64_t before = mm_loop_progress(b.loop, MM_ROLE_ENGINE);
+        (void)mm_loop_run(b.loop, 1, b.now_ns);
+        MM_CHECK_UINT(mm_loop_progress(b.loop, MM_ROLE_ENGINE), ==, before + 1);
+    }
+    MM_CHECK_INT(mm_loop_deadline(b.loop), >, b.now_ns);
+    mm_record record;
+    while (mm_spsc_pop(mm_loop_ring(b.loop, MM_RING_WORK), &record, 1) > 0) {
+    }
+    static const struct {
+        int32_t role, ring;
+    } work[] = {{MM_ROLE_REST, MM_RING_WORK}, {MM_ROLE_ORDERS, MM_RING_ACTION}, {MM_ROLE_ORDERS, MM_RING_CANCEL}};
+    for (size_t i = 0; i < MM_TEST_COUNT(work); i++) {
+        MM_CHECK(!mm_loop_pending(b.loop, work[i].role));
+        MM_CHECK(mm_spsc_push(mm_loop_ring(b.loop, work[i].ring), &timer));
+        MM_CHECK(mm_loop_pending(b.loop, work[i].role));
+        MM_CHECK(mm_spsc_pop(mm_loop_ring(b.loop, work[i].ring), &record, 1) == 1);
+    }
+    MM_CHECK(!mm_loop_pending(b.loop, MM_ROLE_FEED)); /* its work comes from sockets */
+    bot_close(&b);
+}
+
+static uint32_t pump(bot *b, int32_t channel, uint8_t opcode, const char *payload, size_t bytes, size_t reply_capacity)
+{
+    uint8_t reply[256];
+    size_t reply_bytes = 0;
+    bool market = channel == MM_CHANNEL_MARKET;
+    bot_frame(market ? b->market_ws : b->order_ws, opcode, payload, bytes);
+    return mm_loop_pump(b->loop, channel, 0, market ? b->market_ws : b->order_ws, market ? b->market_feed : b->order_feed,
+                        b->now_ns, reply, reply_capacity, &reply_bytes);
+}
+
+static void a_market_that_stays_full_says_so_once_there_is_room(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_spsc *ring = mm_loop_ring(b.loop, MM_RING_MARKET);
+    mm_record timer = host_event(MM_KIND_TIMER);
+    mm_record first;
+    while (mm_spsc_push(ring, &timer)) {
+    }
+    uint32_t bits = market_trade(&b);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_DROPPED);
+    bits = market_trade(&b); /* nor is there room to tell of the first */
+    MM_CHECK_UINT(bits, ==, MM_PUMP_DROPPED);
+    bits = pump(&b, MM_CHANNEL_MARKET, MM_WS_PONG, "", 0, 64);
+    MM_CHECK_UINT(bits, ==, 0);
+    bits = bot_market(&b, "{\"e\":\"trade\",\"s\":1}");
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS); /* cannot be read: told with the others */
+    MM_CHECK(!mm_loop_push(b.loop, MM_RING_MARKET, &timer));
+    while (mm_spsc_pop(ring, &first, 1) > 0) {
+    }
+    /* The room goes between the word of the loss and what is new. */
+    bits = market_trade(&b);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
+    MM_CHECK(mm_spsc_pop(ring, &first, 1) == 1);
+    MM_CHECK_INT(first.kind, ==, MM_KIND_MARKET_FAULT);
+    MM_CHECK(mm_spsc_pop(ring, &first, 1) == 1);
+    MM_CHECK_INT(first.kind, ==, MM_KIND_TRADE);
+    while (mm_spsc_push(ring, &timer)) {
+    }
+    MM_CHECK(mm_spsc_pop(ring, &first, 1) == 1); /* room for one record */
+    bits = market_trade(&b);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
+    bits = pump(&b, MM_CHANNEL_MARKET, MM_WS_PONG, "", 0, 64); /* no loss, but no room for it */
+    MM_CHECK_UINT(bits, ==, 0);
+    bot_close(&b);
+}
+
+static void control_frames_are_answered_ended_by_or_left_alone(void)
+{
+    bot b = bot_open(NULL, 0);
+    uint32_t bits = pump(&b, MM_CHANNEL_ORDER, MM_WS_PING, "12", 2, 64);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_CONTROL);
+    bits = pump(&b, MM_CHANNEL_ORDER, MM_WS_PING, "12", 2, MM_WS_HEADER_MAX + 1); /* no room for the answer */
+    MM_CHECK_UINT(bits, ==, 0);
+    bits = pump(&b, MM_CHANNEL_ORDER, MM_WS_PONG, "", 0, 64);
+    MM_CHECK_UINT(bits, ==, 0);
+    bits = pump(&b, MM_CHANNEL_ORDER, MM_WS_CLOSE, "", 0, 64);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_CLOSED);
+    bits = pump(&b, MM_CHANNEL_MARKET, MM_WS_CLOSE, "", 0, 64);
+    MM_CHECK_UINT(bits, ==, MM_PUMP_CLOSED);
+    bot_close(&b);
+}
+
+static void a_broken_frame_closes_the_connection(void)
+{
+    bot b = bot_open(NULL, 0);
+    uint32_t bits = pump(&b, MM_CHANNEL_ORDER, 3, "", 0, 64); /* an opcode that is reserved */
+    MM_CHECK_UINT(bits, ==, MM_PUMP_CLOSED);
+    bot_close(&b);
+    b = bot_open(NULL, 0);
+    bits = bot_order(&b, "{\"id\":\"p1\",\"status\":");
+    MM_CHECK_UINT(bits, ==, MM_PUMP_CLOSED); /* an order message that cannot be read */
+    bot_close(&b);
+}
+
+static void answers_nobody_waits_for_time_no_order(void)
+{
+    static const char other[] = "{\"id\":\"p9\",\"status\":200,\"result\":{\"symbol\":\"BTCUSDT\",\"orderId\":12,"
+                                "\"clientOrderId\":\"mA1-0k3f9zq-0000009-b0\",\"transactTime\":1}}";
+    static const char foreign[] = "{\"id\":\"p0\",\"status\":200,\"result\":{\"symbol\":\"BTCUSDT\",\"orderId\":12,"
+                                  "\"clientOrderId\":\"x\",\"transactTime\":1}}";
+    bot b = bot_open(NULL, 0);
+    (void)bot_order(&b, other);
+    (void)bot_order(&b, foreign);
+    MM_CHECK_UINT(mm_loop_hist(b.loop, MM_STAGE_ORDER_TO_ACK)->count, ==, 0);
+    bot_close(&b);
+}
+
+static void notices_of_the_exchange_reach_the_host(void)
+{
+    bot b = bot_open(NULL, 0);
+    uint32_t bits = bot_market(&b, "{\"e\":\"serverShutdown\",\"E\":1770123456789}");
+    MM_CHECK_UINT(bits & MM_PUMP_SHUTDOWN, ==, MM_PUMP_SHUTDOWN);
+    bits = bot_order(&b, "{\"subscriptionId\":0,\"event\":{\"e\":\"eventStreamTerminated\",\"E\":1728973001334}}");
+    MM_CHECK_UINT(bits & MM_PUMP_REPLY, ==, MM_PUMP_REPLY);
+    bits = bot_market(&b, "{\"result\":null,\"id\":1}"); /* to a subscription */
+    MM_CHECK_UINT(bits & MM_PUMP_REPLY, ==, MM_PUMP_REPLY);
+    bits = bot_order(&b, "{\"id\":\"s1\",\"status\":429,\"error\":{\"code\":-1003,\"msg\":\"slower\"}}");
+    MM_CHECK_UINT(bits & MM_PUMP_LIMIT, ==, MM_PUMP_LIMIT);
+    bot_close(&b);
+}
+
+static void a_ping_from_the_future_has_no_round_trip(void)
+{
+    bot b = bot_open(NULL, 0);
+    char payload[8];
+    mm_record drained[8], pong;
+    mm_loop_socket_up(b.loop, 0);
+    (void)market_diff(&b, 0, 101, 101);
+    while (mm_spsc_pop(mm_loop_ring(b.loop, MM_RING_MARKET), drained, MM_TEST_COUNT(drained)) > 0) {
+    }
+    static const uint8_t opcodes[] = {MM_WS_PONG, MM_WS_PING};
+    for (size_t i = 0; i < MM_TEST_COUNT(opcodes); i++) {
+        for (size_t j = 0; j < sizeof payload; j++) {
+            payload[j] = (char)((uint64_t)(b.now_ns + SECOND) >> (8 * j));
+        }
+        (void)pump(&b, MM_CHANNEL_MARKET, opcodes[i], payload, sizeof payload, 64);
+        MM_REQUIRE(mm_spsc_pop(mm_loop_ring(b.loop, MM_RING_MARKET), &pong, 1) == 1);
+        MM_CHECK_INT(pong.body.link.detail, ==, 0);
+    }
+    bot_close(&b);
+}
+
+static void order_messages_wait_in_the_socket_while_the_engine_has_no_room_for_them(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_spsc *ring = mm_loop_ring(b.loop, MM_RING_EXEC);
+    mm_record timer = host_event(MM_KIND_TIMER);
+    mm_record place = host_event(MM_KIND_AMEND);
+    while (mm_spsc_room(ring) >= 512) {
+        MM_CHECK(mm_spsc_push(ring, &timer));
+    }
+    uint32_t bits = bot_order(&b, "{\"id\":\"s1\",\"status\":200,\"result\":{}}");
+    MM_CHECK_UINT(bits, ==, 0);
+    while (mm_spsc_push(ring, &timer)) {
+    }
+    MM_CHECK(!mm_loop_not_sent(b.loop, &place, MM_BIT(MM_REASON_DISCONNECTED), b.now_ns));
+    while (mm_spsc_pop(ring, &timer, 1) > 0) {
+    }
+    MM_CHECK(mm_loop_not_sent(b.loop, &place, MM_BIT(MM_REASON_DISCONNECTED), b.now_ns));
+    mm_record outcome = pop_outcome(&b);
+    MM_CHECK_INT(outcome.body.outcome.operation, ==, MM_OP_AMEND);
+    bits = bot_order(&b, "{\"id\":\"s2\",\"status\":200,\"result\":{}}");
+    MM_CHECK_UINT(bits, ==, MM_PUMP_REPLY); /* s1; s2 waits for the host to have seen it */
+    MM_CHECK_TEXT(mm_feed_last(b.order_feed)->request_id, "s1");
+    bot_close(&b);
+}
+
+static void a_full_burst_says_whether_more_waits(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_gate *gate = open_gate(1000, true);
+    const char *payload = NULL;
+    size_t payload_bytes = 0;
+    for (uint64_t seq = 1; seq <= MM_GATE_BURST_MAX; seq++) {
+        push_place(&b, seq);
+    }
+    int32_t asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, NULL, 0, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, 0);
+    push_place(&b, MM_GATE_BURST_MAX + 1);
+    asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, NULL, 0, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, MM_ENCODE_MORE);
+    mm_gate_free(gate);
+    bot_close(&b);
+}
+
+static void a_burst_that_goes_while_one_request_waits_for_its_signature_leaves_that_one_behind(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_gate *gate = open_gate(100, false);
+    const char *payload = NULL;
+    size_t payload_bytes = 0;
+    push_place(&b, 1);
+    int32_t asked = mm_loop_burst_encode(b.loop, gate, b.now_ns, NULL, 0, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, MM_ENCODE_SIGN);
+    mm_loop_burst_sent(b.loop, true, b.now_ns);
+    mm_record outcome = pop_outcome(&b);
+    MM_CHECK_UINT(outcome.kind, ==, MM_KIND_NOT_SENT);
+    MM_CHECK_UINT(outcome.body.outcome.verdict, ==, MM_BIT(MM_REASON_CREDENTIALS));
+    mm_gate_free(gate);
+    bot_close(&b);
+}
+
+static void a_strategy_elsewhere_is_asked_and_its_answer_becomes_orders(void)
+{
+    bot b = bot_open_with(NULL, 1 << 16, MM_STRATEGY_PYTHON);
+    mm_quote_input input;
+    mm_level bids[4], asks[4];
+    size_t bid_count = 4, ask_count = 4;
+    mm_record action;
+    MM_CHECK(!mm_loop_quote_input(b.loop, 2, &input, bids, &bid_count, asks, &ask_count)); /* nothing is asked yet */
+    bot_start(&b);
+    uint32_t bits = mm_loop_run(b.loop, 1, b.now_ns);
+    MM_CHECK((bits & MM_RUN_NEED_QUOTE) != 0);
+    MM_CHECK(mm_loop_quote_input(b.loop, 2, &input, bids, &bid_count, asks, &ask_count));
+    MM_CHECK_UINT(bid_count, ==, 4);
+    MM_CHECK_INT(bids[0].price_e8, ==, INT64_C(66999) * MM_ONE_E8);
+    MM_CHECK_INT(asks[0].price_e8, ==, INT64_C(67001) * MM_ONE_E8);
+    mm_quotes quotes;
+    memset(&quotes, 0, sizeof quotes);
+    quotes.bid_count = MM_LAYERS_MAX + 7; /* more than can be: cut */
+    for (size_t i = 0; i < MM_LAYERS_MAX; i++) {
+        quotes.bids[i].price_e8 = INT64_C(66900) * MM_ONE_E8 - (int64_t)i * MM_ONE_E8;
+        quotes.bids[i].qty_e8 = 100000;
+    }
+    mm_record timer = host_event(MM_KIND_TIMER);
+    MM_CHECK(mm_loop_push(b.loop, MM_RING_CONTROL, &timer)); /* comes while the answer is taken in */
+    bits = mm_loop_quote(b.loop, 2, &quotes, b.now_ns);
+    MM_CHECK((bits & MM_RUN_ORDERS) != 0);
+    MM_CHECK(mm_loop_next_action(b.loop, &action));
+    MM_CHECK_INT(action.body.action.price_e8, ==, INT64_C(66900) * MM_ONE_E8);
+    quotes.bid_count = 0;
+    quotes.ask_count = MM_LAYERS_MAX + 1;
+    bits = mm_loop_quote(b.loop, 2, &quotes, b.now_ns);
+    bits = mm_loop_quote(b.loop, 2, NULL, b.now_ns); /* it failed: quotes are pulled */
+    mm_engine_status status;
+    mm_loop_read(b.loop, 2, &status);
+    MM_CHECK((status.verdict & MM_BIT(MM_REASON_STRATEGY_FAULT)) != 0);
+    bot_close(&b);
+}
+
+typedef struct reader {
+    bot *b;
+    mm_engine_status status;
+} reader;
+
+static void *read_status(void *context)
+{
+    reader *r = (reader *)context;
+    mm_loop_read(r->b->loop, 2, &r->status);
+    return NULL;
+}
+
+static void who_wants_the_engine_while_it_runs_waits_for_the_end_of_the_run(void)
+{
+    bot b = bot_open(NULL, 0);
+    reader r = {&b, {0}};
+    pthread_t thread;
+    clockid_t its_clock;
+    struct timespec used = {0, 0};
+    r.status.now_ns = -1;
+    MM_REQUIRE(mm_role_try(mm_loop_role(b.loop, MM_ROLE_ENGINE), 1));
+    MM_REQUIRE(pthread_create(&thread, NULL, read_status, &r) == 0);
+    MM_REQUIRE(pthread_getcpuclockid(thread, &its_clock) == 0);
+    while (used.tv_sec == 0 && used.tv_nsec < 3 * MS) { /* by then it spins */
+        MM_REQUIRE(clock_gettime(its_clock, &used) == 0);
+    }
+    MM_CHECK_INT(r.status.now_ns, ==, -1);
+    mm_role_release(mm_loop_role(b.loop, MM_ROLE_ENGINE), 1);
+    MM_CHECK(pthread_join(thread, NULL) == 0);
+    MM_CHECK_INT(r.status.now_ns, ==, 0);
+    bot_close(&b);
+}
+
 static mm_status replay_of(const mm_record *records, size_t count, size_t action_capacity, size_t *consumed)
 {
     static mm_record actions[64];
@@ -754,6 +1075,19 @@ int main(int argc, char **argv)
         MM_TEST(a_pong_tells_how_long_ago_its_ping_left),
         MM_TEST(a_log_that_cannot_keep_up_kills_the_run),
         MM_TEST(the_log_replays_to_the_same_actions_and_a_garbage_telemetry_clock_changes_nothing),
+        MM_TEST(a_loop_needs_an_engine_and_rings_that_hold_one_event),
+        MM_TEST(each_role_has_its_own_work_and_its_own_progress),
+        MM_TEST(a_market_that_stays_full_says_so_once_there_is_room),
+        MM_TEST(control_frames_are_answered_ended_by_or_left_alone),
+        MM_TEST(a_broken_frame_closes_the_connection),
+        MM_TEST(answers_nobody_waits_for_time_no_order),
+        MM_TEST(notices_of_the_exchange_reach_the_host),
+        MM_TEST(a_ping_from_the_future_has_no_round_trip),
+        MM_TEST(order_messages_wait_in_the_socket_while_the_engine_has_no_room_for_them),
+        MM_TEST(a_full_burst_says_whether_more_waits),
+        MM_TEST(a_burst_that_goes_while_one_request_waits_for_its_signature_leaves_that_one_behind),
+        MM_TEST(a_strategy_elsewhere_is_asked_and_its_answer_becomes_orders),
+        MM_TEST(who_wants_the_engine_while_it_runs_waits_for_the_end_of_the_run),
         MM_TEST(a_log_whose_events_have_not_the_records_their_kind_says_is_refused),
         MM_TEST(new_rules_quotes_and_reports_are_replayed_and_a_cut_event_waits_for_its_rest),
         MM_TEST(actions_that_were_never_made_or_have_no_room_end_a_replay),
