@@ -38,8 +38,8 @@ static void find_best(book_side *side, uint64_t from)
     }
     bool known = value <= side->horizon;
     side->touch_key = known && inside ? side->best_key : NONE;
-    if (!entry_exact(side, 0) || side->top->care_end < care_end_of_best(side)) {
-        side->top->care_end = care_end_of_best(side);
+    if (!entry_exact(side, 0) || side->care_end < care_end_of_best(side)) {
+        side->care_end = care_end_of_best(side);
     }
     side->best->price_e8 = known ? price_of_value(side, value) : 0;
     side->best->qty_e8 = known ? qty_e8 : 0;
@@ -76,8 +76,8 @@ static void evict(book_side *side)
     mark_changed(side->top, value);
 }
 
-/* Looks how much room there is. */
-static void measure_room(book_side *side)
+/* Looks how much room there is. (Linked, as others below, so that it is not inlined: what is rare would take registers.) */
+void mm__book_measure_room(book_side *side)
 {
     size_t count = level_count_of(side);
     MM_ASSERT(count <= side->levels_max);
@@ -118,15 +118,34 @@ static bool apply_one(book_side *side, int64_t price_e8, int64_t qty_e8)
     return true;
 }
 
+/* Counts up to RUN_MAX levels by their tallies, two bits each. The fences keep four sums from being made one of vectors,
+ * which takes longer to put together than to add. */
+static inline void count_run(book_side *side, uint64_t tallies, uint64_t level_count)
+{
+    const uint64_t now = UINT64_MAX / 3; /* every second bit */
+    uint64_t nothing_count = (uint64_t)__builtin_popcountll(tallies & tallies >> 1 & now);
+    uint64_t new_count = (uint64_t)__builtin_popcountll(tallies & ~now) - nothing_count;
+    uint64_t gone_count = (uint64_t)__builtin_popcountll(tallies & now) - nothing_count;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    side->tally[TALLY_NOTHING] += nothing_count;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    side->tally[TALLY_NEW] += new_count;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    side->tally[TALLY_GONE] += gone_count;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    side->tally[TALLY_CHANGED] += level_count - nothing_count - new_count - gone_count;
+}
+
 /* The loop that every market message goes through. Applies levels up to RUN_MAX of them, to the end or to the first one
  * that needs more care: not valid (no price <= 0 has a key inside a cover) or outside the window,
- * which covers all its slots. There is room for all. Tallies are gathered in four fields of a register: counted in memory,
- * each level would wait for the one before. Lowers *first to the smallest key met; returns where it stopped. */
+ * which covers all its slots. There is room for all. Counted in memory, each level would wait for the one before: they are
+ * noted in a register. Lowers *first to the smallest key met; returns where it stopped. */
 static inline const mm_level *apply_run(book_side *side, const mm_level *level, const mm_level *end, uint64_t *first)
 {
     book_window *const window = side->window;
     uint64_t least = *first;
     uint64_t tallies = 0;
+    const mm_level *const start = level;
     end = end - level > RUN_MAX ? level + RUN_MAX : end;
     for (; level != end; level++) {
         uint64_t key = key_of_price(side->inverse, side->shift, level->price_e8);
@@ -134,12 +153,10 @@ static inline const mm_level *apply_run(book_side *side, const mm_level *level, 
         if (MM_UNLIKELY(key - side->low >= SLOTS || qty_e8 < 0)) {
             break;
         }
-        tallies += (uint64_t)1 << tally_of(window_put(window, key, qty_e8), qty_e8) * RUN_BITS;
+        tallies = tallies * 4 + tally_of(window_put(window, key, qty_e8), qty_e8);
         least = key < least ? key : least;
     }
-    for (uint32_t i = 0; i < TALLIES; i++) {
-        side->tally[i] += tallies >> i * RUN_BITS & RUN_MAX;
-    }
+    count_run(side, tallies, (uint64_t)(level - start));
     *first = least;
     return level;
 }
@@ -170,13 +187,13 @@ static void publish(book_side *side, uint64_t first)
 static inline bool has_room(book_side *side, size_t count)
 {
     if (MM_UNLIKELY(side->tally[TALLY_NEW] + count > side->new_end)) {
-        measure_room(side);
+        mm__book_measure_room(side);
     }
     return side->tally[TALLY_NEW] + count <= side->new_end;
 }
 
 /* The rest of a message, from a level on that needs care; `first` as in apply_run. Returns where it stopped: at the end, or
- * at a level that is not valid; those before it have been applied. (Linked, so that it is not inlined.) */
+ * at a level that is not valid; those before it have been applied. */
 const mm_level *mm__book_apply_rest(book_side *side, const mm_level *level, const mm_level *end, uint64_t first)
 {
     side->first = first;
@@ -203,7 +220,7 @@ static const mm_level *apply_levels(book_side *side, const mm_level *level, cons
     if (MM_UNLIKELY(level != end)) {
         return mm__book_apply_rest(side, level, end, first);
     }
-    if (first < side->top->care_end) {
+    if (first < side->care_end) {
         publish(side, first);
     }
     return end;
@@ -234,7 +251,7 @@ mm_status mm_book_apply(mm_book *book, const mm_level *bids, size_t bid_count, c
     return MM_OK;
 }
 
-/* mm_book_set of a level that needs care, or whose side is no side. (Linked, so that it is not inlined.) */
+/* mm_book_set of a level that needs care, or whose side is no side. */
 mm_status mm__book_set_carefully(mm_book *book, int32_t side, int64_t price_e8, int64_t qty_e8)
 {
     book_side *of = &book->sides[side == MM_ASK];
@@ -244,23 +261,24 @@ mm_status mm__book_set_carefully(mm_book *book, int32_t side, int64_t price_e8, 
         return refuse(book, 1);
     }
     publish(of, of->first);
-    measure_room(of);
+    mm__book_measure_room(of);
     return MM_OK;
 }
 
 /* The quantity of one level of the exact top changed and nothing else: it is kept exact. */
-static void patch_top(book_side *side, uint64_t value, int64_t before_e8, int64_t after_e8)
+static void patch_top(book_side *side, uint64_t value, int64_t after_e8)
 {
     book_top *top = side->top;
-    uint64_t change = (uint64_t)after_e8 - (uint64_t)before_e8;
     uint64_t distance = value - value_of_price(side, side->best->price_e8);
-    u128 cost = (u128)distance * (uint64_t)after_e8 - (u128)distance * (uint64_t)before_e8;
     size_t at = 0;
     MM_ASSERT(top->count > 0 && value < top->changed);
     while (value_of_price(side, top->entries[at].level.price_e8) < value) {
         at++;
     }
-    MM_ASSERT(top->entries[at].level.qty_e8 == before_e8);
+    MM_ASSERT(top->entries[at].level.price_e8 == price_of_value(side, value));
+    uint64_t before_e8 = (uint64_t)top->entries[at].level.qty_e8;
+    uint64_t change = (uint64_t)after_e8 - before_e8;
+    u128 cost = (u128)distance * (uint64_t)after_e8 - (u128)distance * before_e8;
     if (top->count > at + PATCH_MAX) {
         top->count = at + PATCH_MAX;
         mark_changed(top, value_of_price(side, top->entries[top->count - 1].level.price_e8) + 1);
@@ -277,43 +295,45 @@ static void patch_top(book_side *side, uint64_t value, int64_t before_e8, int64_
     }
 }
 
-/* What a level set before the care's end means for best and top. (Linked, so that it is not inlined.) */
-mm_status mm__book_set_near(book_side *side, uint64_t key, int64_t before_e8, int64_t after_e8)
+/* What a level set before the care's end means for best and top. */
+mm_status mm__book_set_near(book_side *side, uint64_t key, int64_t qty_e8, uint64_t kind)
 {
     book_top *top = side->top;
     uint64_t value = value_of_key(side, key);
     bool exact = value < top->changed;
-    if (before_e8 != 0 && after_e8 != 0) {
-        if (key == side->touch_key) {
-            side->best->qty_e8 = after_e8;
-        } else if (!exact && side->touch_key != NONE) {
-            top->care_end = key;
+    if (kind != TALLY_CHANGED) {
+        top->changed = exact ? value : top->changed;
+        if (key <= side->best_key) {
+            find_best(side, key);
         }
-        if (exact) {
-            patch_top(side, value, before_e8, after_e8);
-        }
-        return MM_OK;
-    }
-    top->changed = exact ? value : top->changed;
-    if (key <= side->best_key) {
-        find_best(side, key);
+    } else if (exact) {
+        patch_top(side, value, qty_e8);
+    } else if (key > side->touch_key) {
+        side->care_end = key;
     }
     return MM_OK;
 }
 
+/* Flat on purpose: what is common needs no stack, no branch asks what the level is, and calls stand last. */
 mm_status mm_book_set(mm_book *book, int32_t side, int64_t price_e8, int64_t qty_e8)
 {
-    book_side *of = &book->sides[(uint32_t)side & 1];
+    book_side *of = __builtin_assume_aligned(&book->sides[(uint32_t)side & 1], MM_CACHE_LINE_BYTES);
     uint64_t key = key_of_price(of->inverse, of->shift, price_e8);
     if (MM_UNLIKELY((uint32_t)side > 1 || !in_window(of, key) || qty_e8 < 0 || of->tally[TALLY_NEW] >= of->new_end)) {
         return mm__book_set_carefully(book, side, price_e8, qty_e8);
     }
-    int64_t before_e8 = window_put(of->window, key, qty_e8);
-    of->tally[tally_of(before_e8, qty_e8)]++;
-    if (key < of->top->care_end) {
-        return mm__book_set_near(of, key, before_e8, qty_e8);
+    uint64_t kind = tally_of(window_put(of->window, key, qty_e8), qty_e8);
+    of->tally[kind]++;
+    if (key >= of->care_end) {
+        return MM_OK;
     }
-    return MM_OK;
+    if (key == of->touch_key && qty_e8 != 0) {
+        of->best->qty_e8 = qty_e8;
+        if (of->care_end == key + 1) { /* nothing of the top is exact */
+            return MM_OK;
+        }
+    }
+    return mm__book_set_near(of, key, qty_e8, kind);
 }
 
 static void side_clear(book_side *side)
@@ -325,7 +345,7 @@ static void side_clear(book_side *side)
     side->misses = 0;
     side->span = 0;
     side->count_base = side->tally[TALLY_GONE] - side->tally[TALLY_NEW];
-    measure_room(side);
+    mm__book_measure_room(side);
     side->horizon = NO_HORIZON;
     side->top->count = 0;
     side->top->changed = 0;
@@ -372,7 +392,7 @@ static void side_load(book_side *side, const mm_level *levels, size_t count, siz
     MM_ASSERT(stop == levels + count);
     side->count_base = level_count_of(side) - told[TALLY_NEW] + told[TALLY_GONE];
     memcpy(side->tally, told, sizeof told); /* what a snapshot says is no update */
-    measure_room(side);
+    mm__book_measure_room(side);
 }
 
 mm_status mm_book_snapshot(mm_book *book, const mm_level *bids, size_t bid_count,
@@ -455,6 +475,7 @@ static unsigned char *side_init(book_side *side, unsigned char *memory, size_t l
     side->window = (book_window *)(void *)memory;
     memory += round_line(sizeof(book_window));
     side->top = (book_top *)(void *)memory;
+    side->top->care_end = &side->care_end;
     memory += round_line(sizeof(book_top));
     mm__tree_init(&side->tree, (mm__tree_node *)(void *)memory, nodes);
     return memory + round_line(nodes * sizeof(mm__tree_node));

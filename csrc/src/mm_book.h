@@ -51,9 +51,8 @@
 #define WORDS (SLOTS / WORD_BITS)
 /* Words of bits that a search looks at together. */
 #define STRIDE 8
-/* Levels that are applied together: no count among them takes more bits. */
-#define RUN_BITS 16
-#define RUN_MAX ((1 << RUN_BITS) - 1)
+/* Levels that are applied together: two bits of a word say of each how it counts. */
+#define RUN_MAX (WORD_BITS / 2)
 
 #define NONE UINT64_MAX
 #define VALUE_LAST (UINT64_MAX - 1) /* of a bid at the least price */
@@ -78,7 +77,7 @@ typedef struct {
 /* The first `count` levels, exact as far as their values are below `changed`, which is behind the last of them at most. */
 typedef struct {
     uint64_t changed;
-    uint64_t care_end; /* no window key at or behind it concerns the best or the exact entries */
+    uint64_t *care_end; /* the side's: goes out with the entries */
     size_t count;
     top_entry entries[TOP_LEVELS];
 } book_top;
@@ -92,21 +91,22 @@ typedef struct {
     uint64_t low;
     uint64_t span;
     book_window *window;
-    book_top *top;
-    uint64_t new_end;  /* there is room while the tally of new levels is below it */
-    uint64_t best_key; /* of the window, NONE when it is empty */
-    uint32_t shift;    /* power of two in the tick */
-    bool best_stale;   /* the best may be another than the published one */
+    uint64_t new_end;   /* there is room while the tally of new levels is below it */
+    uint64_t care_end;  /* no window key at or behind it concerns the best or the exact top; of the best alone if that is all */
+    uint64_t touch_key; /* of the published best, NONE when that is not the window's */
+    uint32_t shift;     /* power of two in the tick */
+    bool best_stale;    /* the best may be another than the published one */
     /* What it writes. */
     uint64_t tally[TALLIES];
     mm_level *best;      /* where the best is published */
-    uint64_t touch_key;  /* of the published best, NONE when that is not the window's */
-    uint64_t first;      /* smallest window key changed by the message under way, NONE = none */
+    book_top *top;
+    uint64_t best_key;   /* of the window, NONE when it is empty */
     uint64_t count_base; /* levels held besides new less gone ones; modulo 2^64 */
     uint64_t flip;       /* 0 = asks, all ones = bids */
     /* What only some need. */
     uint64_t tick;
     size_t levels_max;
+    uint64_t first;     /* smallest window key changed by the message under way, NONE = none */
     uint64_t horizon;
     uint64_t goal;      /* where `low` is to go */
     uint64_t misses;    /* updates that a window apart from its goal missed since the goal was set */
@@ -169,10 +169,15 @@ static inline size_t level_count_of(const book_side *side)
     return (size_t)(side->count_base + side->tally[TALLY_NEW] - side->tally[TALLY_GONE]);
 }
 
-/* The tally of an update of quantities >= 0: of a quantity less 1 the highest bit says whether it is 0. */
+/* 1 for the quantity 0, 0 for any above, by the highest bit of what is 1 less. */
+static inline uint64_t is_empty(int64_t qty_e8)
+{
+    return ((uint64_t)qty_e8 - 1) >> 63;
+}
+
 static inline uint64_t tally_of(int64_t before_e8, int64_t after_e8)
 {
-    return ((uint64_t)before_e8 - 1) >> 63 << 1 | ((uint64_t)after_e8 - 1) >> 63;
+    return is_empty(before_e8) * 2 + is_empty(after_e8);
 }
 
 static inline size_t window_count_of(const book_side *side)
@@ -181,9 +186,10 @@ static inline size_t window_count_of(const book_side *side)
 }
 
 /* Parts of mm_book_apply and mm_book_set. */
+void mm__book_measure_room(book_side *side);
 const mm_level *mm__book_apply_rest(book_side *side, const mm_level *level, const mm_level *end, uint64_t first);
 mm_status mm__book_set_carefully(mm_book *book, int32_t side, int64_t price_e8, int64_t qty_e8);
-mm_status mm__book_set_near(book_side *side, uint64_t key, int64_t before_e8, int64_t after_e8);
+mm_status mm__book_set_near(book_side *side, uint64_t key, int64_t qty_e8, uint64_t kind);
 
 /* The smallest key whose value is not below `value`; may lie outside [key_first, key_end). */
 uint64_t mm__book_key_from_value(const book_side *side, uint64_t value);
@@ -202,9 +208,8 @@ static inline int64_t window_put(book_window *window, uint64_t key, int64_t qty_
 {
     uint64_t slot = key % SLOTS;
     int64_t before_e8 = window->qty_e8[slot];
-    uint64_t kind = tally_of(before_e8, qty_e8);
     window->qty_e8[slot] = qty_e8;
-    window->bits[slot / WORD_BITS] ^= ((kind >> 1 ^ kind) & 1) << (slot % WORD_BITS);
+    window->bits[slot / WORD_BITS] ^= (is_empty(before_e8) ^ is_empty(qty_e8)) << (slot % WORD_BITS);
     return before_e8;
 }
 

@@ -179,9 +179,9 @@ static void mark_exact(const book_side *side)
         bool inside = value_of_key(side, last->resume - 1) == value;
         uint64_t top_end = inside ? last->resume : mm__book_key_from_value(side, value + 1);
         top->changed = value + 1;
-        end = top_end > end ? top_end : end;
+        end = top_end > end ? top_end : end < NONE ? end + 1 : NONE;
     }
-    top->care_end = end;
+    *top->care_end = end;
 }
 
 /* Makes the first `wanted` <= TOP_LEVELS entries exact, as far as there are levels; returns how
@@ -654,7 +654,8 @@ static MM_INVARIANT bool shortcuts_valid(const book_side *side)
         uint64_t behind = mm__book_key_from_value(side, value_of_price(side, top->entries[i].level.price_e8) + 1);
         end = behind > end ? behind : end;
     }
-    return side->touch_key == (inside ? side->best_key : NONE) && top->care_end >= end &&
+    return side->touch_key == (inside ? side->best_key : NONE) && side->care_end >= end &&
+           (side->care_end != care_end_of_best(side) || end == NONE || !entry_exact(side, 0)) &&
            (side->new_end <= side->tally[TALLY_NEW] || side->new_end - side->tally[TALLY_NEW] <= room);
 }
 

@@ -691,7 +691,7 @@ static void a_damaged_book_is_not_valid(void)
     DAMAGE(side->best_key, side->best_key + 1);
     DAMAGE(side->touch_key, NONE);
     DAMAGE(side->new_end, side->new_end + 1);
-    DAMAGE(side->top->care_end, side->touch_key + 1);
+    DAMAGE(side->care_end, side->touch_key + 1);
     DAMAGE(side->best_stale, true);
     DAMAGE(side->levels_max, 3);
     DAMAGE(side->best->price_e8, 1);
