@@ -9,10 +9,12 @@
  *   - book_load: mm_book_snapshot of the start image, per level.
  *
  * --finals prints each book's state after its trace, as the reference's --dump-traces does, and
- * --dump-traces DIR also writes the traces. */
+ * --dump-traces DIR also writes the traces. --dump-adversarial DIR writes those of mm_adversary.h and prints their names. */
 #include "mm_bench.h"
 
 #include "mm_workload.h"
+
+#include "mm_adversary.h"
 
 /* Levels a side the product's default asks for; larger traces get what they need. */
 #define LEVELS_DEFAULT 10000
@@ -293,11 +295,25 @@ static void one_workload(const mm_bench *bench, mm_workload *workload, bool fina
     mm_workload_free(workload);
 }
 
+static int dump_adversarial(const char *dir)
+{
+    for (size_t i = 0; i < MM_ADVERSARY_COUNT; i++) {
+        mm_workload workload = mm_adversary_make(i);
+        mm_workload_write(&workload, dir);
+        printf("%s\n", workload.name);
+        mm_workload_free(&workload);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const char *const names[] = {"W0", "W1", "W2"};
     const char *dump = NULL;
     bool finals = false;
+    if (argc > 2 && strcmp(argv[1], "--dump-adversarial") == 0) {
+        return dump_adversarial(argv[2]);
+    }
     if (argc > 2 && strcmp(argv[1], "--dump-traces") == 0) {
         dump = argv[2];
         finals = true;

@@ -22,7 +22,7 @@ MM_STATIC_ASSERT(offsetof(mm_top, bid_price_e8) == 0 &&
  * -------------------------------------------------------------------------------------- */
 
 /* Finds the better of the window's and the tree's best and publishes it, if it is known; the window
- * has no level before key `from`. */
+ * has no level before key `from`, which may be NONE. */
 static void find_best(book_side *side, uint64_t from)
 {
     uint64_t key = window_next(side, from);
@@ -34,7 +34,10 @@ static void find_best(book_side *side, uint64_t from)
     if (MM_UNLIKELY(side->tree.first_key < value)) {
         value = side->tree.first_key;
         qty_e8 = side->tree.nodes[0].values[0];
-        key = mm__book_key_from_value(side, value);
+        key = key_of_price(side->inverse, side->shift, price_of_value(side, value));
+        if (MM_UNLIKELY(key - side->key_first >= side->key_end - side->key_first)) {
+            key = mm__book_key_from_value(side, value); /* off the tick */
+        }
     }
     bool known = value <= side->horizon;
     side->touch_key = known && inside ? side->best_key : NONE;
@@ -44,8 +47,9 @@ static void find_best(book_side *side, uint64_t from)
     side->best->price_e8 = known ? price_of_value(side, value) : 0;
     side->best->qty_e8 = known ? qty_e8 : 0;
     if (MM_UNLIKELY(key - side->goal - BAND_LOW > BAND_HIGH - BAND_LOW) && value != NONE) {
-        side->goal = mm__book_goal_for(side, key);
-        side->misses = 0;
+        uint64_t goal = mm__book_goal_for(side, key);
+        side->misses = goal == side->goal ? side->misses : 0;
+        side->goal = goal;
     }
 }
 
@@ -170,7 +174,7 @@ static void publish_best(book_side *side, uint64_t first)
         side->best->qty_e8 = qty_e8;
         return;
     }
-    find_best(side, side->best_stale ? side->low : first);
+    find_best(side, first < side->best_key ? first : side->best_key);
 }
 
 static void publish(book_side *side, uint64_t first)
@@ -261,7 +265,9 @@ mm_status mm__book_set_carefully(mm_book *book, int32_t side, int64_t price_e8, 
         return refuse(book, 1);
     }
     publish(of, of->first);
-    mm__book_measure_room(of);
+    if (of->tally[TALLY_NEW] >= of->new_end) {
+        mm__book_measure_room(of);
+    }
     return MM_OK;
 }
 

@@ -22,7 +22,7 @@
  * bit.
  *
  * Following the price. When the best leaves the band of the window where it should stand, a new
- * goal is set. Only updates that miss the window, and would not at its goal, move it, by a step or
+ * goal is set. Only updates that miss the window, and would not at its goal, move it, once there have been a few, by a step or
  * two each; a step carries one level between window and tree or skips a stretch without any. So no
  * update does more than a bounded amount of work, and a window that would gain nothing by it does
  * not move. After a jump beyond the cover, moving costs as much as there are levels in it: it waits
@@ -109,7 +109,7 @@ typedef struct {
     uint64_t first;     /* smallest window key changed by the message under way, NONE = none */
     uint64_t horizon;
     uint64_t goal;      /* where `low` is to go */
-    uint64_t misses;    /* updates that a window apart from its goal missed since the goal was set */
+    uint64_t misses;    /* updates missed since the goal was set that it would not have; no further than they matter */
     uint64_t key_first; /* all keys that the window may hold are [key_first, key_end) */
     uint64_t key_end;
     uint64_t evicted;
@@ -232,7 +232,7 @@ static inline uint64_t window_next(const book_side *side, uint64_t from)
     if (MM_LIKELY(word != 0)) {
         key += lowest_bit(word);
     } else {
-        uint64_t found = mm__book_slot_behind(side->window, slot / WORD_BITS);
+        uint64_t found = window_count_of(side) > 0 ? mm__book_slot_behind(side->window, slot / WORD_BITS) : NONE;
         if (found == NONE) {
             return NONE;
         }

@@ -2,6 +2,8 @@
 #include "mm_book.h"
 
 #define STEPS_PER_MISS 2
+/* Updates that a goal must have spared before it is worth the way: a best that goes to and fro sets goals all the time. */
+#define MISSES_LEAST 32
 #define GOAL_SLOTS (SLOTS / 8)
 
 uint64_t mm__book_key_from_value(const book_side *side, uint64_t value)
@@ -177,6 +179,7 @@ static void follow_step(book_side *side)
     uint64_t end = side->low + side->span;
     uint64_t wanted_end = mm__book_goal_end(side);
     side->best_stale = true;
+    side->best_key = 0; /* no window level is before it */
     side->top->count = 0; /* `resume` of a level that enters the window would lead to it again */
     side->top->changed = 0;
     if (window_count_of(side) == 0 && side->low != side->goal) {
@@ -211,7 +214,11 @@ void mm__book_follow(book_side *side)
 {
     uint64_t end = side->low + side->span;
     bool apart = side->goal >= end || mm__book_goal_end(side) <= side->low;
-    if (apart && side->misses < window_count_of(side)) {
+    uint64_t needed = MISSES_LEAST + (apart ? window_count_of(side) : 0);
+    if (side->span == 0) {
+        side->misses = needed; /* there is nothing to wait for */
+    }
+    if (side->misses < needed) {
         side->misses++;
         return;
     }

@@ -1,5 +1,5 @@
-/* The B+ tree of mm_tree.h. One way down finds the leaf and keeps the path; splits and merges walk
- * it back up. A separator above the leaves may be smaller than the smallest key below its child (a
+/* The B+ tree of mm_tree.h. A search goes down to the leaf, or looks into the first one at once: most is asked of the smallest
+ * keys. Where a leaf has to be split or merged, a second way down keeps the path, and the change walks it back up. A separator above the leaves may be smaller than the smallest key below its child (a
  * removal leaves it alone) but never larger, and never as small as a key of the child before. That
  * of the leftmost children is the least there is. */
 #include "mm_tree.h"
@@ -27,25 +27,22 @@ static uint32_t count_below(const mm__tree_node *node, int64_t rank)
     return (uint32_t)count;
 }
 
-static mm__tree_node *descend(const mm__tree *tree, uint64_t key, path *way)
+/* The place of the first key not below `key` in the leaf where `key` is or belongs; may be behind the leaf's last entry. */
+static mm__tree_at find(const mm__tree *tree, uint64_t key)
 {
-    uint32_t at = tree->root;
-    uint32_t leaf_floor = tree->floors - 1;
+    const mm__tree_node *front = &tree->nodes[0];
     int64_t rank = mm__tree_rank_of_key(key);
+    mm__tree_at at = {0, 0};
     MM_ASSERT(key < MM__TREE_NONE);
-    MM_ASSERT(leaf_floor < MM__TREE_FLOORS_MAX);
-    for (uint32_t floor = 0; floor < leaf_floor; floor++) {
-        const mm__tree_node *node = &tree->nodes[at];
-        uint32_t slot =
-            count_below(node, rank + 1) - 1; /* ranks[0] is not above any key that leads here */
-        way->nodes[floor] = at;
-        way->slots[floor] = slot;
-        at = (uint32_t)node->values[slot];
+    if (front->count == 0 || front->ranks[front->count - 1] < rank) {
+        at.node = tree->root;
+        for (uint32_t floor = 1; floor < tree->floors; floor++) {
+            const mm__tree_node *node = &tree->nodes[at.node];
+            at.node = (uint32_t)node->values[count_below(node, rank + 1) - 1]; /* ranks[0] is not above any key that leads here */
+        }
     }
-    mm__tree_node *leaf = &tree->nodes[at];
-    way->nodes[leaf_floor] = at;
-    way->slots[leaf_floor] = count_below(leaf, rank);
-    return leaf;
+    at.slot = count_below(&tree->nodes[at.node], rank);
+    return at;
 }
 
 static bool holds(const mm__tree_node *leaf, uint32_t slot, uint64_t key)
@@ -55,34 +52,27 @@ static bool holds(const mm__tree_node *leaf, uint32_t slot, uint64_t key)
 
 int64_t mm__tree_get(const mm__tree *tree, uint64_t key)
 {
-    path way;
-    const mm__tree_node *leaf = descend(tree, key, &way);
-    uint32_t slot = way.slots[tree->floors - 1];
-    return holds(leaf, slot, key) ? leaf->values[slot] : 0;
+    mm__tree_at at = find(tree, key);
+    const mm__tree_node *leaf = &tree->nodes[at.node];
+    return holds(leaf, at.slot, key) ? leaf->values[at.slot] : 0;
 }
 
 bool mm__tree_seek(const mm__tree *tree, uint64_t key, mm__tree_at *at)
 {
-    path way;
-    const mm__tree_node *leaf = descend(tree, key, &way);
-    at->node = way.nodes[tree->floors - 1];
-    at->slot = way.slots[tree->floors - 1];
-    if (at->slot < leaf->count) {
+    *at = find(tree, key);
+    if (at->slot < tree->nodes[at->node].count) {
         return true;
     }
-    at->node = leaf->next;
+    at->node = tree->nodes[at->node].next;
     at->slot = 0;
     return at->node != MM__TREE_END;
 }
 
 bool mm__tree_before(const mm__tree *tree, uint64_t key, mm__tree_at *at)
 {
-    path way;
-    const mm__tree_node *leaf = descend(tree, key, &way);
-    at->node = way.nodes[tree->floors - 1];
-    at->slot = way.slots[tree->floors - 1];
+    *at = find(tree, key);
     if (at->slot == 0) {
-        at->node = leaf->previous;
+        at->node = tree->nodes[at->node].previous;
         if (at->node == MM__TREE_END) {
             return false;
         }
@@ -218,6 +208,24 @@ static void entries_to_right(mm__tree_node *left, mm__tree_node *right, uint32_t
 /* ---- Change
  * -------------------------------------------------------------------------------------- */
 
+/* The way to the leaf where `key` is or belongs, and its place there. */
+static path way_to(const mm__tree *tree, uint64_t key)
+{
+    path way;
+    uint32_t leaf_floor = tree->floors - 1;
+    int64_t rank = mm__tree_rank_of_key(key);
+    MM_ASSERT(key < MM__TREE_NONE);
+    MM_ASSERT(leaf_floor < MM__TREE_FLOORS_MAX);
+    way.nodes[0] = tree->root;
+    for (uint32_t floor = 0; floor < leaf_floor; floor++) {
+        const mm__tree_node *node = &tree->nodes[way.nodes[floor]];
+        way.slots[floor] = count_below(node, rank + 1) - 1;
+        way.nodes[floor + 1] = (uint32_t)node->values[way.slots[floor]];
+    }
+    way.slots[leaf_floor] = count_below(&tree->nodes[way.nodes[leaf_floor]], rank);
+    return way;
+}
+
 /* Halves the full node way->nodes[floor]; its parent has room. */
 static void split(mm__tree *tree, path *way, uint32_t floor)
 {
@@ -282,21 +290,21 @@ static void make_room(mm__tree *tree, path *way)
 
 int64_t mm__tree_put(mm__tree *tree, uint64_t key, int64_t value)
 {
-    path way;
-    mm__tree_node *leaf = descend(tree, key, &way);
-    uint32_t slot = way.slots[tree->floors - 1];
+    mm__tree_at at = find(tree, key);
+    mm__tree_node *leaf = &tree->nodes[at.node];
     MM_ASSERT(value != 0);
-    if (holds(leaf, slot, key)) {
-        int64_t old = leaf->values[slot];
-        leaf->values[slot] = value;
+    if (holds(leaf, at.slot, key)) {
+        int64_t old = leaf->values[at.slot];
+        leaf->values[at.slot] = value;
         return old;
     }
-    if (leaf->count == MM__TREE_FANOUT) {
+    if (MM_UNLIKELY(leaf->count == MM__TREE_FANOUT)) {
+        path way = way_to(tree, key);
         make_room(tree, &way);
         leaf = &tree->nodes[way.nodes[tree->floors - 1]];
-        slot = way.slots[tree->floors - 1];
+        at.slot = way.slots[tree->floors - 1];
     }
-    entry_insert(leaf, slot, mm__tree_rank_of_key(key), value);
+    entry_insert(leaf, at.slot, mm__tree_rank_of_key(key), value);
     tree->count++;
     tree->first_key = mm__tree_key_of_rank(tree->nodes[0].ranks[0]);
     return 0;
@@ -332,12 +340,11 @@ static void rebalance(mm__tree *tree, mm__tree_node *parent, uint32_t slot, bool
     node_give(tree, right_index);
 }
 
-/* Removes entries of the leaf of `way`, from the place of its key on. */
-static void remove_at(mm__tree *tree, const path *way, uint32_t count)
+/* Fills up or merges the leaf of `way`, and those above it as far as that takes. */
+static void mend(mm__tree *tree, const path *way)
 {
     uint32_t floor = tree->floors - 1;
     mm__tree_node *node = &tree->nodes[way->nodes[floor]];
-    entries_remove(node, way->slots[floor], count);
     for (; floor > 0 && node->count < MM__TREE_LOW; floor--) {
         mm__tree_node *parent = &tree->nodes[way->nodes[floor - 1]];
         uint32_t mine = way->slots[floor - 1];
@@ -350,31 +357,40 @@ static void remove_at(mm__tree *tree, const path *way, uint32_t count)
         tree->floors--;
         node_give(tree, root);
     }
+}
+
+/* Removes `count` entries from the place of `key` on, all in its leaf. */
+static void remove_at(mm__tree *tree, mm__tree_at at, uint64_t key, uint32_t count)
+{
+    mm__tree_node *leaf = &tree->nodes[at.node];
+    entries_remove(leaf, at.slot, count);
     tree->count -= count;
+    if (MM_UNLIKELY(leaf->count < MM__TREE_LOW && tree->floors > 1)) {
+        path way = way_to(tree, key);
+        mend(tree, &way);
+    }
     tree->first_key =
         tree->count > 0 ? mm__tree_key_of_rank(tree->nodes[0].ranks[0]) : MM__TREE_NONE;
 }
 
 int64_t mm__tree_remove(mm__tree *tree, uint64_t key)
 {
-    path way;
-    const mm__tree_node *leaf = descend(tree, key, &way);
-    uint32_t slot = way.slots[tree->floors - 1];
-    if (!holds(leaf, slot, key)) {
+    mm__tree_at at = find(tree, key);
+    const mm__tree_node *leaf = &tree->nodes[at.node];
+    if (!holds(leaf, at.slot, key)) {
         return 0;
     }
-    int64_t old = leaf->values[slot];
-    remove_at(tree, &way, 1);
+    int64_t old = leaf->values[at.slot];
+    remove_at(tree, at, key, 1);
     return old;
 }
 
 void mm__tree_remove_run(mm__tree *tree, uint64_t key, uint32_t count)
 {
-    path way;
-    const mm__tree_node *leaf = descend(tree, key, &way);
-    MM_ASSERT(holds(leaf, way.slots[tree->floors - 1], key));
+    mm__tree_at at = find(tree, key);
+    MM_ASSERT(holds(&tree->nodes[at.node], at.slot, key));
     MM_ASSERT(count <= MM__TREE_RUN_MAX);
-    remove_at(tree, &way, count);
+    remove_at(tree, at, key, count);
 }
 
 /* ---- Invariants

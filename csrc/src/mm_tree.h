@@ -11,12 +11,12 @@
 /* Entries of a node, and the fewest of a node that is not the root: a node under it is filled up
  * from its neighbour or merged into it. The gap between LOW and half of FANOUT keeps split and
  * merge from alternating. */
-#define MM__TREE_FANOUT 64
-#define MM__TREE_LOW 24
-#define MM__TREE_MERGED_MAX 56
+#define MM__TREE_FANOUT 32
+#define MM__TREE_LOW 12
+#define MM__TREE_MERGED_MAX 28
 /* Entries removed at once: a leaf that had LOW of them keeps some. */
 #define MM__TREE_RUN_MAX 8
-/* Floors of a tree of 2^31 entries: 24^7 is more. */
+/* Floors of a tree of 2^28 entries: 12^8 is more. */
 #define MM__TREE_FLOORS_MAX 8
 #define MM__TREE_NONE UINT64_MAX
 #define MM__TREE_PAD INT64_MAX
