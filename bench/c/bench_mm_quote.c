@@ -109,7 +109,7 @@ static void update_to_quote(void *context)
         const mm_workload_op *op = &workload->ops[i];
         mm_book_set(self->book, (int32_t)op->side, op->price_e8, op->qty_e8);
         mm_book_imbalance(self->book, 5, &input.signal.imbalance);
-        input.top = *top;
+        mm_top_read(top, &input.top);
         mm_quote_inventory_skew(&self->config, &input, &quotes);
         sink_quotes(&quotes);
     }

@@ -881,6 +881,19 @@ MM_API mm_book_stats mm_book_statistics(const mm_book *book);
 MM_API bool mm_book_valid(const mm_book *book);
 /* cffi:end */
 
+/* Copies a top a field at a time: a book's view is written so, and a wider load just behind would wait for the stores. */
+MM_INLINE void mm_top_read(const mm_top *top, mm_top *out)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    out->bid_price_e8 = __atomic_load_n(&top->bid_price_e8, __ATOMIC_RELAXED);
+    out->bid_qty_e8 = __atomic_load_n(&top->bid_qty_e8, __ATOMIC_RELAXED);
+    out->ask_price_e8 = __atomic_load_n(&top->ask_price_e8, __ATOMIC_RELAXED);
+    out->ask_qty_e8 = __atomic_load_n(&top->ask_qty_e8, __ATOMIC_RELAXED);
+#else
+    *out = *top;
+#endif
+}
+
 /* The same as mm_book_mid, mm_book_spread and mm_book_crossed on a top, inline. */
 MM_INLINE bool mm_top_mid(const mm_top *top, int64_t *mid_e8)
 {

@@ -8,9 +8,6 @@
  */
 #define BAND_LOW (SLOTS / 64)
 #define BAND_HIGH (SLOTS / 4)
-/* Entries of the top whose sums one update corrects; those behind are built again when they are
- * asked for. */
-#define PATCH_MAX 16
 
 MM_STATIC_ASSERT(MM_BID == 0 && MM_ASK == 1, sides_index_the_array);
 MM_STATIC_ASSERT(offsetof(mm_top, bid_price_e8) == 0 &&
@@ -41,8 +38,8 @@ static void find_best(book_side *side, uint64_t from)
     }
     bool known = value <= side->horizon;
     side->touch_key = known && inside ? side->best_key : NONE;
-    if (!entry_exact(side, 0) || side->care_end < care_end_of_best(side)) {
-        side->care_end = care_end_of_best(side);
+    if (!entry_exact(side, 0) || side->care_end < care_end_least(side)) {
+        side->care_end = care_end_least(side);
     }
     side->best->price_e8 = known ? price_of_value(side, value) : 0;
     side->best->qty_e8 = known ? qty_e8 : 0;
@@ -53,10 +50,14 @@ static void find_best(book_side *side, uint64_t from)
     }
 }
 
-static inline void mark_changed(book_top *top, uint64_t value)
+static inline void mark_changed(book_side *side, uint64_t value)
 {
+    book_top *top = side->top;
     if (value < top->changed) {
         top->changed = value;
+    }
+    if (value < value_of_key(side, top->kept_end)) {
+        mm__book_unkeep(top);
     }
 }
 
@@ -77,7 +78,7 @@ static void evict(book_side *side)
     side->count_base--;
     side->evicted++;
     side->horizon = value - 1 < side->horizon ? value - 1 : side->horizon;
-    mark_changed(side->top, value);
+    mark_changed(side, value);
 }
 
 /* Looks how much room there is. (Linked, as others below, so that it is not inlined: what is rare would take registers.) */
@@ -93,7 +94,7 @@ static void set_outside(book_side *side, uint64_t key, int64_t price_e8, int64_t
 {
     uint64_t value = value_of_price(side, price_e8);
     side->best_stale |= value <= side->tree.first_key;
-    mark_changed(side->top, value);
+    mark_changed(side, value);
     int64_t before_e8 =
         qty_e8 != 0 ? mm__tree_put(&side->tree, value, qty_e8) : mm__tree_remove(&side->tree, value);
     side->tally[tally_of(before_e8, qty_e8)]++;
@@ -180,7 +181,7 @@ static void publish_best(book_side *side, uint64_t first)
 static void publish(book_side *side, uint64_t first)
 {
     if (first != NONE) {
-        mark_changed(side->top, value_of_key(side, first));
+        mark_changed(side, value_of_key(side, first));
     }
     if (first <= side->best_key || side->best_stale) {
         publish_best(side, first);
@@ -271,51 +272,26 @@ mm_status mm__book_set_carefully(mm_book *book, int32_t side, int64_t price_e8, 
     return MM_OK;
 }
 
-/* The quantity of one level of the exact top changed and nothing else: it is kept exact. */
-static void patch_top(book_side *side, uint64_t value, int64_t after_e8)
-{
-    book_top *top = side->top;
-    uint64_t distance = value - value_of_price(side, side->best->price_e8);
-    size_t at = 0;
-    MM_ASSERT(top->count > 0 && value < top->changed);
-    while (value_of_price(side, top->entries[at].level.price_e8) < value) {
-        at++;
-    }
-    MM_ASSERT(top->entries[at].level.price_e8 == price_of_value(side, value));
-    uint64_t before_e8 = (uint64_t)top->entries[at].level.qty_e8;
-    uint64_t change = (uint64_t)after_e8 - before_e8;
-    u128 cost = (u128)distance * (uint64_t)after_e8 - (u128)distance * before_e8;
-    if (top->count > at + PATCH_MAX) {
-        top->count = at + PATCH_MAX;
-        mark_changed(top, value_of_price(side, top->entries[top->count - 1].level.price_e8) + 1);
-    }
-    uint64_t last_sum = top->entries[top->count - 1].qty_sum;
-    if (last_sum == SUM_OVER || last_sum + change >= SUM_OVER) {
-        top->changed = value;
-        return;
-    }
-    top->entries[at].level.qty_e8 = after_e8;
-    for (; at < top->count; at++) {
-        top->entries[at].qty_sum += change;
-        top->entries[at].cost += cost;
-    }
-}
-
 /* What a level set before the care's end means for best and top. */
-mm_status mm__book_set_near(book_side *side, uint64_t key, int64_t qty_e8, uint64_t kind)
+mm_status mm__book_set_near(book_side *side, uint64_t key, int64_t before_e8, int64_t after_e8)
 {
     book_top *top = side->top;
     uint64_t value = value_of_key(side, key);
-    bool exact = value < top->changed;
-    if (kind != TALLY_CHANGED) {
-        top->changed = exact ? value : top->changed;
+    top->changed = value < top->changed ? value : top->changed;
+    if (before_e8 == 0 || after_e8 == 0 || after_e8 >= KEPT_QTY_MAX) {
+        if (key < top->kept_end) {
+            mm__book_unkeep(top);
+        }
         if (key <= side->best_key) {
             find_best(side, key);
         }
-    } else if (exact) {
-        patch_top(side, value, qty_e8);
-    } else if (key > side->touch_key) {
-        side->care_end = key;
+        return MM_OK;
+    }
+    top->kept_sum += key < top->kept_end ? (uint64_t)after_e8 - (uint64_t)before_e8 : 0;
+    if (key == side->touch_key) {
+        side->best->qty_e8 = after_e8;
+    } else if (key > care_end_least(side)) {
+        side->care_end = key; /* no entry is exact from here on */
     }
     return MM_OK;
 }
@@ -328,18 +304,16 @@ mm_status mm_book_set(mm_book *book, int32_t side, int64_t price_e8, int64_t qty
     if (MM_UNLIKELY((uint32_t)side > 1 || !in_window(of, key) || qty_e8 < 0 || of->tally[TALLY_NEW] >= of->new_end)) {
         return mm__book_set_carefully(book, side, price_e8, qty_e8);
     }
-    uint64_t kind = tally_of(window_put(of->window, key, qty_e8), qty_e8);
-    of->tally[kind]++;
+    int64_t before_e8 = window_put(of->window, key, qty_e8);
+    of->tally[tally_of(before_e8, qty_e8)]++;
     if (key >= of->care_end) {
         return MM_OK;
     }
-    if (key == of->touch_key && qty_e8 != 0) {
+    if (key == of->touch_key && qty_e8 != 0 && of->care_end == key + 1) { /* nothing but the best is known */
         of->best->qty_e8 = qty_e8;
-        if (of->care_end == key + 1) { /* nothing of the top is exact */
-            return MM_OK;
-        }
+        return MM_OK;
     }
-    return mm__book_set_near(of, key, qty_e8, kind);
+    return mm__book_set_near(of, key, before_e8, qty_e8);
 }
 
 static void side_clear(book_side *side)
@@ -355,6 +329,7 @@ static void side_clear(book_side *side)
     side->horizon = NO_HORIZON;
     side->top->count = 0;
     side->top->changed = 0;
+    mm__book_unkeep(side->top);
     find_best(side, side->low);
 }
 

@@ -31,7 +31,8 @@
  * Best and top. After a message the best is searched anew only if something at or before it
  * changed. The top is extended when it is asked for, as deep as it is asked for, behind what is
  * still exact of it: what changed stands before `changed`. A burst costs one extension, not one a
- * level; what lies behind the last entry costs nothing.
+ * level; what lies behind the last entry costs nothing. Of an imbalance the sums alone are found, in the window, and kept:
+ * while levels only change, the next one is two sums already there.
  *
  * Horizon. The last value that is known: beyond it levels may exist unseen, because a snapshot was
  * cut off or the farthest level was evicted at capacity. Levels beyond it are kept (a diff told
@@ -79,6 +80,10 @@ typedef struct {
     uint64_t changed;
     uint64_t *care_end; /* the side's: goes out with the entries */
     size_t count;
+    /* The sum of quantities that was asked for last, kept up to date while levels change, until one comes or goes. */
+    size_t kept_count; /* of so many levels, 0 = of none */
+    uint64_t kept_end; /* the first window key behind them; 0 */
+    uint64_t kept_sum; /* 0 */
     top_entry entries[TOP_LEVELS];
 } book_top;
 
@@ -92,7 +97,7 @@ typedef struct {
     uint64_t span;
     book_window *window;
     uint64_t new_end;   /* there is room while the tally of new levels is below it */
-    uint64_t care_end;  /* no window key at or behind it concerns the best or the exact top; of the best alone if that is all */
+    uint64_t care_end;  /* no window key at or behind it concerns best, top or kept sum; of the best alone if that is all */
     uint64_t touch_key; /* of the published best, NONE when that is not the window's */
     uint32_t shift;     /* power of two in the tick */
     bool best_stale;    /* the best may be another than the published one */
@@ -189,7 +194,8 @@ static inline size_t window_count_of(const book_side *side)
 void mm__book_measure_room(book_side *side);
 const mm_level *mm__book_apply_rest(book_side *side, const mm_level *level, const mm_level *end, uint64_t first);
 mm_status mm__book_set_carefully(mm_book *book, int32_t side, int64_t price_e8, int64_t qty_e8);
-mm_status mm__book_set_near(book_side *side, uint64_t key, int64_t qty_e8, uint64_t kind);
+bool mm__book_imbalance_anew(const mm_book *book, size_t level_count, double *imbalance);
+mm_status mm__book_set_near(book_side *side, uint64_t key, int64_t before_e8, int64_t after_e8);
 
 /* The smallest key whose value is not below `value`; may lie outside [key_first, key_end). */
 uint64_t mm__book_key_from_value(const book_side *side, uint64_t value);
@@ -260,10 +266,29 @@ static inline bool entry_exact(const book_side *side, size_t index)
            value_of_price(side, top->entries[index].level.price_e8) < top->changed;
 }
 
+/* A sum is kept of so many levels at most, while no quantity set is as large as this: two of them fit int64. */
+#define KEPT_LEVELS_MAX 64
+#define KEPT_QTY_MAX ((int64_t)1 << 55)
+#define KEPT_SUM_MAX ((uint64_t)1 << 61)
+
+static inline void mm__book_unkeep(book_top *top)
+{
+    top->kept_count = 0;
+    top->kept_end = 0;
+    top->kept_sum = 0;
+}
+
 /* Behind the last window key whose change is one of the best: the published one, or any when that is not the window's. */
 static inline uint64_t care_end_of_best(const book_side *side)
 {
     return side->touch_key != NONE ? side->touch_key + 1 : NONE;
+}
+
+/* The same for the sum kept, too: if there is one it lies behind, even where the sum is the best's. */
+static inline uint64_t care_end_least(const book_side *side)
+{
+    uint64_t end = care_end_of_best(side);
+    return end > side->top->kept_end + 1 ? end : side->top->kept_end + 1;
 }
 
 #endif /* MM_BOOK_H */

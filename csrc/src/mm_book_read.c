@@ -172,7 +172,7 @@ static void mark_exact(const book_side *side)
 {
     book_top *top = side->top;
     const top_entry *last = top_last(top);
-    uint64_t end = care_end_of_best(side);
+    uint64_t end = care_end_least(side);
     top->changed = 0;
     if (last != NULL) {
         uint64_t value = value_of_price(side, last->level.price_e8);
@@ -369,11 +369,9 @@ int64_t mm_book_qty_sum(const mm_book *book, int32_t side, size_t level_count, b
     return sum_e8 == SUM_OVER ? INT64_MAX : (int64_t)sum_e8;
 }
 
-/* Any depth, any sums. */
-static bool imbalance_of(const mm_book *book, size_t level_count, double *imbalance)
+/* Of any sums. */
+static bool imbalance_of(uint64_t bids_e8, uint64_t asks_e8, double *imbalance)
 {
-    uint64_t bids_e8 = qty_sum(&book->sides[MM_BID], level_count);
-    uint64_t asks_e8 = qty_sum(&book->sides[MM_ASK], level_count);
     bids_e8 -= bids_e8 == SUM_OVER;
     asks_e8 -= asks_e8 == SUM_OVER;
     *imbalance = 0.0;
@@ -384,22 +382,63 @@ static bool imbalance_of(const mm_book *book, size_t level_count, double *imbala
     return true;
 }
 
+/* The sum of the first level_count quantities, kept from now on, where the window has them all; false where it has not, or they
+ * are too large. */
+static bool sum_keep(const book_side *side, size_t level_count)
+{
+    book_top *top = side->top;
+    uint64_t key = side->touch_key;
+    uint64_t sum_e8 = 0;
+    uint64_t sums = 0; /* bits of all of them: where the sum first grew too large it shows */
+    size_t left = level_count;
+    while (left > 0 && (key = window_next(side, key)) != NONE) {
+        const int64_t *qty_e8 = &side->window->qty_e8[key % SLOTS];
+        uint64_t word = side->window->bits[key % SLOTS / WORD_BITS] >> (key % WORD_BITS);
+        uint32_t at = 0;
+        for (; left > 0 && word != 0; left--) {
+            at = lowest_bit(word);
+            word &= word - 1;
+            sum_e8 += (uint64_t)qty_e8[at];
+            sums |= sum_e8;
+        }
+        key += at + 1;
+    }
+    uint64_t last = value_of_key(side, key - 1);
+    if (key >= NONE - 1 || !in_window(side, key - 1) || last > side->tree.first_key || last > side->horizon ||
+        sums >= KEPT_SUM_MAX) {
+        return false;
+    }
+    top->kept_count = level_count;
+    top->kept_end = key;
+    top->kept_sum = sum_e8;
+    *top->care_end = *top->care_end > key ? *top->care_end : key + 1;
+    return true;
+}
+
+/* The part of mm_book_imbalance that has something to sum. (Linked, so that it is not inlined.) */
+bool mm__book_imbalance_anew(const mm_book *book, size_t level_count, double *imbalance)
+{
+    uint64_t sums[2];
+    for (int32_t i = 0; i < 2; i++) {
+        const book_side *side = &book->sides[i];
+        bool kept = side->top->kept_count == level_count ||
+                    (level_count - 1 < KEPT_LEVELS_MAX && sum_keep(side, level_count));
+        sums[i] = kept ? side->top->kept_sum : qty_sum(side, level_count);
+    }
+    return imbalance_of(sums[MM_BID], sums[MM_ASK], imbalance);
+}
+
 bool mm_book_imbalance(const mm_book *book, size_t level_count, double *imbalance)
 {
-    const book_side *bids = &book->sides[MM_BID];
-    const book_side *asks = &book->sides[MM_ASK];
-    size_t last = level_count - 1;
-    if (MM_UNLIKELY(!entry_exact(bids, last) || !entry_exact(asks, last))) {
-        return imbalance_of(book, level_count, imbalance);
-    }
-    uint64_t bids_e8 = bids->top->entries[last].qty_sum;
-    uint64_t asks_e8 = asks->top->entries[last].qty_sum;
-    uint64_t total_e8 = bids_e8 + asks_e8;
-    if (MM_UNLIKELY((bids_e8 | asks_e8 | total_e8) >= SUM_OVER)) {
-        return imbalance_of(book, level_count, imbalance);
+    const book_top *bids = book->sides[MM_BID].top;
+    const book_top *asks = book->sides[MM_ASK].top;
+    int64_t bids_e8 = (int64_t)bids->kept_sum;
+    int64_t asks_e8 = (int64_t)asks->kept_sum;
+    if (MM_UNLIKELY(bids->kept_count != level_count || asks->kept_count != level_count || level_count == 0)) {
+        return mm__book_imbalance_anew(book, level_count, imbalance);
     }
     /* Signed conversions are one instruction each. */
-    *imbalance = (double)((int64_t)bids_e8 - (int64_t)asks_e8) / (double)(int64_t)total_e8;
+    *imbalance = (double)(bids_e8 - asks_e8) / (double)(bids_e8 + asks_e8);
     return true;
 }
 
@@ -619,6 +658,7 @@ static MM_INVARIANT bool top_agrees(const book_side *side, size_t index, const m
 /* The published best and the exact part of the top are what a walk over all levels finds. */
 static MM_INVARIANT bool order_valid(const book_side *side)
 {
+    const book_top *top = side->top;
     size_t count = 0;
     uint64_t before = 0;
     uint64_t sum_e8 = 0;
@@ -639,8 +679,11 @@ static MM_INVARIANT bool order_valid(const book_side *side)
         }
         before = value;
         count++;
+        if (count == top->kept_count && (sum_e8 != top->kept_sum || value >= value_of_key(side, top->kept_end))) {
+            return false;
+        }
     }
-    return !entry_exact(side, count);
+    return !entry_exact(side, count) && count >= top->kept_count;
 }
 
 /* What a single level may leave out of account is as far away as that needs, and there is the room that is promised. */
@@ -649,9 +692,10 @@ static MM_INVARIANT bool shortcuts_valid(const book_side *side)
     const book_top *top = side->top;
     bool inside = side->best->qty_e8 != 0 && value_of_price(side, side->best->price_e8) < side->tree.first_key;
     uint64_t room = side->levels_max - level_count_of(side);
-    uint64_t end = care_end_of_best(side);
+    uint64_t end = care_end_least(side);
     for (size_t i = 0; entry_exact(side, i); i++) {
         uint64_t behind = mm__book_key_from_value(side, value_of_price(side, top->entries[i].level.price_e8) + 1);
+        behind = behind < side->key_end ? behind : side->key_end; /* of the lowest price there is none behind */
         end = behind > end ? behind : end;
     }
     return side->touch_key == (inside ? side->best_key : NONE) && side->care_end >= end &&

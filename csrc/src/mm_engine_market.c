@@ -54,7 +54,7 @@ bool mm__engine_top(const mm_engine *engine, mm_top *top)
         memset(top, 0, sizeof *top);
         return false;
     }
-    *top = engine->ticker_id > mm_sync_last_id(engine->sync) ? engine->ticker : *mm_book_top(engine->book);
+    mm_top_read(engine->ticker_id > mm_sync_last_id(engine->sync) ? &engine->ticker : mm_book_top(engine->book), top);
     return has_both_sides(top);
 }
 

@@ -263,15 +263,21 @@ static void check_top(void)
     }
 }
 
+/* Levels that the last imbalance was asked of: its sums are kept while the book changes. */
+static size_t kept_levels;
+
 static void check_everything(void)
 {
     mm_book_stats stats = mm_book_statistics(book);
+    check_imbalance(kept_levels);
     check_imbalance(5);
     check_imbalance(1 + mm_test_below(100));
     check_top();
     check_side(MM_BID);
     check_side(MM_ASK);
     check_imbalance(0);
+    kept_levels = 1 + mm_test_below(mm_test_below(8) > 0 ? 8 : 100);
+    check_imbalance(kept_levels);
     MM_CHECK_UINT(stats.deletes, ==, model[0].deletes + model[1].deletes);
     MM_CHECK_UINT(stats.deletes_absent, ==, model[0].deletes_absent + model[1].deletes_absent);
     MM_CHECK_UINT(stats.evicted, ==, model[0].evicted + model[1].evicted);
@@ -676,6 +682,7 @@ static void a_damaged_book_is_not_valid(void)
         set_both(MM_BID, (99999 - i) * TICK, 5);
     }
     MM_CHECK_UINT(mm_book_depth(book, MM_ASK, 5, out), ==, 5);
+    check_imbalance(1);
     book_side *side = &book->sides[MM_ASK];
     book_window *window = side->window;
     uint64_t slot = side->best_key % SLOTS;
@@ -692,6 +699,9 @@ static void a_damaged_book_is_not_valid(void)
     DAMAGE(side->touch_key, NONE);
     DAMAGE(side->new_end, side->new_end + 1);
     DAMAGE(side->care_end, side->touch_key + 1);
+    DAMAGE(side->top->kept_sum, side->top->kept_sum + 1);
+    DAMAGE(side->top->kept_end, side->touch_key);
+    DAMAGE(side->top->kept_count, 1000);
     DAMAGE(side->best_stale, true);
     DAMAGE(side->levels_max, 3);
     DAMAGE(side->best->price_e8, 1);
