@@ -9,7 +9,7 @@
 
 #include "mmcore.h"
 
-enum { VARIANTS = 64, TEXT_MAX = 16384, RECORDS_MAX = 256, REPEATS = 200 };
+enum { VARIANTS = 64, TEXT_MAX = 16384, RECORDS_MAX = 256, REPEATS = 20 };
 
 typedef struct {
     mm_feed *feed;

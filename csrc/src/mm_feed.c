@@ -111,15 +111,26 @@ static uint32_t slot_of_name(const char *name, size_t bytes)
 enum { LEVEL_READ_BYTES = 2 + JSON_DECIMAL_READ_BYTES + 3 + JSON_DECIMAL_READ_BYTES };
 
 /* A level as the exchange writes it, without blanks. Returns the place behind it; NULL when it is
- * not written so. Unless `checked`, LEVEL_READ_BYTES behind p must be readable. */
-static inline const char *level_short(const json_reader *reader, const char *p, bool checked,
-                                      mm_level *level)
+ * not written so. Unless `checked`, LEVEL_READ_BYTES behind p must be readable. *price_digits (1..7): so many
+ * digits are expected before the price's point, as those of a message mostly have as many. */
+static MM_ALWAYS_INLINE const char *level_short(const json_reader *reader, const char *p, bool checked,
+                                                uint32_t *price_digits, mm_level *level)
 {
     uint64_t word = checked ? json_peek_word(reader, p) : json_word(p);
     if (MM_UNLIKELY((word & 0xFFFF) != JSON_CHARS2('[', '"'))) {
         return NULL;
     }
-    p = json_decimal_short(reader, p + 2, checked, &level->price_e8);
+    p += 2;
+    uint64_t units = 0;
+    const char *point = checked ? NULL : json_units_expected(p, *price_digits, &units);
+    if (MM_UNLIKELY(point == NULL)) {
+        point = json_units(reader, p, checked, &units);
+        if (MM_UNLIKELY(point == NULL)) {
+            return NULL;
+        }
+        *price_digits = point - p < 8 ? (uint32_t)(point - p) : *price_digits;
+    }
+    p = json_part(reader, point, checked, units, &level->price_e8);
     if (MM_UNLIKELY(p == NULL)) {
         return NULL;
     }
@@ -162,22 +173,29 @@ static const char *level_long(feed_call *call, const char *p, mm_level *level)
     return p == NULL ? NULL : level_member(call, p, ']', &level->qty_e8);
 }
 
+/* The level at p when it is one of the text's last, or written otherwise than the exchange does. */
+static MM_NOINLINE const char *level_any(feed_call *call, const char *p, mm_level *level)
+{
+    uint32_t price_digits = 1;
+    const char *next = level_short(&call->reader, p, true, &price_digits, level);
+    return next != NULL ? next : level_long(call, json_skip_blanks(&call->reader, p), level);
+}
+
 /* Up to three levels into one record. Returns the place behind the last one's comma, or behind the
  * array's bracket: then *closed is set. */
-static inline const char *scan_record(feed_call *call, const char *p, mm_record *record,
+static inline const char *scan_record(feed_call *call, const char *p, uint32_t *price_digits, mm_record *record,
                                       size_t *level_count, bool *closed)
 {
-    static const mm_record cleared;
     const json_reader *reader = &call->reader;
-    *record = cleared;
+    memset(record, 0, sizeof *record);
     record->kind = MM_KIND_LEVELS;
     for (size_t i = 0; i < MM_LEVELS_PER_RECORD; i++) {
         mm_level *level = &record->body.levels[i];
         const char *next = MM_LIKELY(reader->end - p >= LEVEL_READ_BYTES)
-                               ? level_short(reader, p, false, level)
-                               : level_short(reader, p, true, level);
+                               ? level_short(reader, p, false, price_digits, level)
+                               : NULL;
         if (MM_UNLIKELY(next == NULL)) {
-            next = level_long(call, json_skip_blanks(reader, p), level);
+            next = level_any(call, p, level);
             if (next == NULL) {
                 return NULL;
             }
@@ -213,15 +231,19 @@ static const char *scan_levels(feed_call *call, const char *p, feed_side *side)
         return p + 1;
     }
     bool closed = false;
+    uint32_t price_digits = 1;
+    size_t level_count = 0;
+    size_t at = side->base;
     while (p != NULL && !closed) { /* one record a turn, and they are bounded */
-        size_t at = 1 + call->levels_used;
-        if (at >= call->capacity || side->level_count >= MM_DEPTH_LEVELS_MAX) {
+        if (at >= call->capacity || level_count >= MM_DEPTH_LEVELS_MAX) {
             return json_fault(&call->reader, MM_E_CAPACITY, start);
         }
-        p = scan_record(call, p, &call->out[at], &side->level_count, &closed);
-        call->levels_used++;
+        p = scan_record(call, p, &price_digits, &call->out[at], &level_count, &closed);
+        at++;
     }
-    if (p != NULL && side->level_count > MM_DEPTH_LEVELS_MAX) {
+    side->level_count = level_count;
+    call->levels_used = at - 1;
+    if (p != NULL && level_count > MM_DEPTH_LEVELS_MAX) {
         return json_fault(&call->reader, MM_E_CAPACITY, start);
     }
     return p;

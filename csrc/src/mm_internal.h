@@ -22,12 +22,18 @@
 #define MM_INVARIANT
 #endif
 
+/* So is the input log laid out, and so are records and texts read by words. */
+MM_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, the_first_byte_of_a_word_is_its_lowest);
+
 /* Branch hints; the value is 0 or 1. */
 #define MM_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define MM_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 /* Kept out of its callers, whose good way then saves no registers for it. */
 #define MM_NOINLINE __attribute__((noinline))
+
+/* Into each caller, with its constant arguments gone: where the compiler would think the copies too large. */
+#define MM_ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* Distance in bytes between words that different threads write. Two lines of 64 bytes, because the
  * adjacent-line prefetcher of x86 moves lines in pairs. */

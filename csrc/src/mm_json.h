@@ -56,27 +56,17 @@ typedef struct {
 #define JSON_CHARS2(a, b) ((uint64_t)(a) | (uint64_t)(b) << 8)
 #define JSON_CHARS3(a, b, c) (JSON_CHARS2(a, b) | (uint64_t)(c) << 16)
 
-/* The eight bytes at p, the first one lowest. Compilers make one load of it, and one store of the
- * other. */
+/* The eight bytes at p, the first one lowest. */
 static inline uint64_t json_word(const char *p)
 {
-    const unsigned char *b = (const unsigned char *)p;
-    return (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 | (uint64_t)b[3] << 24 |
-           (uint64_t)b[4] << 32 | (uint64_t)b[5] << 40 | (uint64_t)b[6] << 48 |
-           (uint64_t)b[7] << 56;
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
 }
 
 static inline void json_word_store(uint64_t word, char *out)
 {
-    unsigned char *b = (unsigned char *)out;
-    b[0] = (unsigned char)word;
-    b[1] = (unsigned char)(word >> 8);
-    b[2] = (unsigned char)(word >> 16);
-    b[3] = (unsigned char)(word >> 24);
-    b[4] = (unsigned char)(word >> 32);
-    b[5] = (unsigned char)(word >> 40);
-    b[6] = (unsigned char)(word >> 48);
-    b[7] = (unsigned char)(word >> 56);
+    memcpy(out, &word, sizeof word);
 }
 
 /* The same wherever p stands in the text, or at its end. */
@@ -161,40 +151,48 @@ static inline const char *json_units_long(const json_reader *reader, const char 
     return *units < INT64_MAX / MM_ONE_E8 ? p + 8 + count : NULL;
 }
 
-/* A decimal as the exchange writes it, as a count of 1e-8: up to 11 digits, and behind a point up
- * to 8. Returns the place behind it, where a quote has to stand, or NULL when it is not written so
- * (no fault: mm_fixed_parse judges it). Unless `checked`, JSON_DECIMAL_READ_BYTES behind p must be
- * readable. */
-static inline const char *json_decimal_short(const json_reader *reader, const char *p, bool checked,
-                                             int64_t *value_e8)
+/* Up to 11 digits at p. Returns the place behind them; NULL when there are none, or too many. */
+static MM_ALWAYS_INLINE const char *json_units(const json_reader *reader, const char *p, bool checked, uint64_t *units)
 {
     uint64_t whole = json_digits(checked ? json_peek_word(reader, p) : json_word(p));
     uint64_t stop = json_digits_stop(whole);
-    uint64_t units = 0;
-    uint32_t count = 0;
-    if (MM_LIKELY(stop != 0)) {
-        count = json_first_flag(stop);
-        if (MM_UNLIKELY(count == 0)) {
-            return NULL;
-        }
-        units = json_digits_first(whole, count);
-        p += count;
-    } else {
-        p = json_units_long(reader, p, &units);
-        if (p == NULL) {
-            return NULL;
-        }
+    if (MM_UNLIKELY(stop == 0)) {
+        return json_units_long(reader, p, units);
     }
-    uint64_t point = checked ? json_peek_word(reader, p) : json_word(p);
-    if (MM_UNLIKELY((point & 0xFF) != '.')) {
+    uint32_t count = json_first_flag(stop);
+    if (MM_UNLIKELY(count == 0)) {
+        return NULL;
+    }
+    *units = json_digits_first(whole, count);
+    return p + count;
+}
+
+/* As json_units, where `count` (1..7) digits and a point are expected: what follows does not have to wait
+ * until the point is found. NULL when it is not so. Eight bytes behind p must be readable. */
+static MM_ALWAYS_INLINE const char *json_units_expected(const char *p, uint32_t count, uint64_t *units)
+{
+    uint64_t digits = (json_digits(json_word(p)) << (56 - 8 * count)) ^ (uint64_t)('.' ^ '0') << 56;
+    if (MM_UNLIKELY((json_digits_stop(digits) | digits >> 56) != 0)) {
+        return NULL;
+    }
+    *units = json_digits_value(digits << 8);
+    return p + count;
+}
+
+/* What stands behind the units at p: nothing, or a point and up to 8 digits. Returns the place behind it, or NULL. */
+static MM_ALWAYS_INLINE const char *json_part(const json_reader *reader, const char *p, bool checked, uint64_t units,
+                                              int64_t *value_e8)
+{
+    char point = checked ? json_peek(reader, p) : *p;
+    if (MM_UNLIKELY(point != '.')) {
         *value_e8 = (int64_t)(units * MM_ONE_E8);
         return p;
     }
     p++;
     uint64_t part = json_digits(checked ? json_peek_word(reader, p) : json_word(p));
-    stop = json_digits_stop(part);
-    count = 8;
-    if (stop != 0) {
+    uint64_t stop = json_digits_stop(part);
+    uint32_t count = 8;
+    if (MM_UNLIKELY(stop != 0)) {
         count = json_first_flag(stop);
         if (MM_UNLIKELY(count == 0)) {
             return NULL;
@@ -203,6 +201,18 @@ static inline const char *json_decimal_short(const json_reader *reader, const ch
     }
     *value_e8 = (int64_t)(units * MM_ONE_E8 + json_digits_value(part));
     return p + count;
+}
+
+/* A decimal as the exchange writes it, as a count of 1e-8: up to 11 digits, and behind a point up
+ * to 8. Returns the place behind it, where a quote has to stand, or NULL when it is not written so
+ * (no fault: mm_fixed_parse judges it). Unless `checked`, JSON_DECIMAL_READ_BYTES behind p must be
+ * readable. */
+static MM_ALWAYS_INLINE const char *json_decimal_short(const json_reader *reader, const char *p, bool checked,
+                                                       int64_t *value_e8)
+{
+    uint64_t units = 0;
+    p = json_units(reader, p, checked, &units);
+    return MM_LIKELY(p != NULL) ? json_part(reader, p, checked, units, value_e8) : NULL;
 }
 
 /* ---- Blanks ---- */

@@ -43,7 +43,6 @@ struct mm_spsc {
 
 MM_STATIC_ASSERT(sizeof(mm_record) == MM_CACHE_LINE_BYTES, a_record_is_a_cache_line);
 MM_STATIC_ASSERT(PAYLOAD_OFFSET == sizeof(uint64_t), a_payload_is_seven_words);
-MM_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, the_count_is_the_upper_half_of_its_word);
 MM_STATIC_ASSERT(offsetof(mm_record, count) == PAYLOAD_OFFSET + sizeof(uint32_t), kind_and_flags_are_the_lower_half);
 MM_STATIC_ASSERT(sizeof(mm_spsc) == 3 * MM_CACHE_PAIR_BYTES, writers_stand_on_lines_of_their_own);
 

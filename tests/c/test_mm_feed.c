@@ -509,6 +509,61 @@ static void prices_are_parsed_as_mm_fixed_parse_does(void)
     }
 }
 
+/* A decimal with 1..11 digits before the point, 0..8 behind it, or one of the texts above. */
+static size_t any_decimal(char *out, size_t room)
+{
+    static const uint64_t tens[] = {10, 1000, 100000, 10000000, 1000000000, 90000000000};
+    if (mm_test_below(200) == 0) {
+        return (size_t)snprintf(out, room, "%s", decimal_texts[mm_test_below(MM_TEST_COUNT(decimal_texts))]);
+    }
+    const uint64_t units = mm_test_below(tens[mm_test_below(MM_TEST_COUNT(tens))]);
+    const int decimals = mm_test_below(4) != 0 ? 8 : (int)mm_test_below(9);
+    size_t used = (size_t)snprintf(out, room, decimals == 0 ? "%" PRIu64 : "%" PRIu64 ".", units);
+    for (int i = 0; i < decimals; i++) {
+        out[used++] = (char)('0' + mm_test_below(10));
+    }
+    return used;
+}
+
+static bool level_is_right(const char *decimal, size_t bytes, int64_t value_e8)
+{
+    int64_t expected_e8 = -5;
+    return mm_fixed_parse(decimal, bytes, &expected_e8) == MM_OK && value_e8 == expected_e8;
+}
+
+/* What one level looks like says nothing of the next one, however well it mostly does. */
+static void levels_of_changing_widths_are_read_alike(void)
+{
+    enum { LEVELS = 12, DECIMAL_MAX = 40 };
+    open_feed("");
+    for (int turn = 0; turn < 400; turn++) {
+        char decimals[LEVELS][2][DECIMAL_MAX];
+        size_t bytes[LEVELS][2];
+        char text[TEXT_MAX];
+        bool good = true;
+        int at = snprintf(text, sizeof text, "{\"e\":\"depthUpdate\",\"s\":\"X\",\"U\":1,\"u\":2,\"b\":[");
+        for (int i = 0; i < LEVELS; i++) {
+            for (int k = 0; k < 2; k++) {
+                int64_t ignored_e8 = 0;
+                bytes[i][k] = any_decimal(decimals[i][k], DECIMAL_MAX);
+                good = good && decimals[i][k][0] != '-' && strchr(decimals[i][k], '\\') == NULL &&
+                       mm_fixed_parse(decimals[i][k], bytes[i][k], &ignored_e8) == MM_OK;
+            }
+            at += snprintf(text + at, sizeof text - (size_t)at, "%s[\"%.*s\",\"%.*s\"]", i == 0 ? "" : ",",
+                           (int)bytes[i][0], decimals[i][0], (int)bytes[i][1], decimals[i][1]);
+        }
+        snprintf(text + at, sizeof text - (size_t)at, "],\"a\":[]}");
+        decode(text);
+        MM_CHECK(!good || got.status == MM_OK);
+        for (size_t i = 0; got.status == MM_OK && good && i < LEVELS; i++) {
+            const mm_level *level = &got.records[1 + i / 3].body.levels[i % 3];
+            MM_CHECK(level_is_right(decimals[i][0], bytes[i][0], level->price_e8));
+            MM_CHECK(level_is_right(decimals[i][1], bytes[i][1], level->qty_e8));
+        }
+        MM_CHECK(got.status != MM_OK || got.records[0].body.depth.bid_count == LEVELS);
+    }
+}
+
 static void random_decimals_are_exact(void)
 {
     open_feed("");
@@ -1854,6 +1909,7 @@ int main(int argc, char **argv)
         MM_TEST(times_change_their_unit_at_fifteen_digits),
         MM_TEST(other_symbols_and_unknown_messages_give_no_records),
         MM_TEST(prices_are_parsed_as_mm_fixed_parse_does),
+        MM_TEST(levels_of_changing_widths_are_read_alike),
         MM_TEST(random_decimals_are_exact),
         MM_TEST(integers_are_exact_or_refused),
         MM_TEST(numbers_that_nobody_reads_must_be_json_too),
