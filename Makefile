@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test ctest bench soak soak-sockets resting lint fmt sanitize tsan model coverage clean
+.PHONY: install test ctest bench soak soak-sockets resting lint fmt sanitize tsan model coverage fuzz clean
 
 $(BIN)/python:
 	python3 -m venv $(VENV)
@@ -58,6 +58,9 @@ coverage:  ## the branches of csrc/ that the C tests do not take, as file:line
 
 model:  ## ring, event count and roles through every run of larger cases, minutes; .ci/run takes the smaller
 	python3 tests/model/memory/check.py --deep
+
+fuzz:  ## one fuzz target, or all of them: T=book SECONDS=300
+	$(BIN)/python tests/fuzz/run.py $(T) --seconds $(or $(SECONDS),300)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -649,10 +649,12 @@ static MM_INVARIANT bool tree_apart(const book_side *side)
 static MM_INVARIANT bool top_agrees(const book_side *side, size_t index, const mm_level *level, uint64_t sum_e8,
                        u128 cost)
 {
+    if (!entry_exact(side, index)) {
+        return true;
+    }
     const top_entry *entry = &side->top->entries[index];
-    return !entry_exact(side, index) ||
-           (entry->level.price_e8 == level->price_e8 && entry->level.qty_e8 == level->qty_e8 &&
-            entry->qty_sum == sum_e8 && entry->cost == cost);
+    return entry->level.price_e8 == level->price_e8 && entry->level.qty_e8 == level->qty_e8 &&
+           entry->qty_sum == sum_e8 && entry->cost == cost;
 }
 
 /* The published best and the exact part of the top are what a walk over all levels finds. */
