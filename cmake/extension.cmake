@@ -22,7 +22,8 @@ else()
   target_compile_definitions(_core PRIVATE _CFFI_NO_LIMITED_API)
 endif()
 # The generated file is cffi's, and not written to our warnings; it gets the hardening and nothing else.
-target_compile_options(_core PRIVATE -fvisibility=hidden -fstack-protector-strong -O2)
-target_link_options(_core PRIVATE $<$<PLATFORM_ID:Linux>:-Wl,-z,relro,-z,now>)
+target_compile_options(_core PRIVATE -fvisibility=hidden -fstack-protector-strong -O2
+  $<$<CONFIG:Release>:-U_FORTIFY_SOURCE> $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=3>)
+target_link_options(_core PRIVATE $<$<PLATFORM_ID:Linux>:-Wl,-z,relro,-z,now,-z,noexecstack>)
 target_link_libraries(_core PRIVATE mmcore_objects)
 install(TARGETS _core DESTINATION mmcore)

@@ -24,7 +24,7 @@ PACKAGE = ROOT / "mmcore"
 # ---- C ---------------------------------------------------------------------------------------------------------------
 
 C_FLOORS = [
-    {"base", "fixed", "grid", "memory"},
+    {"abi", "base", "fixed", "grid", "memory"},
     {"spsc", "event", "role", "pool", "tree", "hist"},
     {"utf8", "ws", "json", "feed", "sbe", "book", "sync", "arbiter"},
     {"signal", "symbol"},

@@ -130,12 +130,44 @@ def test_the_python_extension_exports_nothing_but_its_entry() -> None:
     assert exported_symbols(Path(_core.__file__)) == {"PyInit__core"}
 
 
-def test_the_library_names_its_interface_version_and_is_hardened(installed: Installed) -> None:
+def test_the_library_names_its_interface_version(installed: Installed) -> None:
     dynamic = run(tool("readelf"), "--dynamic", "--wide", installed.lib / "libmmcore.so")
     assert f"[libmmcore.so.{library_version().split('.')[0]}]" in dynamic
+
+
+def check_hardened(binary: Path) -> None:
+    """Symbols bound before the first instruction and read-only from then on, no stack that can be executed, no segment
+    that can be both written and executed, canaries on the stack, checked copies."""
+    dynamic = run(tool("readelf"), "--dynamic", "--wide", binary)
+    segments = run(tool("readelf"), "--program-headers", "--wide", binary)
+    undefined = run(tool("nm"), "--dynamic", "--undefined-only", binary)
+    found = re.findall(r"^ +([A-Z_]+)(?: +0x[0-9a-f]+){5} ([R ][W ][E ]) ", segments, re.M)
+    flags = {kind: access.replace(" ", "") for kind, access in found}
     assert "BIND_NOW" in dynamic
-    assert "GNU_RELRO" in run(tool("readelf"), "--program-headers", "--wide", installed.lib / "libmmcore.so")
-    assert "__stack_chk_fail" in run(tool("nm"), "--dynamic", "--undefined-only", installed.lib / "libmmcore.so")
+    assert "TEXTREL" not in dynamic
+    assert flags["GNU_RELRO"] == "R"
+    assert flags["GNU_STACK"] == "RW"
+    assert not re.search(r"^ +LOAD .* RWE ", segments, re.M)
+    assert "__stack_chk_fail" in undefined
+    assert re.search(r" __\w+_chk\b", undefined), "FORTIFY_SOURCE left no trace"
+
+
+def test_the_shared_library_is_hardened(installed: Installed) -> None:
+    check_hardened(installed.lib / "libmmcore.so")
+
+
+def test_programs_are_hardened_and_run_at_any_address(installed: Installed) -> None:
+    program = installed.build / "test_mm_engine"
+    check_hardened(program)
+    header = run(tool("readelf"), "--file-header", "--wide", program)
+    assert re.search(r"Type: +DYN \(Position-Independent Executable", header)
+
+
+def test_the_python_extension_is_hardened() -> None:
+    """The one that is imported, which pip has built."""
+    from mmcore import _core
+
+    check_hardened(Path(_core.__file__))
 
 
 def test_the_library_holds_no_path_of_the_machine_that_built_it(installed: Installed) -> None:
