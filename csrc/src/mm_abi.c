@@ -8,11 +8,13 @@
 #define SIZE(type, bytes) MM_STATIC_ASSERT(sizeof(type) == (bytes), size_of_##type)
 #define FIELD(type, field, at) MM_STATIC_ASSERT(offsetof(type, field) == (at), type##_##field)
 
-SIZE(mm_grid, 24);
+SIZE(mm_grid, 40);
 FIELD(mm_grid, step_e8, 0);
 FIELD(mm_grid, multiplier, 8);
-FIELD(mm_grid, shift, 16);
-FIELD(mm_grid, pad, 20);
+FIELD(mm_grid, step, 16);
+FIELD(mm_grid, inverse, 24);
+FIELD(mm_grid, shift, 32);
+FIELD(mm_grid, pad, 36);
 
 SIZE(mm_level, 16);
 FIELD(mm_level, price_e8, 0);
@@ -351,7 +353,7 @@ FIELD(mm_risk_view, position_e8, 56);
 FIELD(mm_risk_view, now_ns, 64);
 FIELD(mm_risk_view, replaces, 72);
 
-SIZE(mm_quote_input, 168);
+SIZE(mm_quote_input, 200);
 FIELD(mm_quote_input, book, 0);
 FIELD(mm_quote_input, symbol, 8);
 FIELD(mm_quote_input, top, 16);
@@ -359,7 +361,7 @@ FIELD(mm_quote_input, signal, 48);
 FIELD(mm_quote_input, position_e8, 104);
 FIELD(mm_quote_input, now_ns, 112);
 FIELD(mm_quote_input, tick, 120);
-FIELD(mm_quote_input, lot, 144);
+FIELD(mm_quote_input, lot, 160);
 
 SIZE(mm_quotes, 280);
 FIELD(mm_quotes, bid_count, 0);

@@ -551,6 +551,10 @@ mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int
     if (mm_ledger_seen(ledger, side, fill->trade_id)) {
         return MM_OK;
     }
+    /* All of it or nothing: what was refused will be told again. */
+    ledger_asset assets[MM_ASSETS_MAX];
+    ledger_books books = ledger->books;
+    memcpy(assets, ledger->assets, sizeof assets);
     int64_t quote_e8 = fill->quote_e8 < 0 ? value_of(&status, qty_e8, price_e8) : fill->quote_e8;
     if (status == MM_OK) {
         status = adopt_part(ledger, ledger->assets[BASE].balance.asset, side == MM_BID ? qty_e8 : -qty_e8);
@@ -563,6 +567,9 @@ mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int
     }
     if (status == MM_OK) {
         remember(ledger, side, fill->trade_id);
+    } else {
+        ledger->books = books;
+        memcpy(ledger->assets, assets, sizeof assets);
     }
     return status;
 }

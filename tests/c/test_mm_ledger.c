@@ -617,6 +617,25 @@ static void what_nobody_told_is_adopted_as_put_in_or_taken_out(void)
     MM_CHECK(!mm_ledger_equal(ledger) && mm_ledger_valid(ledger));
 }
 
+static void a_foreign_trade_that_is_refused_moves_nothing(void)
+{
+    start();
+    mm_fill_body body;
+    memset(&body, 0, sizeof body);
+    body.trade_id = 78;
+    body.quote_e8 = -1;
+    body.fee_e8 = 5 * ONE; /* more base than there is */
+    strcpy(body.fee_asset, "BTC");
+    int64_t base_e8 = mm_ledger_base(ledger), quote_e8 = mm_ledger_quote(ledger);
+    for (int i = 0; i < 2; i++) { /* it is told again with the next read of the trades */
+        MM_CHECK(mm_ledger_adopt(ledger, MM_ASK, 100 * ONE, ONE, &body) == MM_E_STATE);
+        MM_CHECK_INT(mm_ledger_base(ledger), ==, base_e8);
+        MM_CHECK_INT(mm_ledger_quote(ledger), ==, quote_e8);
+    }
+    MM_CHECK(!mm_ledger_seen(ledger, MM_ASK, 78));
+    MM_CHECK(mm_ledger_equal(ledger) && mm_ledger_valid(ledger));
+}
+
 static void after_a_reset_the_next_report_is_the_start_and_no_trade_is_remembered(void)
 {
     start();
@@ -785,6 +804,7 @@ int main(int argc, char **argv)
         MM_TEST(a_trade_before_the_first_balances_is_in_them),
         MM_TEST(a_trade_nobody_here_made_is_adopted_once_and_is_no_profit),
         MM_TEST(what_nobody_told_is_adopted_as_put_in_or_taken_out),
+        MM_TEST(a_foreign_trade_that_is_refused_moves_nothing),
         MM_TEST(after_a_reset_the_next_report_is_the_start_and_no_trade_is_remembered),
         MM_TEST(what_orders_will_lock_may_not_be_used_again),
         MM_TEST(a_lock_that_cannot_be_told_leaves_nothing_to_use),

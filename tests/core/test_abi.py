@@ -24,8 +24,9 @@ FIELDS = {
 
 
 def structures() -> dict[str, Any]:
-    """Name -> type of every structure of the header whose fields are public."""
-    types = {name: ffi.typeof(name) for name in re.findall(r"^\} (mm_\w+);", HEADER, re.M)}
+    """Name -> type of every structure of the header that both sides see and whose fields are public."""
+    shared = "".join(re.findall(r"/\* cffi:begin \*/(.*?)/\* cffi:end \*/", HEADER, re.S))
+    types = {name: ffi.typeof(name) for name in re.findall(r"^\} (mm_\w+);", shared, re.M)}
     return {name: kind for name, kind in types.items() if kind.kind == "struct"}
 
 
