@@ -35,8 +35,6 @@ _IDLE_NS: Final = 50_000_000
 _FLOOD_DIFF: Final = 1000
 _DIFF_NS: Final = 100_000_000
 _TEXT, _PING, _PONG = 1, 9, 10
-# How far the bot quotes from mid: half of its width of 20 bps.
-_HALF_CENTS: Final = 5000
 
 
 def server_frame(payload: bytes, opcode: int = _TEXT) -> bytes:
@@ -239,7 +237,8 @@ class Exchange:
         self._market, self._api = near.lines["/stream"], near.lines["/ws-api/v3"]
         self._update_id = market.SNAPSHOT_ID
         self._book_id = market.SNAPSHOT_ID
-        self._step = self._book_step = 0
+        self._step = self._book_step = self._base = 0
+        self._quoted = {"BUY": 0, "SELL": 0}
         self._diff_due_ns = 0
         self._order_id = 0
         self._orders: dict[int, dict[str, Any]] = {}
@@ -255,14 +254,17 @@ class Exchange:
             assert monotonic_ns() < give_up_ns, f"the bot does not begin to quote: {self.requests}"
 
     def send(self, step: int) -> None:
+        if step == 0:
+            self._base = self._step
         self._update_id += 1
-        self._step = step + 1
+        self._step += 1
         self._market.send(server_frame(market.ticker(self._update_id, self._step)))
 
     def flood(self, count: int) -> bytes:
         """So many frames in one piece, of which only the last moves the price: its orders say that all have been read
         and applied. The book follows now and then, as it must."""
         frames = bytearray()
+        self._base = self._step
         for at in range(1, count + 1):
             self._update_id += 1
             self._step += at == count
@@ -285,29 +287,26 @@ class Exchange:
         return self._api.take()
 
     def answered(self, steps: range) -> int:
-        """Orders are told by their prices: the newest step that one is about, and with it all before."""
-        answered = 0
+        """A step is answered when both orders are where it, or a later one, wants them; their prices tell."""
+        open_steps = range(self._base + steps.start + 1, self._base + steps.stop + 1)
         for opcode, payload in self._api.frames():
             if opcode == _PING:
                 self._api.send(server_frame(payload, _PONG))
             elif opcode == _TEXT:
-                price = self._request(json.loads(payload))
-                if price is not None and steps:
-                    step = market.newest_step(range(steps.start + 1, steps.stop + 1), price)
-                    answered = max(answered, step - steps.start)
-        return answered
+                self._request(json.loads(payload), open_steps)
+        return max(0, min(self._quoted.values()) - self._base - steps.start)
 
-    def _request(self, request: dict[str, Any]) -> int | None:
-        """Carries it out; the best bid, in cents, that a new order of it goes by."""
+    def _request(self, request: dict[str, Any], open_steps: range) -> None:
+        """Carries it out and says so."""
         method, params = request["method"], request.get("params", {})
         self.requests[method] = self.requests.get(method, 0) + 1
         result: dict[str, Any] = {}
-        bid_cents = None
         if method == "order.cancel":
             result = self._cancel(params["orderId"])
         elif method in ("order.place", "order.cancelReplace"):
-            cents = round(float(params["price"]) * 100)
-            bid_cents = cents + (_HALF_CENTS if params["side"] == "BUY" else -_HALF_CENTS)
+            step = market.newest_step(open_steps, params["side"], round(float(params["price"]) * 100))
+            if step is not None:
+                self._quoted[params["side"]] = step
             canceled = self._cancel(params["cancelOrderId"]) if "cancelOrderId" in params else None
             result = self._order(params)
             if canceled is not None:
@@ -317,7 +316,6 @@ class Exchange:
             assert method in ("session.logon", "userDataStream.subscribe", "ping"), method
         reply = {"id": request["id"], "status": 200, "result": result, "rateLimits": []}
         self._api.send(server_frame(json.dumps(reply, separators=(",", ":")).encode()))
-        return bid_cents
 
     def _order(self, params: dict[str, Any]) -> dict[str, Any]:
         self._order_id += 1

@@ -12,6 +12,8 @@ SYMBOL: Final = "BTCUSDT"
 FRAME_BYTES: Final = 300
 """Of a best-price message."""
 SNAPSHOT_ID: Final = 1000
+HALF_WIDTH: Final = 0.001
+"""Of the bot's quotes, as a part of mid."""
 _BASE_CENTS: Final = 5_000_000
 _UNIT_CENTS: Final = 25
 _PERIOD: Final = 256
@@ -29,9 +31,14 @@ def _bid_cents(height: int) -> int:
     return _BASE_CENTS + _UNIT_CENTS * height
 
 
-def newest_step(steps: range, bid_cents: int) -> int:
-    """The newest of the steps whose best bid is nearest to this."""
-    return min(reversed(steps), key=lambda step: abs(_bid_cents(_height(step)) - bid_cents))
+def newest_step(steps: range, side: str, price_cents: int) -> int | None:
+    """The newest of the steps at which the bot quotes this price: HALF_WIDTH from mid."""
+    for step in reversed(steps):
+        mid_cents = _bid_cents(_height(step)) + 0.5
+        wanted_cents = mid_cents * (1 - HALF_WIDTH if side == "BUY" else 1 + HALF_WIDTH)
+        if abs(price_cents - wanted_cents) <= 2:
+            return step
+    return None
 
 
 def _price(cents: int) -> str:

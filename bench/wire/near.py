@@ -88,8 +88,8 @@ def bot(url: str, authority: str, *, spin: bool) -> None:
         cancel_by_rest=lambda *_: False, resync_clock=lambda: None, leftover_name=lambda _: None,
         after_run=after_run, fail=failures.put, served_by_feed=spin)
     streams = MarketStreams(Source(f"{url}/stream"), limits, rng)
-    feed = FeedThread(loop, [streams], decoder(), clock, after_run, connectors, orders if spin else None,
-                      settings.host.cpu)
+    feed = FeedThread(loop, [streams], decoder(), clock, after_run, connectors, orders, carries_orders=spin,
+                      cpu=settings.host.cpu)
     for thread in (orders, feed):
         thread.start()
     if spin:

@@ -1913,12 +1913,13 @@ MM_API mm_arbiter_stats mm_loop_socket_statistics(const mm_loop *loop);
 /* Pushes one event built by the host into an inbound ring and wakes the engine. The ring's one producer. false = full. */
 MM_API bool mm_loop_push(mm_loop *loop, int32_t ring, const mm_record *records);
 
-enum {
-    MM_RUN_BUSY = 1,        /* another thread holds the role; it will see the input before it parks */
-    MM_RUN_ORDERS = 2,      /* cancels or actions wait: run the ORDERS role or wake it */
-    MM_RUN_WORK = 4,        /* the REST worker has work */
-    MM_RUN_NEED_QUOTE = 8,  /* a Python strategy is due: the strategy thread must see to it */
-    MM_RUN_LOG_LOST = 16    /* the log writer could not keep up: the engine has been killed */
+enum { /* none of them is a MM_PUMP_* bit: mm_loop_turn gives both */
+    MM_RUN_BUSY = 256,       /* another thread holds the role; it will see the input before it parks */
+    MM_RUN_ORDERS = 512,     /* cancels or actions wait: run the ORDERS role or wake it */
+    MM_RUN_WORK = 1024,      /* the REST worker has work */
+    MM_RUN_NEED_QUOTE = 2048, /* a Python strategy is due: the strategy thread must see to it */
+    MM_RUN_LOG_LOST = 4096,  /* the log writer could not keep up: the engine has been killed */
+    MM_RUN_BURST = 8192      /* mm_loop_turn alone: the caller holds the ORDERS role and has requests to hand over */
 };
 /* Tries the ENGINE role; holding it, takes all inputs (exec, control, REST, market) in batches, decides, hands the actions on, gives the
  * role up and looks again. Never blocks. */
@@ -1947,6 +1948,19 @@ MM_API int32_t mm_loop_burst_encode(mm_loop *loop, mm_gate *gate, int64_t now_ns
 /* ORDERS role: the burst was handed over at at_ns and its requests are SENT, or nothing of it was and they are NOT_SENT (DISCONNECTED).
  * One that still waits for its signature is not part of it, and NOT_SENT (CREDENTIALS). */
 MM_API void mm_loop_burst_sent(mm_loop *loop, bool handed_over, int64_t at_ns);
+/* ORDERS role: from now on a turn of another thread may encode what it causes: the connection in use has logged on, so `gate` signs
+ * nothing. NULL: no longer. */
+MM_API void mm_loop_lend_gate(mm_loop *loop, mm_gate *gate);
+/* The whole way of what one read brought, in one call: `filled_bytes` more lie in the market connection's parser (mm_ws_filled), are
+ * decoded (mm_loop_pump), and the engine runs if that made records (mm_loop_run with now = recv_ns). If actions wait then, a gate is lent
+ * and the ORDERS role is free, the caller holds it afterwards (MM_RUN_BURST) and *burst is what it must hand over to the kernel in one
+ * piece, valid until mm_loop_turn_sent. MM_RUN_ORDERS: actions wait for somebody else. MM_PUMP_* and MM_RUN_* bits. FEED role. */
+MM_API uint32_t mm_loop_turn(mm_loop *loop, uint32_t holder, uint32_t socket, mm_ws *ws, size_t filled_bytes, mm_feed *feed,
+                             int64_t recv_ns, uint8_t *reply, size_t reply_capacity, size_t *reply_bytes,
+                             const uint8_t **burst, size_t *burst_bytes);
+/* Ends what MM_RUN_BURST began: the burst was handed over at at_ns or nothing of it was (mm_loop_burst_sent), and the caller gives the
+ * ORDERS role up. true = cancels or actions wait again: run the role or wake it. */
+MM_API bool mm_loop_turn_sent(mm_loop *loop, uint32_t holder, bool handed_over, int64_t at_ns);
 /* ORDERS role: reports that an action's bytes went out at sent_ns, and counts its latencies. */
 MM_API bool mm_loop_sent(mm_loop *loop, const mm_record *action, int64_t sent_ns);
 /* ORDERS role: it did not go; verdict says why. Wakes the engine. */

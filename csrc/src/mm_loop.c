@@ -58,6 +58,7 @@ struct mm_loop {
     mm_record burst[MM_GATE_BURST_MAX]; /* actions whose requests are on their way to the kernel */
     size_t burst_count;
     bool burst_signing; /* burst[burst_count] waits for its signature */
+    mm_gate *lent_gate; /* with which a turn may encode; NULL = it may not */
 };
 
 /* ---- memory ------------------------------------------------------------------------------- */
@@ -823,4 +824,62 @@ void mm_loop_burst_sent(mm_loop *loop, bool handed_over, int64_t at_ns)
         give_up_signing(loop, at_ns);
     }
     loop->burst_count = 0;
+}
+
+/* ---- a turn: from bytes read to bytes to send ---------------------------------------------- */
+
+void mm_loop_lend_gate(mm_loop *loop, mm_gate *gate)
+{
+    loop->lent_gate = gate;
+}
+
+/* Tries the ORDERS role and has the gate write what waits. true = the caller holds the role and has something to hand over. */
+static bool begin_burst(mm_loop *loop, uint32_t holder, int64_t now_ns, const uint8_t **burst, size_t *burst_bytes)
+{
+    mm_role *role = loop->roles[MM_ROLE_ORDERS];
+    if (!mm_role_try(role, holder)) {
+        return false;
+    }
+    MM_ASSERT(loop->burst_count == 0 && !loop->burst_signing);
+    if (loop->lent_gate != NULL) {
+        const char *payload = NULL;
+        size_t payload_bytes = 0;
+        int32_t asked = mm_loop_burst_encode(loop, loop->lent_gate, now_ns, NULL, 0, &payload, &payload_bytes);
+        MM_ASSERT(asked == 0 || asked == MM_ENCODE_MORE); /* a lent gate signs nothing */
+        *burst_bytes = mm_gate_take(loop->lent_gate, burst);
+        if (*burst_bytes > 0) {
+            return true;
+        }
+    }
+    mm_role_release(role, holder);
+    return false;
+}
+
+uint32_t mm_loop_turn(mm_loop *loop, uint32_t holder, uint32_t socket, mm_ws *ws, size_t filled_bytes, mm_feed *feed,
+                      int64_t recv_ns, uint8_t *reply, size_t reply_capacity, size_t *reply_bytes,
+                      const uint8_t **burst, size_t *burst_bytes)
+{
+    *burst_bytes = 0;
+    mm_ws_filled(ws, filled_bytes);
+    uint32_t bits = mm_loop_pump(loop, MM_CHANNEL_MARKET, socket, ws, feed, recv_ns, reply, reply_capacity, reply_bytes);
+    if ((bits & MM_PUMP_RECORDS) == 0) {
+        return bits;
+    }
+    bits |= mm_loop_run(loop, holder, recv_ns);
+    if ((bits & MM_RUN_ORDERS) == 0) {
+        return bits;
+    }
+    if (begin_burst(loop, holder, recv_ns, burst, burst_bytes)) {
+        return (bits & ~(uint32_t)MM_RUN_ORDERS) | MM_RUN_BURST;
+    }
+    return mm_loop_pending(loop, MM_ROLE_ORDERS) ? bits : bits & ~(uint32_t)MM_RUN_ORDERS;
+}
+
+bool mm_loop_turn_sent(mm_loop *loop, uint32_t holder, bool handed_over, int64_t at_ns)
+{
+    MM_ASSERT(mm_role_holder(loop->roles[MM_ROLE_ORDERS]) == holder);
+    MM_ASSERT(loop->burst_count > 0);
+    mm_loop_burst_sent(loop, handed_over, at_ns);
+    mm_role_release(loop->roles[MM_ROLE_ORDERS], holder);
+    return mm_loop_pending(loop, MM_ROLE_ORDERS);
 }

@@ -48,6 +48,16 @@ def new_record() -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class Ran:
+    """What running the engine left to do."""
+
+    busy: bool
+    orders: bool
+    need_quote: bool
+    log_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Pumped:
     """What came out of a socket's bytes."""
 
@@ -62,16 +72,10 @@ class Pumped:
     shutdown: bool
     answer: bytes
     """Control frames to send back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What running the engine left to do."""
-
-    busy: bool
-    orders: bool
-    need_quote: bool
-    log_lost: bool
+    burst: bool
+    """Of a turn: this thread holds the ORDERS role now and has `Loop.burst` to hand over."""
+    ran: Ran
+    """Of a turn: what else the engine left to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ class Loop:
         # One each: a channel has one holder at a time, and frames are too frequent for new ones.
         self._replies = {channel: (ffi.new("uint8_t[]", _REPLY_BYTES), ffi.new("size_t *"))
                          for channel in (CHANNEL_MARKET, CHANNEL_ORDER)}
+        self._burst, self._burst_bytes = ffi.new("const uint8_t **"), ffi.new("size_t *")
         self._payload = ffi.new("const char **")
         self._payload_bytes = ffi.new("size_t *")
 
@@ -116,8 +121,36 @@ class Loop:
         reply, count = self._replies[channel]
         bits = lib.mm_loop_pump(self._raw, channel, socket, parser.raw, feed.raw, recv_ns, reply, _REPLY_BYTES,
                                 count)
-        pumped = _pumped(bits)
-        return replace(pumped, answer=bytes(ffi.buffer(reply, count[0]))) if count[0] else pumped
+        return self._answered(_pumped(bits), channel) if count[0] else _pumped(bits)
+
+    def turn(self, holder: int, parser: WsParser, filled: int, feed: Feed, recv_ns: int, socket: int) -> Pumped:
+        """All that follows from `filled` more bytes of a market connection in its parser, in one call: they are
+        decoded, the engine runs, and if a gate is lent and nobody is sending the requests are written. Holder of FEED;
+        with `burst` the caller holds ORDERS as well, until `turn_sent`."""
+        reply, count = self._replies[CHANNEL_MARKET]
+        bits = lib.mm_loop_turn(self._raw, holder, socket, parser.raw, filled, feed.raw, recv_ns, reply, _REPLY_BYTES,
+                                count, self._burst, self._burst_bytes)
+        return self._answered(_pumped(bits), CHANNEL_MARKET) if count[0] else _pumped(bits)
+
+    def _answered(self, pumped: Pumped, channel: int) -> Pumped:
+        reply, count = self._replies[channel]
+        return replace(pumped, answer=bytes(ffi.buffer(reply, count[0])))
+
+    @property
+    def burst(self) -> memoryview:
+        """After a turn that ended with `burst`, until `turn_sent`: what goes to the kernel in one piece."""
+        return memoryview(ffi.buffer(self._burst[0], self._burst_bytes[0]))
+
+    def turn_sent(self, holder: int, handed_over: bool, at_ns: int) -> bool:
+        """The turn's burst went to the kernel at at_ns, or nothing of it did; gives ORDERS up. True: orders wait
+        again."""
+        return bool(lib.mm_loop_turn_sent(self._raw, holder, handed_over, at_ns))
+
+    def lend_gate(self, gate: Gate | None) -> None:
+        """Whether a turn may write requests with this gate: only while its connection has logged on. Holder of
+        ORDERS; keeps the gate alive."""
+        self._lent_gate = gate
+        lib.mm_loop_lend_gate(self._raw, ffi.NULL if gate is None else gate.raw)
 
     def socket_up(self, socket: int) -> None:
         """A new market connection delivers as `socket`, 0 to MARKET_SOCKETS_MAX - 1. Holder of FEED, as for the three
@@ -297,7 +330,7 @@ def _pumped(bits: int) -> Pumped:
     return Pumped(
         records=bool(bits & lib.MM_PUMP_RECORDS), reply=bool(bits & lib.MM_PUMP_REPLY),
         closed=bool(bits & lib.MM_PUMP_CLOSED), limited=bool(bits & lib.MM_PUMP_LIMIT),
-        shutdown=bool(bits & lib.MM_PUMP_SHUTDOWN), answer=b"")
+        shutdown=bool(bits & lib.MM_PUMP_SHUTDOWN), answer=b"", burst=bool(bits & lib.MM_RUN_BURST), ran=_ran(bits))
 
 
 @functools.cache

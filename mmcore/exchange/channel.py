@@ -6,11 +6,14 @@ makes all calls on it (two threads on one TLS socket crash current CPythons).
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import socket
 import ssl
+import struct
+import termios
 from collections.abc import Callable
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException
@@ -102,7 +105,7 @@ class Channel:
     descriptor to take output as well and call `flush`.
     """
 
-    __slots__ = ("_close_reason", "_out", "_out_max", "_read", "_read_waits_for_write", "_sock", "_write",
+    __slots__ = ("_close_reason", "_out", "_out_max", "_read_waits_for_write", "_sock", "_tls", "_unread", "_write",
                  "_write_waits_for_read")
 
     def __init__(self, sock: socket.socket, outgoing_max_bytes: int = _OUTGOING_MAX_BYTES) -> None:
@@ -110,9 +113,9 @@ class Channel:
         sock.setblocking(False)
         self._sock = sock
         # The plain calls of the class: a budget was for the handshake only.
-        plain: type[socket.socket] = ssl.SSLSocket if isinstance(sock, ssl.SSLSocket) else socket.socket
-        self._read: Callable[[socket.socket, memoryview], int] = plain.recv_into
-        self._write: Callable[[socket.socket, memoryview], int] = plain.send
+        self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
+        self._write: Callable[[Any, memoryview], int] = ssl.SSLSocket.write if self._tls else socket.socket.send
+        self._unread = bytearray(struct.calcsize("i"))
         self._out = bytearray()
         self._out_max = outgoing_max_bytes
         self._read_waits_for_write = False
@@ -146,23 +149,34 @@ class Channel:
         return len(self._out)
 
     def recv_into(self, buffer: memoryview) -> int | None:
-        """Reads what is there, at most len(buffer) > 0 bytes. None: nothing now; 0: the connection is over."""
-        total = 0
-        size = len(buffer)
-        while total < size and not self._close_reason:
-            count = self._read_once(buffer[total:])
-            if count == 0:
-                break
-            total += count
+        """Reads what is there, at most len(buffer) > 0 bytes; less only when there is no more now, or the connection is
+        over. None: nothing now; 0: the connection is over."""
+        if self._close_reason:
+            return 0
+        total = count = self._read_once(buffer)
+        if self._tls is not None:  # it gives a record a call
+            size = len(buffer)
+            while count and total < size and self._has_more():
+                count = self._read_once(buffer[total:])
+                total += count
         if total == 0 and not self._close_reason:
             return None
         return total
+
+    def _has_more(self) -> bool:
+        """Whether another read may give something, after one that did not fill its buffer: then TLS keeps nothing back.
+        To ask costs a third of a read that gives nothing."""
+        fcntl.ioctl(self._sock, termios.FIONREAD, self._unread)
+        return any(self._unread)
 
     def _read_once(self, buffer: memoryview) -> int:
         """Bytes read; 0 = nothing now, or the connection is over."""
         self._read_waits_for_write = False
         try:
-            count = self._read(self._sock, buffer)
+            if self._tls is None:
+                count = socket.socket.recv_into(self._sock, buffer)
+            else:
+                count = cast("int", ssl.SSLSocket.read(self._tls, len(buffer), buffer))  # into a buffer: how many
         except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
             return 0
         except ssl.SSLWantWriteError:

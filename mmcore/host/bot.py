@@ -238,7 +238,7 @@ class Bot:
         self.orders = self._orders(access, world, served_by_feed=spins)
         self.strategy = StrategyThread(self.loop, clock, self.after_run, maker, settings.strategy.timeout_ms)
         self.feed = FeedThread(self.loop, self._streams(access, world), self._decoder(), clock, self.after_run,
-                               world.connectors, self.orders if spins else None, settings.host.cpu)
+                               world.connectors, self.orders, carries_orders=spins, cpu=settings.host.cpu)
         self.recorder = (Recorder(self.loop, config, settings.host.record, clock)
                          if settings.host.record is not None else None)
         self.threads: list[PartThread] = [self.rest, self.strategy, self.orders, self.feed]

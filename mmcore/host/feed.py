@@ -18,7 +18,7 @@ from typing import Final
 from mmcore.core import loop as core_loop
 from mmcore.core import record
 from mmcore.core.feed import Feed as Decoder
-from mmcore.core.loop import Loop, Ran
+from mmcore.core.loop import Loop, Pumped, Ran
 from mmcore.core.ws import WsParser
 from mmcore.exchange.binance.link import Connect, Drop, Ping
 from mmcore.exchange.binance.streams import MarketStreams
@@ -26,7 +26,7 @@ from mmcore.exchange.channel import Wire, ping_frame
 from mmcore.host.clock import Clock
 from mmcore.host.connector import Connector, Connectors
 from mmcore.host.orders import OrdersThread
-from mmcore.host.reading import Line, received
+from mmcore.host.reading import Line, read
 from mmcore.host.worker import PartThread
 
 _log = logging.getLogger("mmcore.feed")
@@ -35,6 +35,7 @@ HOLDER: Final = 1
 SOCKETS_MAX: Final = core_loop.MARKET_SOCKETS_MAX // 2
 _BUFFER_BYTES: Final = 1 << 21
 _PARK_MAX_NS: Final = 100_000_000
+_EVERY_FD: Final = 0xFFFF
 _NEVER_NS: Final = 2**63 - 1
 # How long a connection goes on beside its successor once that one has delivered something: what is still under way on
 # the old one comes within this.
@@ -68,17 +69,18 @@ class _Socket:
         number = next(number for number in self._parsers if number not in taken)
         parser = self._parsers[number]
         parser.reset()
-        return Line(wire, parser, core_loop.CHANNEL_MARKET, number)
+        return Line(wire, parser, number)
 
 
 class FeedThread(PartThread):
     """Holder of the FEED role."""
 
     def __init__(self, loop: Loop, streams: Sequence[MarketStreams], decoder: Decoder, clock: Clock,
-                 after_run: Callable[[int, Ran], None], connectors: Connectors, orders: OrdersThread | None = None,
-                 cpu: int | None = None) -> None:
+                 after_run: Callable[[int, Ran], None], connectors: Connectors, orders: OrdersThread, *,
+                 carries_orders: bool = False, cpu: int | None = None) -> None:
         """streams: one for each connection, at most SOCKETS_MAX. after_run(holder, ran): sees to what the engine left
-        to do. orders: given when this thread spins and carries all three roles. cpu: the core it is pinned to."""
+        to do. orders: what hands this thread's bursts over. carries_orders: this thread spins and reads the order
+        channel too. cpu: the core it is pinned to."""
         super().__init__("feed")
         assert 1 <= len(streams) <= SOCKETS_MAX
         self._loop = loop
@@ -86,9 +88,12 @@ class FeedThread(PartThread):
         self._clock = clock
         self._after_run = after_run
         self._orders = orders
+        self._carries_orders = carries_orders
         self._cpu = cpu
         self._sockets = [_Socket(i, one, connectors(f"feed-connect-{i + 1}", self.wake))
                          for i, one in enumerate(streams)]
+        self._lines: list[Line] = []  # the open ones
+        self._due_ns = 0  # of `deadline_ns`, not later: what moves it to an earlier time sets this to 0
 
     def wake(self) -> None:
         """Any thread."""
@@ -100,17 +105,25 @@ class FeedThread(PartThread):
         super().run()
 
     def step(self) -> None:
+        """What came in goes first, and its orders out; then the rest, if it is due."""
         ready = self._wait()
-        self.serve()
-        if self._orders is not None and ready:
+        ready |= ready >> 32
+        lines = self._lines
+        for at, line in enumerate(lines):
+            if line.unread or ready >> at & 1:
+                read(line, self, self._clock.mono_ns)
+        if self._carries_orders and ready >> len(lines) & _EVERY_FD:
             self._orders.try_serve(HOLDER)
+        if self._clock.mono_ns() >= self._wake_ns() or self._has_work():
+            self.serve()
+            self._due_ns = self.deadline_ns()
 
     def serve(self) -> None:
         for socket in self._sockets:
             self._take_connections(socket)
             self._do(socket, self._clock.mono_ns())
             for line in [*socket.lines()]:
-                self._read(socket, line)
+                read(line, self, self._clock.mono_ns)
         now_ns = self._clock.mono_ns()
         if now_ns >= self._loop.socket_deadline_ns() and self._loop.socket_due(now_ns):
             self._run_engine()
@@ -121,12 +134,22 @@ class FeedThread(PartThread):
         due_ns = min(min(socket.streams.deadline_ns(), socket.retire_ns) for socket in self._sockets)
         return min(due_ns, self._loop.socket_deadline_ns())
 
+    def _wake_ns(self) -> int:
+        """As `deadline_ns`, in a fraction of its time: from what it was when it was last looked at."""
+        return min(self._due_ns, self._loop.socket_deadline_ns())
+
     def end(self) -> None:
         for socket in self._sockets:
             socket.connector.close()
             for line in socket.lines():
                 line.wire.close()
             socket.line = socket.old = None
+        self._changed()
+
+    def _changed(self) -> None:
+        """Connections have come or gone."""
+        self._lines = [line for socket in self._sockets for line in socket.lines()]
+        self._due_ns = 0
 
     # ---- connections
 
@@ -161,13 +184,14 @@ class FeedThread(PartThread):
         first = not self._any_open()
         socket.line = socket.new_line(wire)
         socket.retire_ns = _NEVER_NS
+        self._changed()
         self._loop.socket_up(socket.line.socket)
         _log.info("%s connected", socket.name)
         if first:
             self._tell(up=True, now_ns=now_ns)
 
     def _any_open(self) -> bool:
-        return any(True for socket in self._sockets for _ in socket.lines())
+        return bool(self._lines)
 
     def _lose(self, socket: _Socket, line: Line, reason: str, now_ns: int, *, known: bool = False) -> None:
         """known: its link has given it up itself."""
@@ -181,6 +205,7 @@ class FeedThread(PartThread):
             _log.info("%s: the connection before it is closed: %s", socket.name, reason)
             socket.old = None
         socket.retire_ns = _NEVER_NS
+        self._changed()
         if self._loop.socket_down(line.socket, now_ns):
             self._run_engine()
         if not self._any_open():
@@ -195,34 +220,52 @@ class FeedThread(PartThread):
     # ---- bytes
 
     def _wait(self) -> int:
-        """Which descriptors are ready, as `Loop.poll` says it."""
-        now_ns = self._clock.mono_ns()
-        timeout_ns = max(0, min(self.deadline_ns() - now_ns, _PARK_MAX_NS))
-        lines = [line for socket in self._sockets for line in socket.lines()]
-        fds = [line.wire.fileno() for line in lines]
-        want_write = sum(1 << i for i, line in enumerate(lines) if line.wire.wants_write)
-        if self._orders is not None:
+        """Which descriptors are ready, as `Loop.poll` says it: those of `_lines`, then the order channel's."""
+        timeout_ns = self._wake_ns() - self._clock.mono_ns()
+        fds, want_write, at = [], 0, 1
+        for line in self._lines:
+            fds.append(line.wire.fileno())
+            if line.wire.wants_write:
+                want_write |= at
+            if line.unread:
+                timeout_ns = 0
+            at <<= 1
+        if self._carries_orders:
             fds += self._orders.descriptors()
-        return self._loop.poll(core_loop.FEED, self._has_work, fds, want_write, timeout_ns)
+        return self._loop.poll(core_loop.FEED, self._has_work, fds, want_write,
+                               min(timeout_ns, _PARK_MAX_NS) if timeout_ns > 0 else 0)
 
     def _has_work(self) -> bool:
-        return self.stopping or any(socket.connector.waiting for socket in self._sockets)
+        if self.stopping:
+            return True
+        for socket in self._sockets:  # noqa: SIM110  # on the way of every frame
+            if socket.connector.waiting:
+                return True
+        return False
 
-    def _read(self, socket: _Socket, line: Line) -> None:
-        for recv_ns, pumped in received(line, self._loop, self._decoder, self._clock.mono_ns):
-            if line is socket.line:
-                self._seen(socket, recv_ns, shutdown=pumped.shutdown)
-            if pumped.records:
-                self._run_engine()
-            if pumped.closed:
-                self._lose(socket, line, line.close_reason, recv_ns)
+    def pump(self, line: Line, filled: int, recv_ns: int) -> Pumped:
+        return self._loop.turn(HOLDER, line.parser, filled, self._decoder, recv_ns, line.socket)
+
+    def see(self, line: Line, recv_ns: int, pumped: Pumped) -> None:
+        if pumped.burst:
+            self._orders.hand_over(HOLDER)
+        ran = pumped.ran
+        if ran.orders or ran.need_quote:
+            self._after_run(HOLDER, ran)
+        socket = self._sockets[line.socket // 2]
+        if line is socket.line:
+            self._seen(socket, recv_ns, shutdown=pumped.shutdown)
+        if pumped.closed:
+            self._lose(socket, line, line.close_reason, recv_ns)
 
     def _seen(self, socket: _Socket, recv_ns: int, *, shutdown: bool) -> None:
         """The newest connection has delivered something."""
         socket.streams.on_seen(recv_ns)
         if socket.old is not None and socket.retire_ns == _NEVER_NS:
             socket.retire_ns = recv_ns + _OVERLAP_NS
+            self._due_ns = 0
         if shutdown:
+            self._due_ns = 0
             _log.info("%s: the exchange announces a shutdown", socket.name)
             socket.streams.on_shutdown_notice(recv_ns)
 

@@ -16,7 +16,7 @@ from mmcore.core import record
 from mmcore.core.feed import Feed as Decoder
 from mmcore.core.gate import Gate
 from mmcore.core.kinds import Kind, Operation
-from mmcore.core.loop import Loop, Ran
+from mmcore.core.loop import Loop, Pumped, Ran
 from mmcore.core.ws import WsParser
 from mmcore.exchange.base import ExchangeClient, OrderRequest, Outcome, Side
 from mmcore.exchange.base import Operation as Asked
@@ -28,7 +28,7 @@ from mmcore.exchange.channel import Wire, ping_frame, text_frame
 from mmcore.host.clock import Clock
 from mmcore.host.connector import Connectors
 from mmcore.host.outcomes import to_record
-from mmcore.host.reading import Line, received
+from mmcore.host.reading import Line, read
 from mmcore.host.worker import PartThread
 
 _log = logging.getLogger("mmcore.orders")
@@ -92,6 +92,7 @@ class OrdersThread(PartThread):
         self._action = core_loop.new_record()
         self._was_ready = False
         self._gate_logged_on = False
+        self._lent: Wire | None = None  # where a turn of another thread sends, while the gate is lent
         self._ticket = 0
         self._told_wait_ns = 0
         self._handed_over: dict[int, Any] = {}  # actions on their way over REST, until they are sent or answered
@@ -142,16 +143,43 @@ class OrdersThread(PartThread):
             self._gate_news()
             self._do(self._clock.mono_ns())
             for line in self._lines():
-                self._read(line)
+                read(line, self, self._clock.mono_ns)
             self._retire(self._clock.mono_ns())
             if self._orders_by_rest is not None:
                 self._take_rest_answers(self._orders_by_rest)
             self._tell_ready()
             self._send_actions(holder)
+            self._lend_gate()
         finally:
             self._loop.release_role(core_loop.ORDERS, holder)
         self._run_engine(holder)
         return True
+
+    def _lend_gate(self) -> None:
+        """A thread whose frame makes orders writes and sends them itself while nothing has to be signed for it."""
+        line = self._sending() if self._orders_by_rest is None and self._session.api.logged_on else None
+        wire = None if line is None else line.wire
+        if wire is not self._lent:
+            self._lent = wire
+            self._set_session(logged_on=self._session.api.logged_on)
+            self._loop.lend_gate(None if wire is None else self._gate)
+
+    def hand_over(self, holder: int) -> None:
+        """What a turn of the calling thread has written; the turn took the role, and this gives it up."""
+        wire = self._lent
+        assert wire is not None
+        handed_over = True  # if sending fails half way, requests may have left
+        try:
+            handed_over = wire.send(self._loop.burst)
+        except BaseException:
+            self._gate.kill()
+            raise
+        finally:
+            more = self._loop.turn_sent(holder, handed_over, self._clock.mono_ns())
+        if more and not self.try_run(holder):
+            self.wake()
+        if wire.wants_write:
+            self.wake()  # the kernel did not take it all: the order thread waits for it to be writable
 
     def descriptors(self) -> list[int]:
         """What a thread that serves these channels polls. Any thread; a moment old."""
@@ -238,7 +266,7 @@ class OrdersThread(PartThread):
         parser = next(one for one in self._parsers if self._old is None or one is not self._old.parser)
         parser.reset()
         self.connects += 1
-        self._line = Line(wire, parser, core_loop.CHANNEL_ORDER)
+        self._line = Line(wire, parser)
         _log.info("order channel connected")
 
     def _lose(self, line: Line, reason: str, now_ns: int, *, known: bool = False) -> None:
@@ -288,21 +316,24 @@ class OrdersThread(PartThread):
 
     # ---- answers
 
-    def _read(self, line: Line) -> None:
+    def pump(self, line: Line, filled: int, recv_ns: int) -> Pumped:
+        line.parser.filled(filled)
+        return self._loop.pump(core_loop.CHANNEL_ORDER, line.parser, self._decoder, recv_ns)
+
+    def see(self, line: Line, recv_ns: int, pumped: Pumped) -> None:
         api = self._session.api
-        for recv_ns, pumped in received(line, self._loop, self._decoder, self._clock.mono_ns):
-            newest = line is self._line
-            if newest:
-                api.on_seen(recv_ns)
-            if pumped.limited:
-                self._limited(recv_ns)
-            if pumped.reply:
-                self._reply(recv_ns, newest=newest)
-            if pumped.shutdown and newest:
-                _log.info("order channel: the exchange announces a shutdown")
-                api.on_shutdown_notice(recv_ns)
-            if pumped.closed:
-                self._lose(line, line.close_reason, recv_ns)
+        newest = line is self._line
+        if newest:
+            api.on_seen(recv_ns)
+        if pumped.limited:
+            self._limited(recv_ns)
+        if pumped.reply:
+            self._reply(recv_ns, newest=newest)
+        if pumped.shutdown and newest:
+            _log.info("order channel: the exchange announces a shutdown")
+            api.on_shutdown_notice(recv_ns)
+        if pumped.closed:
+            self._lose(line, line.close_reason, recv_ns)
 
     def _reply(self, now_ns: int, *, newest: bool) -> None:
         last = self._decoder.last()

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
-from mmcore.core.feed import Feed as Decoder
-from mmcore.core.loop import Loop, Pumped
+from mmcore.core.loop import Pumped, Ran
 from mmcore.core.ws import WsParser
 from mmcore.exchange.channel import Wire
 
 _READS_MAX: Final = 64
-_OVER: Final = Pumped(records=False, reply=False, closed=True, limited=False, shutdown=False, answer=b"")
+_OVER: Final = Pumped(records=False, reply=False, closed=True, limited=False, shutdown=False, answer=b"", burst=False,
+                      ran=Ran(busy=False, orders=False, need_quote=False, log_lost=False))
 
 
-@dataclass(slots=True)
 class Line:
-    """An open connection. channel: which of the loop's channels; socket: which of the market connections."""
+    """An open connection. socket: which of the market connections."""
 
-    wire: Wire
-    parser: WsParser
-    channel: int
-    socket: int = 0
+    __slots__ = ("parser", "socket", "space", "unread", "wire")
+
+    def __init__(self, wire: Wire, parser: WsParser, socket: int = 0) -> None:
+        self.wire = wire
+        self.parser = parser
+        self.socket = socket
+        self.space = parser.space()
+        """Where the next bytes go; asked for when there is time, not when they are there."""
+        self.unread = False
+        """Whether it may still hold something that its descriptor does not tell of."""
 
     @property
     def close_reason(self) -> str:
@@ -30,28 +34,43 @@ class Line:
         return self.wire.close_reason or f"closed by the exchange ({self.parser.close_code})"
 
 
-def received(line: Line, loop: Loop, decoder: Decoder, now_ns: Callable[[], int]) -> Iterator[tuple[int, Pumped]]:
-    """What is there now, as (when it was read, what it was); `closed` in the last of them means that it is over.
+class Reader(Protocol):
+    """The owner of a connection."""
 
-    More than 64 reads are left for the next time. The holder of the channel's role."""
-    wire, parser = line.wire, line.parser
+    def pump(self, line: Line, filled: int, recv_ns: int) -> Pumped:
+        """Has the core take so many more bytes of the line's parser, read at recv_ns."""
+
+    def see(self, line: Line, recv_ns: int, pumped: Pumped) -> None:
+        """Sees to what they were; `closed` means that the connection is over."""
+
+
+def read(line: Line, reader: Reader, now_ns: Callable[[], int]) -> None:
+    """Takes in what is there now. What it was is seen to before pings are answered. More than 64 reads are left for the
+    next time. The holder of the channel's role."""
+    wire = line.wire
     if wire.wants_write:
         wire.flush()
+    line.unread = False
     for _ in range(_READS_MAX):
-        count = wire.recv_into(parser.space())
+        space = line.space
+        count = wire.recv_into(space)
         if count is None:
             return
         recv_ns = now_ns()
         if count == 0:
-            yield recv_ns, _OVER
+            reader.see(line, recv_ns, _OVER)
             return
-        parser.filled(count)
-        more = True
-        while more:
-            pumped = loop.pump(line.channel, parser, decoder, recv_ns, line.socket)
+        pumped = reader.pump(line, count, recv_ns)
+        reader.see(line, recv_ns, pumped)
+        while not pumped.closed and (pumped.answer or pumped.reply or pumped.limited):
             if pumped.answer:
                 wire.send(pumped.answer)
-            yield recv_ns, pumped
-            if pumped.closed:
-                return
-            more = pumped.reply or pumped.limited
+            pumped = reader.pump(line, 0, recv_ns)
+            reader.see(line, recv_ns, pumped)
+        if pumped.closed:
+            return
+        line.space = line.parser.space()
+        # Less than there was room for was all there was; the end of the connection, if known, comes behind it.
+        if count < len(space) and not wire.close_reason:
+            return
+    line.unread = True

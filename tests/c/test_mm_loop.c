@@ -230,6 +230,132 @@ static void a_request_that_was_never_signed_is_not_told_as_sent(void)
     bot_close(&b);
 }
 
+#define A_TICK                                                                                                         \
+    "{\"e\":\"depthUpdate\",\"E\":1,\"s\":\"BTCUSDT\",\"U\":103,\"u\":103,\"b\":[[\"66990.00\",\"1\"]],\"a\":[]}"
+
+/* The frame into the parser as a socket would leave it there: its last bytes are not counted yet. */
+static size_t unread_frame(bot *b, const char *json)
+{
+    size_t room = 0, bytes = strlen(json);
+    uint8_t *at = mm_ws_space(b->market_ws, &room);
+    MM_CHECK(bytes < 126 && room >= bytes + 2);
+    at[0] = 0x80 | MM_WS_TEXT;
+    at[1] = (uint8_t)bytes;
+    memcpy(at + 2, json, bytes);
+    return bytes + 2;
+}
+
+typedef struct turn_result {
+    uint32_t bits;
+    const uint8_t *burst;
+    size_t burst_bytes;
+} turn_result;
+
+static turn_result take_turn(bot *b, uint32_t holder)
+{
+    uint8_t reply[256];
+    size_t reply_bytes = 0;
+    turn_result result = {0, NULL, 0};
+    size_t filled = unread_frame(b, A_TICK);
+    result.bits = mm_loop_turn(b->loop, holder, 0, b->market_ws, filled, b->market_feed, b->now_ns, reply, sizeof reply,
+                               &reply_bytes, &result.burst, &result.burst_bytes);
+    result.bits &= ~(uint32_t)MM_RUN_WORK; /* the REST worker is told of states all the while */
+    return result;
+}
+
+static void a_turn_sends_what_the_single_calls_would(void)
+{
+    bot one = bot_open(NULL, 0), other = bot_open(NULL, 0);
+    mm_gate *gate = open_gate(100, true), *other_gate = open_gate(100, true);
+    const char *payload = NULL;
+    const uint8_t *bytes = NULL;
+    size_t payload_bytes = 0;
+    bot_start(&one);
+    bot_start(&other);
+    (void)bot_market(&one, A_TICK);
+    uint32_t bits = mm_loop_run(one.loop, 1, one.now_ns);
+    MM_CHECK((bits & MM_RUN_ORDERS) != 0);
+    int32_t asked = mm_loop_burst_encode(one.loop, gate, one.now_ns, NULL, 0, &payload, &payload_bytes);
+    MM_CHECK_INT(asked, ==, 0);
+    size_t expected_bytes = mm_gate_take(gate, &bytes);
+
+    mm_role *orders = mm_loop_role(other.loop, MM_ROLE_ORDERS);
+    mm_loop_lend_gate(other.loop, other_gate);
+    turn_result turn = take_turn(&other, 1);
+    MM_CHECK_UINT(turn.bits, ==, MM_PUMP_RECORDS | MM_RUN_BURST);
+    MM_CHECK_UINT(mm_role_holder(orders), ==, 1);
+    MM_CHECK_UINT(turn.burst_bytes, ==, expected_bytes);
+    MM_CHECK(expected_bytes > 0 && memcmp(turn.burst, bytes, expected_bytes) == 0);
+    MM_CHECK(mm_spsc_empty(mm_loop_ring(other.loop, MM_RING_EXEC))); /* nothing is SENT before it is */
+
+    bool again = mm_loop_turn_sent(other.loop, 1, true, other.now_ns + 5);
+    MM_CHECK(!again);
+    MM_CHECK_UINT(mm_role_holder(orders), ==, 0);
+    mm_record outcome = pop_outcome(&other);
+    MM_CHECK_UINT(outcome.kind, ==, MM_KIND_SENT);
+    MM_CHECK_INT(outcome.body.outcome.recv_ns, ==, other.now_ns + 5);
+    mm_gate_free(gate);
+    mm_gate_free(other_gate);
+    bot_close(&one);
+    bot_close(&other);
+}
+
+static void a_turn_leaves_orders_to_their_holder_or_where_no_gate_is_lent(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_gate *gate = open_gate(100, true);
+    mm_role *orders = mm_loop_role(b.loop, MM_ROLE_ORDERS);
+    bot_start(&b);
+    mm_loop_lend_gate(b.loop, gate);
+    MM_CHECK(mm_role_try(orders, 3));
+    turn_result turn = take_turn(&b, 1);
+    MM_CHECK_UINT(turn.bits, ==, MM_PUMP_RECORDS | MM_RUN_ORDERS);
+    MM_CHECK_UINT(turn.burst_bytes, ==, 0);
+    MM_CHECK_UINT(mm_role_holder(orders), ==, 3);
+    mm_loop_lend_gate(b.loop, NULL);
+    mm_role_release(orders, 3);
+    push_place(&b, 99); /* something waits, and the next frame changes nothing: its diff is old */
+    turn = take_turn(&b, 1);
+    MM_CHECK_UINT(turn.bits & MM_RUN_BURST, ==, 0);
+    MM_CHECK(mm_loop_pending(b.loop, MM_ROLE_ORDERS));
+    MM_CHECK_UINT(mm_role_holder(orders), ==, 0);
+    mm_gate_free(gate);
+    bot_close(&b);
+}
+
+static void a_turn_whose_orders_are_all_refused_has_nothing_to_hand_over(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_gate *gate = open_gate(100, true);
+    bot_start(&b);
+    mm_gate_kill(gate);
+    mm_loop_lend_gate(b.loop, gate);
+    turn_result turn = take_turn(&b, 1);
+    MM_CHECK_UINT(turn.bits, ==, MM_PUMP_RECORDS);
+    MM_CHECK_UINT(mm_role_holder(mm_loop_role(b.loop, MM_ROLE_ORDERS)), ==, 0);
+    MM_CHECK_UINT(pop_outcome(&b).kind, ==, MM_KIND_NOT_SENT);
+    mm_gate_free(gate);
+    bot_close(&b);
+}
+
+static void a_turn_that_was_not_handed_over_is_not_sent_and_asks_for_what_waits(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_gate *gate = open_gate(100, true);
+    bot_start(&b);
+    mm_loop_lend_gate(b.loop, gate);
+    turn_result turn = take_turn(&b, 1);
+    MM_CHECK((turn.bits & MM_RUN_BURST) != 0);
+    push_place(&b, 99); /* the engine may run on while the burst is on its way */
+    bool again = mm_loop_turn_sent(b.loop, 1, false, b.now_ns);
+    MM_CHECK(again);
+    mm_record outcome = pop_outcome(&b);
+    MM_CHECK_UINT(outcome.kind, ==, MM_KIND_NOT_SENT);
+    MM_CHECK_UINT(outcome.body.outcome.verdict, ==, MM_BIT(MM_REASON_DISCONNECTED));
+    mm_gate_free(gate);
+    bot_close(&b);
+}
+
 static void a_burst_ends_where_its_outcomes_would_have_no_room(void)
 {
     bot b = bot_open(NULL, 0);
@@ -1060,6 +1186,10 @@ int main(int argc, char **argv)
         MM_TEST(a_burst_that_could_not_be_handed_over_was_not_sent),
         MM_TEST(without_a_log_on_each_request_of_a_burst_is_signed_on_the_way),
         MM_TEST(a_request_that_was_never_signed_is_not_told_as_sent),
+        MM_TEST(a_turn_sends_what_the_single_calls_would),
+        MM_TEST(a_turn_leaves_orders_to_their_holder_or_where_no_gate_is_lent),
+        MM_TEST(a_turn_whose_orders_are_all_refused_has_nothing_to_hand_over),
+        MM_TEST(a_turn_that_was_not_handed_over_is_not_sent_and_asks_for_what_waits),
         MM_TEST(a_burst_ends_where_its_outcomes_would_have_no_room),
         MM_TEST(counts_in_a_reply_do_not_hide_it_from_the_host),
         MM_TEST(a_held_engine_is_not_run_twice),

@@ -13,6 +13,7 @@ import pytest
 
 from mmcore._native import ffi, lib
 from mmcore.config import Settings
+from mmcore.core import loop as core_loop
 from mmcore.core.engine import Engine
 from mmcore.core.feed import Feed
 from mmcore.core.gate import Gate
@@ -251,6 +252,67 @@ def test_a_burst_that_cannot_leave_is_not_sent(bench: Bench) -> None:
     bench.peers[0].refuses = True
     bench.decide(Kind.PLACE, Kind.CANCEL)
     assert bench.kinds() == [Kind.NOT_SENT] * 2
+
+
+def turn(bench: Bench, *kinds: Kind) -> None:
+    """As `Bench.decide`, but the requests are written by the feed thread's turn, which takes the role."""
+    orders, raw = core_loop.ORDERS, bench.loop._raw
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.thread, "try_run", lambda holder: True)
+        bench.decide(*kinds)
+    assert bench.loop.try_role(orders, 1)
+    assert not bench.loop.burst_encode(bench.thread._gate, bench.clock.now_ns, lambda payload: "")
+    bench.loop._burst_bytes[0] = lib.mm_gate_take(bench.thread._gate.raw, bench.loop._burst)
+    try:
+        bench.thread.hand_over(1)
+    finally:
+        assert lib.mm_role_holder(lib.mm_loop_role(raw, orders)) == 0
+
+
+@pytest.fixture
+def logged_on() -> Bench:
+    made = Bench(Ed25519Signer(PEM))
+    made.serve()
+    made.told()
+    return made
+
+
+def test_the_gate_is_lent_to_other_threads_only_while_nothing_has_to_be_signed(bench: Bench) -> None:
+    may = bench.thread._session.signer.can_log_on
+    assert (bench.thread._lent is not None) is may
+    bench.peers[0].end()
+    bench.serve(1)
+    assert bench.thread._lent is None
+
+
+def test_what_another_threads_turn_has_written_leaves_in_one_piece(logged_on: Bench) -> None:
+    (peer,) = logged_on.peers
+    before = peer.sends
+    turn(logged_on, Kind.PLACE, Kind.CANCEL)
+    assert peer.sends == before + 1
+    assert peer.orders() == ["c1", "p1"]
+    assert logged_on.kinds() == [Kind.SENT] * 2
+
+
+def test_what_another_threads_turn_could_not_hand_over_is_not_sent(logged_on: Bench) -> None:
+    logged_on.peers[0].refuses = True
+    turn(logged_on, Kind.PLACE, Kind.CANCEL)
+    assert logged_on.kinds() == [Kind.NOT_SENT] * 2
+
+
+def test_a_turn_that_fails_while_sending_counts_as_sent_and_nothing_new_follows(logged_on: Bench) -> None:
+    peer = logged_on.peers[0]
+
+    def failing(frame: bytes | memoryview) -> bool:
+        raise RuntimeError("planned")
+
+    peer.send = failing  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="planned"):
+        turn(logged_on, Kind.PLACE)
+    assert logged_on.kinds() == [Kind.SENT]
+    del peer.send
+    logged_on.decide(Kind.PLACE, Kind.CANCEL)
+    assert peer.orders() == ["c2"]
 
 
 class Failing(HmacSigner):

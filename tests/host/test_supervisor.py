@@ -159,7 +159,7 @@ def test_an_order_that_cannot_be_sealed_ends_the_run_and_nothing_new_follows_it(
 def test_a_duration_that_ends_before_the_first_sync_means_unreachable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FeedThread, "_read", lambda self, socket, line: None)
+    monkeypatch.setattr("mmcore.host.feed.read", lambda line, reader, now_ns: None)
     code, summary = _run(tmp_path, duration_s=5.0)
     assert code is ExitCode.UNREACHABLE
     assert summary["exit_reason"] == "unreachable"
