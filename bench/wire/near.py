@@ -1,7 +1,7 @@
 """The near ends of the wire benches, one to a process: `python -m bench.wire.near KIND URL [CA]`.
 
-block, spin: the bot's own feed and order threads, engine and gate over real connections. What the REST worker would
-answer at the start is given by hand; it is cold. The others do no work: `picows` echoes, in Cython on asyncio;
+block, spin: the bot's own feed, strategy and order threads, engine and gate over real connections. What the REST worker
+would answer at the start is given by hand; it is cold. The others do no work: `picows` echoes, in Cython on asyncio;
 `pipeline` is websocket-client with a thread to read, one to decide and one to send; `recv` is its bare `recv`.
 """
 
@@ -50,6 +50,7 @@ def bot(url: str, authority: str, *, spin: bool) -> None:
     from mmcore.host.clock import SystemClock
     from mmcore.host.feed import FeedThread
     from mmcore.host.orders import OrdersThread, Session
+    from mmcore.host.strategy import StrategyThread
 
     clock = SystemClock()
     settings = Settings(
@@ -90,12 +91,14 @@ def bot(url: str, authority: str, *, spin: bool) -> None:
     streams = MarketStreams(Source(f"{url}/stream"), limits, rng)
     feed = FeedThread(loop, [streams], decoder(), clock, after_run, connectors, orders, carries_orders=spin,
                       cpu=settings.host.cpu)
-    for thread in (orders, feed):
+    strategy = StrategyThread(loop, clock, after_run, None, settings.strategy.timeout_ms)
+    for thread in (strategy, orders, feed):
         thread.start()
     if spin:
         undisturbed(HOT_PRIORITY, feed.native_id or 0)
     _begin(loop, clock.mono_ns(), offset.offset_ns)
-    _serve_rest(loop, lambda: failures.empty() and orders.died is None and feed.died is None)
+    _serve_rest(loop, clock.mono_ns,
+                lambda: failures.empty() and not any(thread.died for thread in (strategy, orders, feed)))
 
 
 def _begin(loop: Any, now_ns: int, offset_ns: int) -> None:
@@ -109,10 +112,8 @@ def _begin(loop: Any, now_ns: int, offset_ns: int) -> None:
     loop.push(core_loop.RING_REST, record.command(Command.START, now_ns))
 
 
-def _serve_rest(loop: Any, alive: Callable[[], bool]) -> None:
-    """What the engine asks of the REST worker: no orders of earlier runs, and the snapshot. A timer, too."""
-    import time
-
+def _serve_rest(loop: Any, now_ns: Callable[[], int], alive: Callable[[], bool]) -> None:
+    """What the engine asks of the REST worker: no orders of earlier runs, and the snapshot."""
     from bench.wire import market
     from mmcore._native import lib
     from mmcore.core import loop as core_loop
@@ -128,9 +129,8 @@ def _serve_rest(loop: Any, alive: Callable[[], bool]) -> None:
             if kind == lib.MM_KIND_WANT_OPEN:
                 loop.push(core_loop.RING_REST, record.open_end(token))
             elif kind == lib.MM_KIND_WANT_SNAPSHOT:
-                (event,) = reader.decode_events(text, time.monotonic_ns())
+                (event,) = reader.decode_events(text, now_ns())
                 loop.push(core_loop.RING_REST, event)
-        loop.run(4, time.monotonic_ns())
 
 
 class _Unsigned:
