@@ -131,13 +131,13 @@ static inline void count_run(book_side *side, uint64_t tallies, uint64_t level_c
     uint64_t nothing_count = (uint64_t)__builtin_popcountll(tallies & tallies >> 1 & now);
     uint64_t new_count = (uint64_t)__builtin_popcountll(tallies & ~now) - nothing_count;
     uint64_t gone_count = (uint64_t)__builtin_popcountll(tallies & now) - nothing_count;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    mm__fence_compiler();
     side->tally[TALLY_NOTHING] += nothing_count;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    mm__fence_compiler();
     side->tally[TALLY_NEW] += new_count;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    mm__fence_compiler();
     side->tally[TALLY_GONE] += gone_count;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    mm__fence_compiler();
     side->tally[TALLY_CHANGED] += level_count - nothing_count - new_count - gone_count;
 }
 

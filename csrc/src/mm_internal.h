@@ -75,6 +75,8 @@ MM_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, the_first_byte_of_a_
 
 /* Full fence: orders an earlier store before a later load (the step "release, then re-check"). */
 #define mm__fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+/* Orders nothing between threads: what stands before it is not merged by the compiler with what stands behind. */
+#define mm__fence_compiler() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #endif
 
 /* Tells the processor that this is a spin. */
