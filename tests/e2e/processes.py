@@ -129,7 +129,7 @@ class Venue(Running):
 
     def __init__(self, folder: Path, name: str, arguments: Iterable[str], extra: Mapping[str, str]) -> None:
         super().__init__([sys.executable, "-m", "mmcore", "venue", *arguments], folder, name, extra, folder)
-        wait_until(lambda: "\n" in self.out or not self.running, 30, "the venue does not listen")
+        wait_until(lambda: "\n" in self.out or not self.running, 90, "the venue does not listen")
         assert self.running, self.err
         line = json.loads(self.out.splitlines()[0])
         self.url: str = line["url"]
@@ -175,7 +175,7 @@ class Venue(Running):
 
     def wait_for_quotes(self) -> None:
         """Until own orders rest on both sides."""
-        wait_until(lambda: {order["side"] for order in open_orders(self.audit())} == {"BUY", "SELL"}, 30,
+        wait_until(lambda: {order["side"] for order in open_orders(self.audit())} == {"BUY", "SELL"}, 90,
                    "no orders on both sides")
 
     def best(self) -> tuple[Decimal, Decimal]:

@@ -12,7 +12,7 @@ from tests.e2e.processes import Bot, Stage, Together, Venue, open_orders, own_or
 
 
 def quoting(venue: Venue, more_than: int = 0) -> None:
-    wait_until(lambda: len(own_orders(venue.audit())) > more_than, 30, "no orders rest")
+    wait_until(lambda: len(own_orders(venue.audit())) > more_than, 90, "no orders rest")
 
 
 def epochs(audit: Any) -> list[int]:
@@ -23,20 +23,23 @@ def epochs(audit: Any) -> list[int]:
 
 def two_on_one_machine(stage: Stage) -> tuple[Bot, Bot]:
     venue = stage.venue()
-    first = stage.bot("--duration", "8", venue=venue)
+    first = stage.bot(venue=venue)
     quoting(venue)
-    second = stage.bot("--duration", "8", venue=venue)
+    second = stage.bot(venue=venue)
     assert second.wait(60) == 2, second.err
+    first.send(signal.SIGTERM)
     assert first.wait(60) == 0, first.err
     return first, second
 
 
 def two_on_two_machines(stage: Stage) -> tuple[Bot, Bot, Any]:
     venue = stage.venue()
-    older = stage.bot("--duration", "60", venue=venue, env={"XDG_STATE_HOME": str(stage.folder / "one")})
+    older = stage.bot(venue=venue, env={"XDG_STATE_HOME": str(stage.folder / "one")})
     quoting(venue)
-    newer = stage.bot("--duration", "12", venue=venue, env={"XDG_STATE_HOME": str(stage.folder / "other")})
+    newer = stage.bot(venue=venue, env={"XDG_STATE_HOME": str(stage.folder / "other")})
     assert older.wait(60) == 5, older.err
+    wait_until(lambda: len(set(epochs(venue.audit()))) == 2, 60, "the newer one does not trade")
+    newer.send(signal.SIGTERM)
     assert newer.wait(60) == 0, newer.err
     return older, newer, venue.audit()
 
@@ -49,11 +52,11 @@ def killed_and_back(stage: Stage) -> Any:
         if run == 2:
             shutil.rmtree(kept)
         before = len(own_orders(venue.audit()))
-        bot = stage.bot("--duration", "4" if run == 2 else "60", venue=venue, env={"XDG_STATE_HOME": str(kept)})
+        bot = stage.bot(venue=venue, env={"XDG_STATE_HOME": str(kept)})
         quoting(venue, before)
+        bot.send(signal.SIGKILL if run < 2 else signal.SIGTERM)
         if run < 2:
-            bot.send(signal.SIGKILL)
-            bot.wait(10)
+            bot.wait(60)
     assert bot.wait(60) == 0, bot.err
     return venue.audit()
 
@@ -62,14 +65,14 @@ def banned_and_back(stage: Stage) -> tuple[Bot, Any, Any]:
     """The first run is killed during a ban of a minute; the audits are from before and after the second."""
     venue = stage.venue()
     kept = stage.folder / "kept"
-    first = stage.bot("--duration", "60", venue=venue, env={"XDG_STATE_HOME": str(kept)})
+    first = stage.bot(venue=venue, env={"XDG_STATE_HOME": str(kept)})
     quoting(venue)
     venue.command("/venue/faults", {"faults": [{"kind": "rate_limited", "status": "418", "retry_after_ms": 60_000}]})
     wait_until(lambda: any(kept.rglob("banned_until")), 20, "the ban is not kept")
     first.send(signal.SIGKILL)
-    first.wait(10)
+    first.wait(60)
     before = venue.audit()
-    second = stage.bot("--duration", "60", venue=venue, env={"XDG_STATE_HOME": str(kept)})
+    second = stage.bot(venue=venue, env={"XDG_STATE_HOME": str(kept)})
     assert second.wait(60) == 3, second.err
     return second, before, venue.audit()
 

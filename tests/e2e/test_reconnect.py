@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,7 @@ from tests.e2e.processes import (
     Scenario,
     Stage,
     Together,
+    Venue,
     account,
     check_against_audit,
     open_orders,
@@ -54,41 +57,47 @@ def the_exchange_dies_for_good(stage: Stage) -> Ended:
     return Ended(bot, audit)
 
 
-def the_account_is_reset(stage: Stage, *arguments: str) -> tuple[Bot, Any]:
+def the_account_is_reset(stage: Stage, *arguments: str) -> tuple[Bot, Venue]:
     """The exchange dies and another one takes its place: same address, same keys, nothing else the same."""
     first = stage.venue("--seed", "5", **KEYS)
-    bot = stage.bot("--duration", "23", *arguments, venue=first)
+    bot = stage.bot(*arguments, venue=first)
     first.wait_for_quotes()
     first.kill()
     second = stage.venue("--seed", "6", "--port", first.port, **KEYS)
     assert (second.api_key, second.url) == (first.api_key, first.url)
-    bot.wait(80)
-    return bot, second.audit()
+    return bot, second
+
+
+def halted_for_more_than_a_second(bot: Bot, venue: Venue) -> Ended:
+    bot.wait_for(" WARNING mmcore.rest: halted: ", 60)
+    time.sleep(1.5)
+    bot.send(signal.SIGTERM)
+    assert bot.wait(60) == 5, bot.err
+    return Ended(bot, venue.audit())
 
 
 def the_account_is_reset_and_that_is_not_accepted(stage: Stage) -> Ended:
-    bot, audit = the_account_is_reset(stage)
-    assert bot.wait(0) == 5, bot.err
-    return Ended(bot, audit)
+    return halted_for_more_than_a_second(*the_account_is_reset(stage))
 
 
 def the_account_is_reset_and_that_is_accepted(stage: Stage) -> Ended:
-    bot, audit = the_account_is_reset(stage, "--accept-reset")
-    assert bot.wait(0) == 0, bot.err
-    return Ended(bot, audit)
+    bot, venue = the_account_is_reset(stage, "--accept-reset")
+    wait_until(lambda: {order["side"] for order in own_orders(venue.audit())} == {"BUY", "SELL"}, 60, "no new orders")
+    bot.send(signal.SIGTERM)
+    assert bot.wait(60) == 0, bot.err
+    return Ended(bot, venue.audit())
 
 
 def the_account_is_reset_while_nothing_rests(stage: Stage) -> Ended:
     """With nothing open only the account's own past tells one exchange from another."""
     first = stage.venue("--seed", "5", **KEYS)
-    bot = stage.bot("--duration", "23", venue=first)
-    wait_until(lambda: bool(account(first.audit())["fills"]), 30, "no fills")
+    bot = stage.bot(venue=first)
+    wait_until(lambda: bool(account(first.audit())["fills"]), 60, "no fills")
     first.command("/venue/streams/drop", {"for_ms": 60_000})
     wait_until(lambda: not open_orders(first.audit()), 30, "orders still rest")
     first.kill()
     second = stage.venue("--seed", "6", "--port", first.port, **KEYS)
-    assert bot.wait(80) == 5, bot.err
-    return Ended(bot, second.audit())
+    return halted_for_more_than_a_second(bot, second)
 
 
 def the_order_channel_breaks(stage: Stage) -> Ended:
@@ -169,7 +178,7 @@ def test_an_account_that_was_reset_is_traded_on_where_that_was_allowed(together:
     assert {order["side"] for order in own_orders(ended.audit)} == {"BUY", "SELL"}
     assert open_orders(ended.audit) == []
     summary = ended.bot.summary()
-    assert summary["exit_reason"] == "duration"
+    assert summary["exit_reason"] == "signal"
     for asset, balance in account(ended.audit)["balances"].items():
         assert float(summary["balances"][asset]["free"]) == pytest.approx(float(balance["free"]), abs=1e-9)
 
