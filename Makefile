@@ -33,7 +33,7 @@ resting:  ## five minutes of a recording at real speed: how much of the time quo
 lint:
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict mmcore
-	cppcheck --std=c99 --enable=warning,portability --error-exitcode=1 --quiet -I csrc/include csrc/src
+	cppcheck --std=c99 --enable=warning,portability --error-exitcode=1 --quiet -U MM_MODEL -I csrc/include csrc/src
 
 fmt:
 	$(BIN)/ruff check --fix --select I .
