@@ -1,14 +1,17 @@
 /* Quotes on the yardstick's workloads, with the reference's parameters: one layer, no fee floor,
  * position 0.25 of 1.
  *
- *   quote                inventory_skew from the book's top and a signal, through the strategy
- * table as the engine does it; quote_call: called by name avellaneda_stoikov   the other strategy,
- * called by name fit                  the check every decision passes, two layers a side
- *   update_to_quote      what an event costs: mm_book_set, imbalance(5), inventory_skew by name
- */
+ *   - quote: inventory_skew from the book's top and a signal, through the strategy table as the engine
+ *     does it; with _call called by name; with _inlined compiled into the loop, as mm_quote.h has it;
+ *   - avellaneda_stoikov: the other strategy, called by name;
+ *   - fit: the check every decision passes, two layers a side;
+ *   - update_to_quote: what an event costs: mm_book_set, imbalance(5), inventory_skew by name; with
+ *     _inlined the last of them compiled into the loop. */
 #include "mm_bench.h"
 
 #include "mm_workload.h"
+
+#include "mm_quote.h"
 
 #define LEVELS_MAX 10000
 #define QUERIES UINT64_C(524288)
@@ -73,6 +76,28 @@ static void quote_call(void *context)
     }
 }
 
+/* inventory_skew compiled into its caller, around the book's own view of the top. */
+static inline void skew_inlined(const mm_quote_config *config, mm_quote_input *input,
+                                const mm_top *top, mm_quotes *quotes)
+{
+    if (!mm__quote_skew_short(config, input, top, quotes)) {
+        mm_top_read(top, &input->top);
+        mm_quote_inventory_skew(config, input, quotes);
+    }
+}
+
+static void quote_inlined(void *context)
+{
+    run *self = context;
+    const mm_top *top = mm_book_top(self->book);
+    mm_quotes quotes;
+    for (uint64_t i = 0; i < QUERIES; i++) {
+        mm_bench_barrier();
+        skew_inlined(&self->config, &self->input, top, &quotes);
+        sink_quotes(&quotes);
+    }
+}
+
 static void avellaneda_stoikov(void *context)
 {
     run *self = context;
@@ -101,16 +126,34 @@ static void fit(void *context)
 static void update_to_quote(void *context)
 {
     run *self = context;
-    const mm_workload *workload = self->workload;
-    const mm_top *top = mm_book_top(self->book);
+    mm_book *book = self->book;
+    const mm_workload_op *op = self->workload->ops;
+    const mm_workload_op *const end = op + self->workload->op_count;
+    const mm_top *top = mm_book_top(book);
     mm_quote_input input = self->input;
     mm_quotes quotes;
-    for (size_t i = 0; i < workload->op_count; i++) {
-        const mm_workload_op *op = &workload->ops[i];
-        mm_book_set(self->book, (int32_t)op->side, op->price_e8, op->qty_e8);
-        mm_book_imbalance(self->book, 5, &input.signal.imbalance);
+    for (; op != end; op++) {
+        mm_book_set(book, (int32_t)op->side, op->price_e8, op->qty_e8);
+        mm_book_imbalance(book, 5, &input.signal.imbalance);
         mm_top_read(top, &input.top);
         mm_quote_inventory_skew(&self->config, &input, &quotes);
+        sink_quotes(&quotes);
+    }
+}
+
+static void update_to_quote_inlined(void *context)
+{
+    run *self = context;
+    mm_book *book = self->book;
+    const mm_workload_op *op = self->workload->ops;
+    const mm_workload_op *const end = op + self->workload->op_count;
+    const mm_top *top = mm_book_top(book);
+    mm_quote_input input = self->input;
+    mm_quotes quotes;
+    for (; op != end; op++) {
+        mm_book_set(book, (int32_t)op->side, op->price_e8, op->qty_e8);
+        mm_book_imbalance(book, 5, &input.signal.imbalance);
+        skew_inlined(&self->config, &input, top, &quotes);
         sink_quotes(&quotes);
     }
 }
@@ -190,7 +233,10 @@ static void one_workload(const mm_bench *bench, mm_workload *workload)
     open_run(&self, workload);
     mm_bench_run(bench, "update_to_quote", workload->name, prepare, update_to_quote, &self,
                  workload->op_count);
+    mm_bench_run(bench, "update_to_quote_inlined", workload->name, prepare, update_to_quote_inlined,
+                 &self, workload->op_count);
     settle(&self);
+    mm_bench_run(bench, "quote_inlined", workload->name, NULL, quote_inlined, &self, QUERIES);
     mm_bench_run(bench, "quote", workload->name, NULL, quote, &self, QUERIES);
     mm_bench_run(bench, "quote_call", workload->name, NULL, quote_call, &self, QUERIES);
     mm_bench_run(bench, "avellaneda_stoikov", workload->name, NULL, avellaneda_stoikov, &self,

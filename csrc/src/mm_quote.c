@@ -4,12 +4,10 @@
  * once, in bid_at and ask_at. The operations of inventory_skew and their order are fixed: its
  * quotes are part of what a replay compares. A step calls no function of libm but sqrt; exp and log
  * stand in mm_quote_derive alone. */
-#include "mm_internal.h"
+#include "mm_quote.h"
 
 #include <math.h>
 #include <string.h>
-
-__extension__ typedef __int128 int128;
 
 #define PRICE_MAX ((int64_t)1 << 62)
 /* Positions of avellaneda_stoikov's size decay are counted in 1/256 of the full one. */
@@ -124,13 +122,6 @@ static MM_INVARIANT bool grids_good(const mm_quote_input *input)
     return grids_fit(input) && input->tick.step_e8 > 0 && input->lot.step_e8 > 0;
 }
 
-/* One instruction for each bound; NaN stays NaN. */
-static inline double clamp(double value, double low, double high)
-{
-    double raised = low > value ? low : value;
-    return high < raised ? high : raised;
-}
-
 /* Down to the tick, but no higher than one tick under the best ask; 0 where that is no price. */
 static int64_t bid_at(int64_t price_e8, const mm_quote_input *input)
 {
@@ -150,19 +141,11 @@ static int64_t ask_at(int64_t price_e8, const mm_quote_input *input)
     return up_e8 <= (uint64_t)PRICE_MAX ? (int64_t)up_e8 : 0;
 }
 
-/* Twice the maker fee of mid in 1e-16: what a round trip costs at the least. */
-static inline int128 fees_e16(const mm_quote_input *input)
-{
-    /* Both prices are at most 2^62. */
-    return (int128)(input->top.bid_price_e8 + input->top.ask_price_e8) *
-           input->symbol->maker_fee_e8;
-}
-
 /* The same as a price, rounded up. */
 static int64_t fee_floor(const mm_quote_input *input)
 {
-    int128 fees = fees_e16(input);
-    int128 up_e16 = fees > 0 ? fees + MM_ONE_E8 - 1 : 0;
+    mm__int128 fees = mm__quote_fees_e16(&input->top, input->symbol);
+    mm__int128 up_e16 = fees > 0 ? fees + MM_ONE_E8 - 1 : 0;
     /* Dividing 64 bits by a constant costs a tenth of what 128 do. */
     return MM_LIKELY(up_e16 <= INT64_MAX) ? (int64_t)up_e16 / MM_ONE_E8
                                           : (int64_t)(up_e16 / MM_ONE_E8);
@@ -254,18 +237,9 @@ static void best_prices(const mm_quote_config *config, const mm_quote_input *inp
     }
 }
 
-/* What a model makes of the market: quotes half a width away from the reservation price; all in e8,
- * not yet rounded. The side that adds to the position has this size, 0 at its limit, the other one
- * order_qty_e8, as a double has it. */
-typedef struct {
-    double reservation;
-    double half; /* > 0 */
-    double adding_size;
-} wish;
-
 /* The wish on tick and lot, whatever it is. */
-static void quote_wish(const mm_quote_config *config, const mm_quote_input *input, wish made,
-                       mm_quotes *quotes)
+static void quote_wish(const mm_quote_config *config, const mm_quote_input *input,
+                       mm__quote_wish made, mm_quotes *quotes)
 {
     MM_ASSERT(config->layers >= 1 && config->layers <= MM_LAYERS_MAX);
     MM_ASSERT(grids_good(input));
@@ -299,82 +273,9 @@ static void pass(mm_quotes *quotes, uint64_t verdict)
     quotes->ask_verdict = verdict;
 }
 
-/* ---- the short way ------------------------------------------------------------------------ */
-
-/* Most decisions have no more to say than two prices and two sizes: one layer, both sides, fees
- * paid, and no number over MM__GRID_SMALL, so that doubles hold every count exactly. These calls go
- * straight down, call nothing and save no register. All others are judged from the start by the
- * general way, with the same result where both apply; its functions are not static, so that no
- * compiler puts them in between. */
-
-/* Whether the short way may be tried. */
-static inline bool is_plain(const mm_quote_config *config, const mm_quote_input *input)
-{
-    const mm_top *top = &input->top;
-    return top->bid_qty_e8 != 0 && top->ask_qty_e8 != 0 && top->bid_price_e8 > 0 &&
-           top->bid_price_e8 < top->ask_price_e8 && top->ask_price_e8 <= MM__GRID_SMALL &&
-           config->order_qty_e8 <= MM__GRID_SMALL && config->layers == 1 && grids_fit(input);
-}
-
-/* The wish on tick and lot; false when it is none for the short way. The best prices as doubles. */
-static inline bool quote_plain(const mm_quote_config *config, const mm_quote_input *input,
-                               double best_bid, double best_ask, wish made, mm_quotes *quotes)
-{
-    const mm_grid *tick = &input->tick;
-    if (MM_UNLIKELY(!(fabs(made.reservation) + made.half < (double)MM__GRID_SMALL))) {
-        return false;
-    }
-    double bid = trunc(made.reservation - made.half);
-    double ask = trunc(made.reservation + made.half);
-    double highest = best_ask - tick->step;
-    double lowest = best_bid + tick->step;
-    bid = highest < bid ? highest : bid;
-    ask = lowest > ask ? lowest : ask;
-    /* Stored as they come, so that they need not wait in registers. */
-    int64_t bid_e8 = mm__grid_floor_small(tick, bid);
-    quotes->bids[0].price_e8 = bid_e8;
-    bool is_long = input->position_e8 > 0;
-    int64_t adding_e8 = mm__grid_floor_small(&input->lot, trunc(made.adding_size));
-    int64_t other_e8 = mm__grid_floor_small(&input->lot, (double)config->order_qty_e8);
-    quotes->bids[0].qty_e8 = is_long ? adding_e8 : other_e8;
-    quotes->asks[0].qty_e8 = is_long ? other_e8 : adding_e8;
-    if (MM_UNLIKELY(bid_e8 <= 0 || adding_e8 == 0)) { /* so the other is none */
-        return false;
-    }
-    /* The tick is no more than the bid, so the sum is small enough. */
-    int64_t ask_e8 = mm__grid_floor_small(tick, ask + (tick->step - 1.0));
-    quotes->asks[0].price_e8 = ask_e8;
-    quotes->bid_count = 1;
-    quotes->ask_count = 1;
-    quotes->bid_verdict = 0;
-    quotes->ask_verdict = 0;
-    /* As wide as the fees rounded up: both sides of that are whole numbers. */
-    return config->allow_negative_edge || (int128)(ask_e8 - bid_e8) * MM_ONE_E8 >= fees_e16(input);
-}
-
 /* ---- inventory_skew ----------------------------------------------------------------------- */
 
-static inline wish skew_wish(const mm_quote_config *config, const mm_quote_input *input, double mid,
-                             double spread)
-{
-    wish made;
-    const mm_signal *signal = &input->signal;
-    double min_half = mid * config->min_spread_bps * 0.5e-4;
-    double max_half = mid * config->max_spread_bps * 0.5e-4;
-    double half =
-        clamp(spread * 0.5 + mid * signal->volatility * config->vol_mult, min_half, max_half);
-    double inventory =
-        clamp((double)input->position_e8 / (double)config->max_position_e8, -1.0, 1.0);
-    made.half = half;
-    made.reservation =
-        mid +
-        (signal->alpha * config->alpha_weight + signal->imbalance * config->imbalance_weight) *
-            half -
-        inventory * config->skew * half;
-    made.adding_size = (double)config->order_qty_e8 * (1.0 - fabs(inventory));
-    return made;
-}
-
+/* Whatever the short way leaves. Not static, so that no compiler puts it in between. */
 void mm__quote_skew_general(const mm_quote_config *config, const mm_quote_input *input,
                             mm_quotes *quotes)
 {
@@ -385,21 +286,15 @@ void mm__quote_skew_general(const mm_quote_config *config, const mm_quote_input 
         return;
     }
     double spread = (double)(top->ask_price_e8 - top->bid_price_e8);
-    quote_wish(config, input, skew_wish(config, input, mid_of(top), spread), quotes);
+    quote_wish(config, input, mm__quote_skew_wish(config, input, mid_of(top), spread), quotes);
 }
 
 void mm_quote_inventory_skew(const mm_quote_config *config, const mm_quote_input *input,
                              mm_quotes *quotes)
 {
-    if (MM_LIKELY(is_plain(config, input))) {
-        double bid = (double)input->top.bid_price_e8;
-        double ask = (double)input->top.ask_price_e8;
-        wish made = skew_wish(config, input, (bid + ask) * 0.5, ask - bid);
-        if (MM_LIKELY(quote_plain(config, input, bid, ask, made, quotes))) {
-            return;
-        }
+    if (MM_UNLIKELY(!mm__quote_skew_short(config, input, &input->top, quotes))) {
+        mm__quote_skew_general(config, input, quotes);
     }
-    mm__quote_skew_general(config, input, quotes);
 }
 
 /* ---- avellaneda_stoikov ------------------------------------------------------------------- */
@@ -420,10 +315,12 @@ static double decay(const mm_quote_config *config, double q)
     return product;
 }
 
-static wish model_wish(const mm_quote_config *config, const mm_quote_input *input, double mid)
+static mm__quote_wish model_wish(const mm_quote_config *config, const mm_quote_input *input,
+                                 double mid)
 {
-    wish made;
-    double q = clamp((double)input->position_e8 / (double)config->max_position_e8, -1.0, 1.0);
+    mm__quote_wish made;
+    double q =
+        mm__quote_clamp((double)input->position_e8 / (double)config->max_position_e8, -1.0, 1.0);
     double deviation = mid * input->signal.volatility * sqrt(config->horizon_s);
     double risk = config->risk_factor * deviation;
     double spread = risk + config->as_spread_const * MM_ONE_E8;
@@ -454,10 +351,9 @@ void mm_quote_avellaneda_stoikov(const mm_quote_config *config, const mm_quote_i
         pass(quotes, verdict);
         return;
     }
-    double bid = (double)input->top.bid_price_e8;
-    double ask = (double)input->top.ask_price_e8;
-    wish made = model_wish(config, input, mid_of(&input->top));
-    if (!is_plain(config, input) || !quote_plain(config, input, bid, ask, made, quotes)) {
+    mm__quote_wish made = model_wish(config, input, mid_of(&input->top));
+    if (!mm__quote_is_short(config, &input->top) ||
+        !mm__quote_short(config, input, &input->top, made, quotes)) {
         quote_wish(config, input, made, quotes);
     }
 }
@@ -468,9 +364,9 @@ void mm_quote_avellaneda_stoikov(const mm_quote_config *config, const mm_quote_i
 static int64_t guard_price(const mm_quote_input *input, int64_t cross_guard_ticks, int32_t side)
 {
     int64_t tick_e8 = input->symbol->tick_e8;
-    int128 away_e8 = (int128)cross_guard_ticks * tick_e8;
-    int128 price_e8 = side == MM_BID ? input->top.ask_price_e8 - away_e8
-                                     : input->top.bid_price_e8 + away_e8 + tick_e8 - 1;
+    mm__int128 away_e8 = (mm__int128)cross_guard_ticks * tick_e8;
+    mm__int128 price_e8 = side == MM_BID ? input->top.ask_price_e8 - away_e8
+                                         : input->top.bid_price_e8 + away_e8 + tick_e8 - 1;
     price_e8 -= price_e8 % tick_e8;
     return price_e8 >= tick_e8 && price_e8 <= PRICE_MAX ? (int64_t)price_e8 : 0;
 }
