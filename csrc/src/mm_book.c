@@ -272,6 +272,34 @@ mm_status mm__book_set_carefully(mm_book *book, int32_t side, int64_t price_e8, 
     return MM_OK;
 }
 
+/* The key of the last level of the window before an occupied one, if both stand in one word; else NONE. */
+static inline uint64_t key_before(const book_side *side, uint64_t key)
+{
+    uint64_t bit = key % WORD_BITS;
+    uint64_t word = side->window->bits[key % SLOTS / WORD_BITS] & (((uint64_t)1 << bit) - 1);
+    return word != 0 ? key - bit + mm__bit_highest(word) : NONE;
+}
+
+/* A level came or went among those whose sum is kept: their last one leaves it, or the next one joins. Where that is not
+ * easily told nothing is kept any more. */
+static void shift_sum(book_side *side, int64_t before_e8, int64_t after_e8)
+{
+    book_top *top = side->top;
+    const int64_t *qty_e8 = side->window->qty_e8;
+    uint64_t last = top->kept_end - 1;
+    uint64_t next = before_e8 == 0 ? key_before(side, last) : window_next(side, last + 1);
+    bool known = next < NONE - 1 && value_of_key(side, next) < side->tree.first_key && value_of_key(side, next) <= side->horizon;
+    if (!known || after_e8 >= KEPT_QTY_MAX || qty_e8[next % SLOTS] >= KEPT_QTY_MAX) {
+        mm__book_unkeep(top);
+        return;
+    }
+    int64_t leaves_e8 = before_e8 == 0 ? qty_e8[last % SLOTS] : before_e8;
+    int64_t joins_e8 = before_e8 == 0 ? after_e8 : qty_e8[next % SLOTS];
+    top->kept_sum += (uint64_t)joins_e8 - (uint64_t)leaves_e8;
+    top->kept_end = next + 1;
+    side->care_end = side->care_end > next + 1 ? side->care_end : next + 2;
+}
+
 /* What a level set before the care's end means for best and top. */
 mm_status mm__book_set_near(book_side *side, uint64_t key, int64_t before_e8, int64_t after_e8)
 {
@@ -279,8 +307,8 @@ mm_status mm__book_set_near(book_side *side, uint64_t key, int64_t before_e8, in
     uint64_t value = value_of_key(side, key);
     top->changed = value < top->changed ? value : top->changed;
     if (before_e8 == 0 || after_e8 == 0 || after_e8 >= KEPT_QTY_MAX) {
-        if (key < top->kept_end) {
-            mm__book_unkeep(top);
+        if (key < top->kept_end && before_e8 != after_e8) {
+            shift_sum(side, before_e8, after_e8);
         }
         if (key <= side->best_key) {
             find_best(side, key);
