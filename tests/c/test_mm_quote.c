@@ -1,7 +1,7 @@
 /* The built-in strategies and the fitting of quotes. */
 #include "mm_test.h"
 
-#include "mm_internal.h"
+#include "mm_quote.h"
 
 #define BIT(reason) MM_BIT(MM_REASON_##reason)
 #define E8 INT64_C(100000000)
@@ -283,6 +283,34 @@ static void at_the_ends_of_all_ranges_it_is_still_the_formula(void)
         both += q.bid_count > 0 && q.ask_count > 0;
     }
     MM_CHECK_INT(both, >, 10000);
+}
+
+static void both_sides_of_the_bound_between_the_two_ways_are_the_formula(void)
+{
+    mm_quote_config c = config_of();
+    int64_t short_ways = 0;
+    c.allow_negative_edge = 1;
+    for (int n = 0; n < 200000; n++) {
+        mm_symbol symbol;
+        mm_quote_input in;
+        mm_quotes q;
+        random_case(&c, &in, &symbol);
+        in.top.bid_price_e8 = MM__GRID_SMALL - mm_test_between(-2, 20) * symbol.tick_e8;
+        in.top.bid_price_e8 -= in.top.bid_price_e8 % symbol.tick_e8;
+        in.top.ask_price_e8 = in.top.bid_price_e8 + symbol.tick_e8 * mm_test_between(1, 3);
+        c.order_qty_e8 = MM__GRID_SMALL - mm_test_between(-2, 20);
+        c.min_spread_bps = mm_test_unit() * 1e-8;
+        c.max_spread_bps = c.min_spread_bps * 2.0;
+        reference r = formula(&c, &in);
+        mm_quote_inventory_skew(&c, &in, &q);
+        check_side(q.bid_count, q.bids, q.bid_verdict, in.position_e8 < c.max_position_e8, r.bid_e8,
+                   r.bid_qty_e8);
+        check_side(q.ask_count, q.asks, q.ask_verdict, in.position_e8 > -c.max_position_e8,
+                   r.ask_e8, r.ask_qty_e8);
+        short_ways += mm__quote_skew_short(&c, &in, &in.top, &q);
+    }
+    MM_CHECK_INT(short_ways, >, 10000);
+    MM_CHECK_INT(short_ways, <, 190000);
 }
 
 static bool on(int64_t value, int64_t unit)
@@ -610,6 +638,7 @@ int main(int argc, char **argv)
         MM_TEST(every_parameter_out_of_range_is_named),
         MM_TEST(derived_numbers_are_those_of_the_formulas),
         MM_TEST(one_layer_without_fee_floor_is_the_formula_to_the_tick),
+        MM_TEST(both_sides_of_the_bound_between_the_two_ways_are_the_formula),
         MM_TEST(at_the_ends_of_all_ranges_it_is_still_the_formula),
         MM_TEST(quotes_pay_the_fees_of_both_sides_and_no_more_is_added),
         MM_TEST(layers_lie_a_step_apart_and_at_least_a_tick),
