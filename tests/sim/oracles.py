@@ -272,8 +272,8 @@ class Oracles:
 
     # ---- the end of a run
 
-    def judge_end(self, *, left: tuple[str, ...], began: bool) -> None:
-        """After a run of the bot has stopped in order."""
+    def judge_end(self, *, left: tuple[str, ...], began: bool, reached: bool) -> None:
+        """After a run of the bot has stopped in order. reached: it still heard what others did on the account."""
         bot = self._bot()
         assert bot is not None
         resting = [order.client_id for order in self.own_open()]
@@ -288,7 +288,7 @@ class Oracles:
         position_e8 = self._position_e8()
         if status.position_e8 != position_e8:
             self.blame("N3", f"position {status.position_e8} in the engine, {position_e8} at the exchange")
-        for asset, (free_e8, locked_e8) in bot.engine.balances().items():
+        for asset, (free_e8, locked_e8) in bot.engine.balances().items() if reached else ():
             there = self._side.account.balance(asset)
             if (free_e8, locked_e8) != (there.free_e8, there.locked_e8):
                 self.blame("N3", f"{asset}: {free_e8} + {locked_e8} in the engine, "

@@ -32,7 +32,7 @@ _LAST_ID = re.compile(rb'"e":"depthUpdate".*?"u":(\d+),"b":\[\[')
 _BEST_BID = re.compile(rb'("b":\[\["[0-9.]+",")(\d)')
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("first", range(FIRST_SEED, FIRST_SEED + SEEDS, SHARE))
 def test_ten_hours_of_random_faults_leave_no_orphan_no_duplicate_and_no_atom_missing(first: int) -> None:
     results = list(results_of(iter(range(first, first + SHARE)), KNOBS, jobs=2))

@@ -231,7 +231,7 @@ class Trial:
             self.oracles.blame("run", f"left behind in calm: {end.left}")
         if ExitCode.INTERNAL in end.codes:
             self.oracles.blame("run", "an internal error")
-        self.oracles.judge_end(left=end.left, began=began)
+        self.oracles.judge_end(left=end.left, began=began, reached=end.reason is not ExitReason.UNREACHABLE)
 
     # ---- the whole
 
