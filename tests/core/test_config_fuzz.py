@@ -77,7 +77,7 @@ edits = st.lists(st.tuples(st.integers(0, len(SHIPPED)), st.integers(0, 40), pie
 
 
 @given(edits)
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_a_damaged_file_is_refused_with_the_place_or_is_right(changes: list[tuple[int, int, bytes]]) -> None:
     data = SHIPPED
     for at, cut, put in changes:
@@ -86,7 +86,7 @@ def test_a_damaged_file_is_refused_with_the_place_or_is_right(changes: list[tupl
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_any_bytes_are_refused_with_the_place_or_are_right(data: bytes) -> None:
     check(data)
 
@@ -102,7 +102,7 @@ values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(SETTINGS)), values, min_size=1, max_size=6))
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_any_value_for_any_setting_is_taken_or_named_with_its_place(wanted: dict[str, Any]) -> None:
     sections: dict[str, dict[str, Any]] = {}
     for key, value in wanted.items():
@@ -113,7 +113,8 @@ def test_any_value_for_any_setting_is_taken_or_named_with_its_place(wanted: dict
     check(data)
     found = load_bytes(data)
     if isinstance(found, ConfigError):
-        assert all(fault.what.partition(".")[0] in sections or fault.what in SETTINGS for fault in found.faults)
+        named = [fault.what for fault in found.faults if fault.what]  # what is no configuration at all has a place alone
+        assert all(what.partition(".")[0] in sections or what in SETTINGS for what in named)
 
 
 def test_a_file_of_any_depth_or_length_is_refused_at_once() -> None:
