@@ -1823,7 +1823,8 @@ MM_API mm_status mm_log_header_make(const mm_engine_config *config, uint8_t *out
 MM_API mm_status mm_log_header_read(const uint8_t *bytes, size_t byte_count, mm_log_header *header);
 /* Feeds whole events from records[0..record_count) to the engine and compares its actions with the logged ones. *consumed =
  * records used (an incomplete event at the end is left); *mismatch = index of the first action that differs, or SIZE_MAX.
- * The actions made (seq as in the log) are copied to `actions`, at most action_capacity: MM_E_CAPACITY when more. */
+ * The actions made (seq as in the log) are copied to `actions`, at most action_capacity: MM_E_CAPACITY when more. MM_E_SYNTAX: an
+ * event that no engine takes; the log is damaged. */
 MM_API mm_status mm_log_replay(mm_engine *engine, const mm_record *records, size_t record_count, mm_record *actions,
                                size_t action_capacity, size_t *action_count, size_t *consumed, size_t *mismatch);
 /* cffi:end */

@@ -42,7 +42,7 @@ mm_status mm_log_header_read(const uint8_t *bytes, size_t byte_count, mm_log_hea
 
 static bool is_action(const mm_record *record)
 {
-    return record->kind >= MM_KIND_PLACE;
+    return record->kind >= MM_KIND_PLACE && record->kind <= MM_KIND_WANT_RULES;
 }
 
 /* All but `seq`, which is the ring's in a log and a running number here. */
@@ -71,9 +71,18 @@ static size_t level_records(uint32_t level_count)
     return ((size_t)level_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
 }
 
-/* The engine trusts its rings; a file is not to be trusted: its events must have the records their kind says. */
+/* Inputs of one record that have no rule of their own. */
+static bool is_single(uint16_t kind)
+{
+    return (kind >= MM_KIND_TICKER && kind <= MM_KIND_MARKET_FAULT) || (kind >= MM_KIND_ACK && kind <= MM_KIND_BUDGET) ||
+           (kind >= MM_KIND_TRADES_END && kind <= MM_KIND_PRICE) || kind == MM_KIND_CLOCK || kind == MM_KIND_TIMER;
+}
+
+/* The engine trusts its rings; a file is not to be trusted: its events must have the records their kind says, and the
+ * numbers that steer the engine must be such. */
 static bool has_shape(const mm_record *record)
 {
+    const mm_command_body *body = &record->body.command;
     size_t count = record->count;
     switch (record->kind) {
     case MM_KIND_DEPTH:
@@ -84,20 +93,31 @@ static bool has_shape(const mm_record *record)
         return bounded && count == 1 + level_records(depth->bid_count) + level_records(depth->ask_count);
     }
     case MM_KIND_QUOTE: {
-        const mm_command_body *quote = &record->body.command;
-        bool bounded = quote->command >= 0 && quote->command <= MM_LAYERS_MAX && quote->value >= 0 &&
-                       quote->value <= MM_LAYERS_MAX;
-        return bounded &&
-               count == 1 + level_records((uint32_t)quote->command) + level_records((uint32_t)quote->value);
+        bool bounded =
+            body->command >= 0 && body->command <= MM_LAYERS_MAX && body->value >= 0 && body->value <= MM_LAYERS_MAX;
+        return bounded && count == 1 + level_records((uint32_t)body->command) + level_records((uint32_t)body->value);
     }
     case MM_KIND_REPORT:
     case MM_KIND_TRADE_ROW:
         return count == 2;
     case MM_KIND_RULES:
         return count == MM_SYMBOL_RECORDS;
+    case MM_KIND_COMMAND:
+        return count == 1 && body->command >= MM_COMMAND_START && body->command <= MM_COMMAND_STRATEGY_FAULT;
+    case MM_KIND_BATCH_END:
+        return count == 1 && body->value >= 0 && body->value2 >= 0;
     default:
-        return count == 1;
+        return count == 1 && (is_action(record) || is_single(record->kind));
     }
+}
+
+/* Filters that cannot be would leave the engine without a grid. */
+static bool has_rules(const mm_record *records)
+{
+    mm_symbol symbol;
+    memset(&symbol, 0, sizeof symbol);
+    symbol.name[0] = symbol.base[0] = symbol.quote[0] = '-';
+    return records->kind != MM_KIND_RULES || mm_symbol_read(&symbol, records) == MM_OK;
 }
 
 mm_status mm_log_replay(mm_engine *engine, const mm_record *records, size_t record_count, mm_record *actions,
@@ -116,6 +136,9 @@ mm_status mm_log_replay(mm_engine *engine, const mm_record *records, size_t reco
         }
         if (count > record_count - at) {
             break;
+        }
+        if (!has_rules(record)) {
+            return MM_E_SYNTAX;
         }
         if (is_action(record)) {
             bool same = compared < *action_count && same_action(&actions[compared], record);

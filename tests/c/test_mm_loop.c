@@ -1155,6 +1155,42 @@ static void actions_that_were_never_made_or_have_no_room_end_a_replay(void)
     mm_engine_free(engine);
 }
 
+static void a_log_with_rules_that_cannot_be_is_damaged(void)
+{
+    mm_engine_config config = host_config();
+    mm_record records[MM_SYMBOL_RECORDS + 1];
+    size_t consumed = 0;
+    memset(records, 0, sizeof records);
+    config.symbol.tick_e8 *= 10;
+    mm_symbol_write(&config.symbol, records);
+    records[MM_SYMBOL_RECORDS] = host_event(MM_KIND_BATCH_END);
+    MM_CHECK(replay_of(records, MM_TEST_COUNT(records), 64, &consumed) == MM_OK);
+    MM_CHECK_UINT(consumed, ==, MM_TEST_COUNT(records));
+    records[0].count = MM_SYMBOL_RECORDS + 1;
+    MM_CHECK(replay_of(records, MM_TEST_COUNT(records), 64, &consumed) == MM_E_SYNTAX);
+    config.symbol.tick_e8 = 0; /* no grid */
+    memset(records, 0, sizeof records);
+    mm_symbol_write(&config.symbol, records);
+    MM_CHECK(replay_of(records, MM_SYMBOL_RECORDS, 64, &consumed) == MM_E_SYNTAX);
+}
+
+static void a_log_that_holds_what_no_engine_takes_is_damaged(void)
+{
+    static const uint16_t kinds[] = {MM_KIND_NONE, MM_KIND_LEVELS, MM_KIND_MORE, 9, 17, 36, 46, 56, 69, 83, 999};
+    size_t consumed = 0;
+    for (size_t i = 0; i < MM_TEST_COUNT(kinds); i++) {
+        mm_record record = host_event(kinds[i]);
+        MM_CHECK(replay_of(&record, 1, 64, &consumed) == MM_E_SYNTAX);
+    }
+    mm_record command = host_event(MM_KIND_COMMAND);
+    MM_CHECK(replay_of(&command, 1, 64, &consumed) == MM_E_SYNTAX);
+    command.body.command.command = MM_COMMAND_STRATEGY_FAULT + 1;
+    MM_CHECK(replay_of(&command, 1, 64, &consumed) == MM_E_SYNTAX);
+    mm_record end = host_event(MM_KIND_BATCH_END);
+    end.body.command.value = -1;
+    MM_CHECK(replay_of(&end, 1, 64, &consumed) == MM_E_SYNTAX);
+}
+
 static void the_header_of_a_log_says_what_made_it(void)
 {
     static uint8_t bytes[MM_LOG_HEADER_BYTES];
@@ -1221,6 +1257,8 @@ int main(int argc, char **argv)
         MM_TEST(a_log_whose_events_have_not_the_records_their_kind_says_is_refused),
         MM_TEST(new_rules_quotes_and_reports_are_replayed_and_a_cut_event_waits_for_its_rest),
         MM_TEST(actions_that_were_never_made_or_have_no_room_end_a_replay),
+        MM_TEST(a_log_with_rules_that_cannot_be_is_damaged),
+        MM_TEST(a_log_that_holds_what_no_engine_takes_is_damaged),
         MM_TEST(the_header_of_a_log_says_what_made_it),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
