@@ -113,7 +113,8 @@ def test_any_value_for_any_setting_is_taken_or_named_with_its_place(wanted: dict
     check(data)
     found = load_bytes(data)
     if isinstance(found, ConfigError):
-        named = [fault.what for fault in found.faults if fault.what]  # what is no configuration at all has a place alone
+        # What is no configuration at all has a place alone.
+        named = [fault.what for fault in found.faults if fault.what]
         assert all(what.partition(".")[0] in sections or what in SETTINGS for what in named)
 
 
