@@ -105,7 +105,7 @@ static void do_pop(ring_run *run)
     if (fits) {
         drop_first(run);
     }
-    run->peeked = !fits && run->events > 0; /* pop looks first */
+    run->peeked = false; /* who wants to release has to look again */
     free(out);
 }
 
