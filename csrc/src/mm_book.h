@@ -22,8 +22,8 @@
  * bit.
  *
  * Following the price. When the best leaves the band of the window where it should stand, a new
- * goal is set. Only updates that miss the window, and would not at its goal, move it, once there have been a few, by a step or
- * two each; a step carries one level between window and tree or skips a stretch without any. So no
+ * goal is set. Only updates that miss the window, and would not at its goal, move it, once there have been a few, by a step
+ * each; a step carries one level between window and tree or skips a stretch without any. So no
  * update does more than a bounded amount of work, and a window that would gain nothing by it does
  * not move. After a jump beyond the cover, moving costs as much as there are levels in it: it waits
  * until as many updates have missed, for the price may come back, or the levels may go.
@@ -51,7 +51,7 @@
 #define WORD_BITS 64
 #define WORDS (SLOTS / WORD_BITS)
 /* Words of bits that a search looks at together. */
-#define STRIDE 8
+#define STRIDE 16
 /* Levels that are applied together: two bits of a word say of each how it counts. */
 #define RUN_MAX (WORD_BITS / 2)
 

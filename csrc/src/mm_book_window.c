@@ -1,7 +1,6 @@
 /* The book's window: finding levels in it, and its way after the price. */
 #include "mm_book.h"
 
-#define STEPS_PER_MISS 2
 /* Updates that a goal must have spared before it is worth the way: a best that goes to and fro sets goals all the time. */
 #define MISSES_LEAST 32
 #define GOAL_SLOTS (SLOTS / 8)
@@ -222,7 +221,7 @@ void mm__book_follow(book_side *side)
         side->misses++;
         return;
     }
-    for (int32_t i = 0; i < STEPS_PER_MISS && !at_goal(side); i++) {
+    if (!at_goal(side)) {
         follow_step(side);
     }
 }
