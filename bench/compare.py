@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """mmcore's core beside the reference: the same operations, in turn, in one run, as ratios.
 
-    python bench/compare.py [--json] [--rounds 5] [--reps 7] [--only TEXT] [--trace NAME=DIR]...
+    python bench/compare.py [--json] [--rounds 5] [--reps 7] [--only TEXT] [--adversarial] [--trace NAME=DIR]...
 
 Builds bench/reference/reference.rs (rustc) and the programs of bench/c (cmake, for this machine's CPU and portably),
 checks that both sides end with the same books, then runs them in turn and prints one row per figure and workload.
@@ -114,6 +114,14 @@ def check_books(reference: Path, core: Path, traces: Sequence[str]) -> list[str]
     return ours
 
 
+def adversarial_traces(core: Path) -> list[str]:
+    """Writes the workloads made to hurt a book beside the programs; their options for both sides."""
+    folder = BUILD / "adversarial"
+    folder.mkdir(exist_ok=True)
+    names = _run([core / "bench_mm_book", "--dump-adversarial", folder], "bench_mm_book").stdout.split()
+    return [part for name in names for part in ("--trace", f"{name}={folder}")]
+
+
 # ---- Rounds
 
 
@@ -221,6 +229,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=_count, default=5, help="how often all programs run in turn (5)")
     parser.add_argument("--reps", type=_count, default=7, help="repetitions within a program (7)")
     parser.add_argument("--only", default="", metavar="TEXT", help="figures whose name contains this")
+    parser.add_argument("--adversarial", action="store_true",
+                        help="also a jump of 30 %% and back, 999,000 levels a side, levels worst first, a sparse book, "
+                             "prices at both ends of int64 (--only updates: the queries are the same on all)")
     parser.add_argument("--trace", action="append", default=[], type=_trace, metavar="NAME=DIR",
                         help="a recorded workload: DIR/NAME.init.bin and DIR/NAME.ops.bin")
     given = parser.parse_args()
@@ -229,6 +240,8 @@ def main() -> int:
         reference = build_reference()
         native = build_core("native", "-DMMCORE_NATIVE=ON")
         portable = build_core("portable")
+        if given.adversarial:
+            traces += adversarial_traces(native)
         for line in check_books(reference, native, traces):
             print(f"equal books: {line}", file=sys.stderr)
         _print(measure(reference, native, portable, given.rounds, given.reps, given.only, traces), given.json)

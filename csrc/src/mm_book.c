@@ -142,8 +142,8 @@ static inline void count_run(book_side *side, uint64_t tallies, uint64_t level_c
 }
 
 /* The loop that every market message goes through. Applies levels up to RUN_MAX of them, to the end or to the first one
- * that needs more care: not valid (no price <= 0 has a key inside a cover) or outside the window,
- * which covers all its slots. There is room for all. Counted in memory, each level would wait for the one before: they are
+ * that needs more care: not valid (no price <= 0 has a key inside a cover) or outside the window.
+ * There is room for all. Counted in memory, each level would wait for the one before: they are
  * noted in a register. Lowers *first to the smallest key met; returns where it stopped. */
 static inline const mm_level *apply_run(book_side *side, const mm_level *level, const mm_level *end, uint64_t *first)
 {
@@ -155,7 +155,7 @@ static inline const mm_level *apply_run(book_side *side, const mm_level *level, 
     for (; level != end; level++) {
         uint64_t key = key_of_price(side->inverse, side->shift, level->price_e8);
         int64_t qty_e8 = level->qty_e8;
-        if (MM_UNLIKELY(key - side->low >= SLOTS || qty_e8 < 0)) {
+        if (MM_UNLIKELY(key - side->low >= side->span || qty_e8 < 0)) {
             break;
         }
         tallies = tallies * 4 + tally_of(window_put(window, key, qty_e8), qty_e8);
@@ -207,7 +207,7 @@ const mm_level *mm__book_apply_rest(book_side *side, const mm_level *level, cons
             return level;
         }
         level++;
-        if (side->span == SLOTS && has_room(side, (size_t)(end - level))) {
+        if (has_room(side, (size_t)(end - level))) {
             level = apply_run(side, level, end, &side->first);
         }
     }
@@ -219,7 +219,7 @@ const mm_level *mm__book_apply_rest(book_side *side, const mm_level *level, cons
 static const mm_level *apply_levels(book_side *side, const mm_level *level, const mm_level *end)
 {
     uint64_t first = NONE;
-    if (MM_LIKELY(side->span == SLOTS && has_room(side, (size_t)(end - level)))) {
+    if (MM_LIKELY(has_room(side, (size_t)(end - level)))) {
         level = apply_run(side, level, end, &first);
     }
     if (MM_UNLIKELY(level != end)) {
