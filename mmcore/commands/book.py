@@ -17,7 +17,8 @@ import numpy as np
 
 from mmcore.commands.recordings import Message, Recording, open_recording
 from mmcore.core.book import ALL, DEPTH, FUTURES, ROW, SNAPSHOT, TICKER, Book, Levels, Series, Side, Step, Sync
-from mmcore.core.feed import DECODED, DecodeError, Feed, Records
+from mmcore.core.feed import DecodeError, Feed
+from mmcore.core.layout import DECODED, Records
 from mmcore.errors import CoreError, ExitCode, UsageError
 from mmcore.units import format_e8
 

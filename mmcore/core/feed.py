@@ -6,47 +6,13 @@ One call takes one message and makes whole events of it. A handle may be used by
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Final
 
 from mmcore._native import ffi, lib
 from mmcore.errors import CoreError
 
-Records = npt.NDArray[np.void]
-
-_I8: Final = "<i8"
-_LEVEL: Final = np.dtype([("price_e8", _I8), ("qty_e8", _I8)])
-_BODIES: Final[dict[str, Any]] = {
-    "depth": [("first_id", _I8), ("last_id", _I8), ("prev_id", _I8), ("event_time_us", _I8), ("recv_ns", _I8),
-              ("bid_count", "<u4"), ("ask_count", "<u4")],
-    "ticker": [("update_id", _I8), ("bid_price_e8", _I8), ("bid_qty_e8", _I8), ("ask_price_e8", _I8),
-               ("ask_qty_e8", _I8), ("recv_ns", _I8)],
-    "trade": [("trade_id", _I8), ("price_e8", _I8), ("qty_e8", _I8), ("trade_time_us", _I8), ("recv_ns", _I8),
-              ("first_trade_id", _I8)],
-    "report": [("order_seq", "<u8"), ("exchange_id", _I8), ("price_e8", _I8), ("qty_e8", _I8), ("executed_e8", _I8),
-               ("status", "<i2"), ("side", "<i2"), ("code", "<i4")],
-    "fill": [("trade_id", _I8), ("quote_e8", _I8), ("fee_e8", _I8), ("fee_asset", "S16"), ("time_us", _I8)],
-    "outcome": [("order_seq", "<u8"), ("recv_ns", _I8), ("until_ns", _I8), ("verdict", "<u8"), ("code", "<i4"),
-                ("operation", "<i4"), ("http_status", "<i4"), ("detail", "<i4")],
-    "budget": [("recv_ns", _I8), *((name, "<i4") for name in (
-        "orders_10s", "orders_10s_limit", "orders_day", "orders_day_limit", "weight_1m", "weight_1m_limit", "raw_5m",
-        "raw_5m_limit"))],
-    "balance": [("asset", "S16"), ("free_e8", _I8), ("locked_e8", _I8), ("time_us", _I8), ("token", _I8)],
-}  # fmt: skip
-_HEAD: Final = {"seq": ("<u8", 0), "kind": ("<u2", 8), "flags": ("<u2", 10), "count": ("<u4", 12)}
-_BODY_OFFSET: Final = 16
-
-DECODED: Final = np.dtype(
-    {
-        "names": [*_HEAD, *_BODIES, "levels"],
-        "formats": [*(code for code, _ in _HEAD.values()), *map(np.dtype, _BODIES.values()), (_LEVEL, (3,))],
-        "offsets": [*(offset for _, offset in _HEAD.values()), *[_BODY_OFFSET] * (len(_BODIES) + 1)],
-        "itemsize": 64,
-    }
-)
-"""A record as NumPy sees it; `kind` tells which of the bodies, which share their bytes, is meant."""
+if TYPE_CHECKING:
+    from mmcore.core.layout import Records
 
 # No event, level or row takes fewer bytes of text per record than this.
 _TEXT_PER_RECORD: Final = 16
@@ -110,10 +76,14 @@ class Feed:
         return self._raw
 
     def decode(self, message: bytes | bytearray | memoryview, recv_ns: int = 0) -> Records:
-        """The events of one message as an array of DECODED that shares memory: valid until the next call.
+        """The events of one message as an array of `layout.DECODED` that shares memory: valid until the next call.
 
         Raises DecodeError when the message is malformed; then nothing of it is to be used.
         """
+        import numpy as np  # not by the bot, which never asks for this
+
+        from mmcore.core.layout import DECODED
+
         count = self._decode(message, recv_ns)
         return np.frombuffer(ffi.buffer(self._out), dtype=DECODED, count=count)
 

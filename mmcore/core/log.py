@@ -13,13 +13,11 @@ import numpy.typing as npt
 
 from mmcore._native import ffi, lib
 from mmcore.core.engine import Engine, EngineConfig
+from mmcore.core.layout import RECORD, Records
 from mmcore.errors import CoreError, UsageError
 
-RECORD: Final = np.dtype([("seq", "<u8"), ("kind", "<u2"), ("flags", "<u2"), ("count", "<u4"), ("body", "V48")])
 HEADER_BYTES: Final[int] = lib.MM_LOG_HEADER_BYTES
 _FIRST_ACTION: Final[int] = lib.MM_KIND_PLACE
-
-Records = npt.NDArray[np.void]
 
 
 class ActionsDigest:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mmcore._native import ffi, lib
 from mmcore.core.engine import Engine, EngineStatus
 from mmcore.core.feed import Feed
 from mmcore.core.gate import Gate
-from mmcore.core.log import RECORD, Records
 from mmcore.core.ws import WsParser
 from mmcore.errors import CoreError
+
+if TYPE_CHECKING:
+    from mmcore.core.layout import Records
 
 FEED: Final[int] = lib.MM_ROLE_FEED
 ENGINE: Final[int] = lib.MM_ROLE_ENGINE
@@ -308,7 +310,9 @@ class Loop:
 
     def drain_log(self) -> Records:
         """Whole events off the log ring, as many as one chunk holds. The log writer's thread."""
-        import numpy as np
+        import numpy as np  # of a run that is recorded only
+
+        from mmcore.core.layout import RECORD
 
         ring = lib.mm_loop_ring(self._raw, lib.MM_RING_LOG)
         out = np.zeros(_LOG_CHUNK + lib.MM_EVENT_RECORDS_MAX, dtype=RECORD)

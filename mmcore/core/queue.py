@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmcore._native import ffi, lib
-from mmcore.core.log import RECORD, Records
+from mmcore.core.layout import RECORD, Records
 from mmcore.errors import CoreError
 
 

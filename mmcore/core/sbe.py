@@ -1,4 +1,4 @@
-"""Decoding of the exchange's binary (SBE) market messages into the records of `mmcore.core.feed`, in C."""
+"""Decoding of the exchange's binary (SBE) market messages into records, in C."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 
 from mmcore._native import ffi, lib
-from mmcore.core.feed import DECODED, DecodeError, Records
+from mmcore.core.feed import DecodeError
+from mmcore.core.layout import DECODED, Records
 from mmcore.errors import CoreError
 
 # No level or trade takes fewer bytes of a message than this for each record it becomes.

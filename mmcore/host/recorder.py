@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from mmcore.core.engine import EngineConfig
-from mmcore.core.log import ActionsDigest, header
 from mmcore.core.loop import Loop
 from mmcore.errors import UsageError
 from mmcore.host.clock import Clock
@@ -38,6 +37,8 @@ class Recorder(HostThread):
 
     def __init__(self, loop: Loop, config: EngineConfig, path: Path, clock: Clock) -> None:
         """Raises UsageError when the file cannot be made."""
+        from mmcore.core.log import ActionsDigest, header  # and NumPy with it, which other runs do without
+
         super().__init__("recorder")
         self._loop = loop
         self._clock = clock

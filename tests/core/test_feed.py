@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmcore._native import lib
-from mmcore.core.feed import DecodeError, Feed, Records, reject_class
+from mmcore.core.feed import DecodeError, Feed, reject_class
+from mmcore.core.layout import Records
 from mmcore.errors import CoreError
 
 E8 = 10**8

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from mmcore.core.log import RECORD, Records
+from mmcore.core.layout import RECORD, Records
 from mmcore.core.queue import Queue
 from mmcore.errors import CoreError
 

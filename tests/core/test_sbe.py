@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmcore._native import lib
-from mmcore.core.feed import DecodeError, Feed, Records
+from mmcore.core.feed import DecodeError, Feed
+from mmcore.core.layout import Records
 from mmcore.core.sbe import SbeDecoder
 from mmcore.errors import CoreError
 from tests.model import sbe_twin as twin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from decimal import Decimal
@@ -25,6 +26,7 @@ from tests.e2e.processes import (
     wait_until,
 )
 
+RESIDENT_MOST = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 CANARY = {"API_KEY": "canary-key-5f1c", "API_SECRET": "canary-secret-77aa"}
 
 
@@ -43,15 +45,16 @@ def with_another_seed(stage: Stage) -> Bot:
     return bot
 
 
-def whose_exchange_dies(stage: Stage) -> tuple[Bot, set[str]]:
+def whose_exchange_dies(stage: Stage) -> tuple[Bot, set[str], str, str]:
     bot = stage.bot("--duration", "60")
     bot.wait_for(" ACTIVE ", 30)
     time.sleep(1.5)
+    status, maps = (Path(f"/proc/{bot.process.pid}/{name}").read_text() for name in ("status", "maps"))
     (venue,) = children_of(bot.process.pid)
     os.kill(venue, signal.SIGKILL)
     bot.wait(80)
     (line,) = [line for line in bot.err.splitlines() if "own orders NOT confirmed gone:" in line]
-    return bot, set(OWN_ID.findall(line))
+    return bot, set(OWN_ID.findall(line)), status, maps
 
 
 SCENARIOS = (as_a_newcomer_starts_it, with_another_seed, whose_exchange_dies)
@@ -93,13 +96,23 @@ def test_keys_in_the_environment_are_neither_used_nor_passed_on_nor_shown(togeth
 
 
 def test_a_demo_whose_exchange_dies_ends_and_names_what_it_cannot_confirm(together: Together) -> None:
-    bot, named = together.of(whose_exchange_dies)
+    bot, named, _, _ = together.of(whose_exchange_dies)
     assert bot.wait(0) == 6, bot.err
     assert "the embedded exchange has died" in bot.err
     summary = bot.summary()
     assert summary["exit_reason"] == "unreachable"
     assert summary["open_orders_at_exit"] == len(named) > 0
     assert "venue_audit" not in summary
+
+
+def test_a_bot_that_quotes_takes_80_mib_at_most_and_loads_nothing_heavy_that_it_does_not_use(
+        together: Together) -> None:
+    _, _, status, maps = together.of(whose_exchange_dies)
+    assert RESIDENT_MOST.search(status), status
+    peak_kib = int(RESIDENT_MOST.search(status)[1])  # type: ignore[index]
+    assert peak_kib <= 80 * 1024, f"{peak_kib / 1024:.1f} MiB"
+    assert "/mmcore/_core" in maps  # what is loaded is seen here
+    assert not [name for name in ("/numpy/", "/aiohttp/", "/multidict/", "/yarl/") if name in maps]
 
 
 def test_the_demo_says_how_it_ended_and_every_order_keeps_the_post_only_promise(together: Together) -> None:

@@ -84,7 +84,8 @@ def test_a_changed_input_is_told_and_ends_with_1(together: Together, tmp_path: P
     """The digest depends on the inputs: with one market price of the middle of the run changed, actions differ."""
     import numpy as np
 
-    from mmcore.core.log import HEADER_BYTES, RECORD
+    from mmcore.core.layout import RECORD
+    from mmcore.core.log import HEADER_BYTES
 
     recorded: Recording = together.of(a_c_strategy)
     data = bytearray(recorded.path.read_bytes())

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +28,7 @@ from mmcore.host.assemble import (
     loop_config,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 E8 = 100_000_000
 RATES = CommissionRates(maker_buy_e8=100_000, maker_sell_e8=90_000, taker_buy_e8=150_000, taker_sell_e8=200_000)
 TEN_SECONDS, DAY = 10_000, 86_400_000
@@ -228,3 +233,34 @@ def test_the_loop_takes_its_configuration(info: ExchangeInfo, rules: SymbolRules
     assert values["wait_policy"] == getattr(lib, f"MM_WAIT_{wait.name}")
     loop = Loop(Engine(made(settings, info, rules)), values)
     assert loop.status(1).events == 0
+
+
+# ---- memory --------------------------------------------------------------------------------------------------
+
+
+def _anonymous_bytes() -> int:
+    """Memory of this process that no file stands behind, as far as it was ever touched."""
+    return int(re.findall(r"^RssAnon:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)[0]) * 1024
+
+
+def tell_memory(recorded: str) -> None:
+    """For a process of its own: prints what the parts of a bot say they need, and what they took."""
+    known = ExchangeInfo(INFO)
+    config = made(Settings(), known, known.rules("BTCUSDT"))
+    values = loop_config(Settings(), recorded=recorded == "recorded")
+    rings = [values[f"{ring}_records"] for ring in ("market", "exec", "rest", *["action"] * 4, "log")]
+    before = _anonymous_bytes()
+    parts: list[Any] = [Engine(config)]
+    parts.append(Loop(parts[0], values))
+    print(config.raw.book_levels, lib.mm_engine_bytes(config.raw) + sum(map(lib.mm_spsc_bytes, rings)),
+          _anonymous_bytes() - before)
+
+
+@pytest.mark.parametrize("recorded", ["recorded", "not recorded"])
+def test_engine_rings_pools_and_a_book_of_10000_levels_take_32_mib_at_most(recorded: str) -> None:
+    told = subprocess.run([sys.executable, "-c", f"from {__name__} import tell_memory as t; t({recorded!r})"],
+                          capture_output=True, text=True, check=True, cwd=ROOT, timeout=60)
+    levels, needed_bytes, taken_bytes = map(int, told.stdout.split())
+    assert levels == 10_000
+    # The loop's own scratch comes on top of what is summed; all of it was touched before the first event.
+    assert needed_bytes <= taken_bytes <= 32 << 20, told.stdout

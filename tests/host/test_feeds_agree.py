@@ -19,8 +19,9 @@ from mmcore.core import loop as core_loop
 from mmcore.core import record
 from mmcore.core.book import Book, Side, Step, Sync
 from mmcore.core.engine import Engine
-from mmcore.core.feed import Feed, Records
+from mmcore.core.feed import Feed
 from mmcore.core.kinds import Command
+from mmcore.core.layout import Records
 from mmcore.core.loop import Loop
 from mmcore.core.sbe import SbeDecoder
 from mmcore.core.ws import BINARY, TEXT, WsParser
