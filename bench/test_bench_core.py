@@ -6,12 +6,15 @@ test times one call from Python; most of that is the call, not the work.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, starmap
 from pathlib import Path
@@ -23,6 +26,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from mmcore._native import ffi, lib
+from mmcore.core.feed import Feed
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = ("bench_mm_book", "bench_mm_feed", "bench_mm_quote", "bench_mm_sbe", "bench_mm_spsc")
@@ -33,6 +37,10 @@ MESSAGE_LEVELS = 16
 CALLS_A_ROUND = 1000
 ONE_E8 = 100_000_000
 BID, ASK = 0, 1
+DIFF_LEVELS = (2, 20, 200)
+DIFFS = 64  # as many as bench_mm_feed has
+PARSERS = ("orjson", "msgspec", "json", "yyjson")
+Sides = tuple[list[tuple[int, int]], list[tuple[int, int]]]
 
 # The first test of a session waits for the build.
 pytestmark = pytest.mark.timeout(600)
@@ -57,6 +65,11 @@ def c_clock() -> float:
 def clock_per_level() -> float:
     """Real time, in levels of a message: a round of one message counts as one level."""
     return perf_counter() / MESSAGE_LEVELS
+
+
+def clock_per_diff() -> float:
+    """Real time, in messages: a round of all of them counts as one."""
+    return perf_counter() / DIFFS
 
 
 def c_loop(group: str) -> pytest.MarkDecorator:
@@ -251,9 +264,94 @@ def test_update_ask_in_messages_of_16_through_cffi(calls: Calls, work: Work) -> 
 # ---- Messages ------------------------------------------------------------------------------------------------
 
 
-@c_loop("decode a diff of 20 levels")
-def test_decode_a_json_diff_of_20_levels_c_loop(loop: CLoop) -> None:
-    loop("bench_mm_feed", "decode_depth", "20")
+# What a bot in Python would do: parse, then turn each price and quantity from text into an int of 1e-8. The extra_info
+# has `decode_ns`, what the loop in C took for the same messages right before, and `ratio`.
+
+
+def _ints(rows: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
+    """The exchange writes eight decimals, always: without the point it is the number of 1e-8."""
+    return [(int(price.replace(".", "")), int(qty.replace(".", ""))) for price, qty in rows]
+
+
+def _of_a_document(loads: Callable[[bytes], Any]) -> Callable[[bytes], Sides]:
+    def sides(text: bytes) -> Sides:
+        data = loads(text)["data"]
+        return _ints(data["b"]), _ints(data["a"])
+    return sides
+
+
+def _of_msgspec() -> Callable[[bytes], Sides]:
+    """With the types said beforehand, which is msgspec's way: nothing is made that is not asked for."""
+    import msgspec
+
+    data = msgspec.defstruct("Data", [("U", int), ("u", int), ("b", list[tuple[str, str]]),
+                                      ("a", list[tuple[str, str]])])
+    decoder: Any = msgspec.json.Decoder(msgspec.defstruct("Message", [("data", data)]))
+
+    def sides(text: bytes) -> Sides:
+        found = decoder.decode(text).data
+        return _ints(found.b), _ints(found.a)
+    return sides
+
+
+def _decoder(parser: str) -> Callable[[bytes], Sides]:
+    if importlib.util.find_spec(parser) is None:
+        pytest.skip(f"{parser} is not installed: pip install -e '.[bench]'")
+    if parser == "msgspec":
+        return _of_msgspec()
+    return _of_a_document(json.loads if parser == "json" else importlib.import_module(parser).loads)
+
+
+def _by_mmcore(text: bytes) -> Sides:
+    records = Feed().decode(text)
+    header = records[0]["depth"]
+    levels = [(int(price), int(qty)) for price, qty in records[1:]["levels"].reshape(-1)]
+    split = -(-int(header["bid_count"]) // 3) * 3  # each side begins with a record of its own
+    return levels[: header["bid_count"]], levels[split : split + header["ask_count"]]
+
+
+@pytest.fixture(scope="session")
+def texts(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[bytes]]:
+    """The messages of bench_mm_feed, by their number of levels."""
+    folder = tmp_path_factory.mktemp("texts")
+    _run(programs / "bench_mm_feed", "--dump-texts", folder)
+    return {levels: (folder / f"{levels}.txt").read_bytes().splitlines() for levels in DIFF_LEVELS}
+
+
+def _group(levels: int) -> str:
+    return f"decode a diff of {levels} levels"
+
+
+@c_loop("decode a diff")
+@pytest.mark.parametrize("levels", DIFF_LEVELS)
+def test_decode_a_json_diff_c_loop(loop: CLoop, levels: int) -> None:
+    loop.benchmark.group = _group(levels)
+    loop("bench_mm_feed", "decode_depth", str(levels))
+
+
+@pytest.mark.benchmark(timer=clock_per_diff)
+@pytest.mark.parametrize("parser", PARSERS)
+@pytest.mark.parametrize("levels", DIFF_LEVELS)
+def test_decode_a_json_diff_in_python(benchmark: BenchmarkFixture, programs: Path, texts: dict[int, list[bytes]],
+                                      levels: int, parser: str, request: pytest.FixtureRequest) -> None:
+    decode, messages = _decoder(parser), texts[levels]
+    assert len(messages) == DIFFS
+    assert [decode(text) for text in messages] == [_by_mmcore(text) for text in messages]
+    lines = _run(programs / "bench_mm_feed", "--only", "decode_depth", "--reps", "5").splitlines()
+    decode_ns = next(row["ns"] for row in map(json.loads, lines)
+                     if (row["figure"], row["workload"]) == ("decode_depth", str(levels)))
+    taken_ns: list[float] = []
+
+    def all_messages() -> None:
+        begun = perf_counter()
+        for text in messages:
+            decode(text)
+        taken_ns.append((perf_counter() - begun) * 1e9 / DIFFS)
+
+    benchmark.group = _group(levels)
+    rounds = 20 * min(5, request.config.getoption("benchmark_min_rounds"))
+    benchmark.pedantic(all_messages, rounds=rounds, warmup_rounds=1)  # type: ignore[no-untyped-call]
+    benchmark.extra_info.update({"decode_ns": decode_ns, "ratio": round(statistics.median(taken_ns) / decode_ns, 2)})
 
 
 @c_loop("decode a diff of 20 levels")

@@ -4,7 +4,9 @@
  * deleted), decode_depth_shib (20 levels whose quantities have up to eight digits before the
  * point), decode_ticker, decode_trade, and ws_decode_depth: the same behind a WebSocket frame, with
  * the copy into the receive buffer. Each figure runs over 64 different messages, so that no branch
- * can be learnt by heart. */
+ * can be learnt by heart.
+ *
+ * --dump-texts DIR writes those of decode_depth instead, one a line: DIR/2.txt, DIR/20.txt, DIR/200.txt. */
 #include "mm_bench.h"
 
 #include "mmcore.h"
@@ -156,12 +158,44 @@ static void run(const mm_bench *bench, const char *figure, const char *name)
     mm_bench_run(bench, figure, name, NULL, decode_all, NULL, (uint64_t)REPEATS * VARIANTS);
 }
 
+static const struct {
+    size_t levels;
+    const char *name;
+} depths[] = {{2, "2"}, {20, "20"}, {200, "200"}};
+
+static void write_depths(size_t levels)
+{
+    for (size_t k = 0; k < VARIANTS; k++) {
+        work.bytes[k] = write_depth(work.text[k], levels, write_btc_level);
+    }
+}
+
+static void dump_texts(const char *dir, const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s.txt", dir, name);
+    FILE *file = fopen(path, "wb");
+    if (file == NULL) {
+        fail("a file could not be made");
+    }
+    for (size_t k = 0; k < VARIANTS; k++) {
+        fwrite(work.text[k], 1, work.bytes[k], file);
+        fputc('\n', file);
+    }
+    if (fclose(file) != 0) {
+        fail("a file could not be written");
+    }
+}
+
 int main(int argc, char **argv)
 {
-    static const struct {
-        size_t levels;
-        const char *name;
-    } depths[] = {{2, "2"}, {20, "20"}, {200, "200"}};
+    if (argc == 3 && strcmp(argv[1], "--dump-texts") == 0) {
+        for (size_t i = 0; i < sizeof depths / sizeof depths[0]; i++) {
+            write_depths(depths[i].levels);
+            dump_texts(argv[2], depths[i].name);
+        }
+        return 0;
+    }
     mm_bench bench = mm_bench_options(argc, argv);
     mm_feed_config config;
     memset(&config, 0, sizeof config);
@@ -172,9 +206,7 @@ int main(int argc, char **argv)
         fail("no memory");
     }
     for (size_t i = 0; i < sizeof depths / sizeof depths[0]; i++) {
-        for (size_t k = 0; k < VARIANTS; k++) {
-            work.bytes[k] = write_depth(work.text[k], depths[i].levels, write_btc_level);
-        }
+        write_depths(depths[i].levels);
         run(&bench, "decode_depth", depths[i].name);
         for (size_t k = 0; k < VARIANTS; k++) {
             work.bytes[k] = write_frame(work.text[k], work.bytes[k]);
