@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test ctest bench soak soak-sockets resting lint fmt sanitize tsan model coverage fuzz clean
+.PHONY: install test ctest bench soak soak-sockets resting lint fmt sanitize tsan msan aarch64 model coverage fuzz clean
 
 $(BIN)/python:
 	python3 -m venv $(VENV)
@@ -55,6 +55,16 @@ coverage:  ## the branches of csrc/ that the C tests do not take, as file:line
 	find build/coverage -name '*.gcda' -delete
 	ctest --preset coverage
 	$(BIN)/python tools/branch_coverage.py build/coverage
+
+msan:  ## the C tests under clang's MemorySanitizer; .ci/run has valgrind for that
+	cmake --preset msan
+	cmake --build --preset msan
+	ctest --preset msan
+
+aarch64:  ## the C tests but the race tests, cross-compiled, under qemu-user (which keeps the host's memory order)
+	cmake --preset aarch64
+	cmake --build --preset aarch64
+	ctest --preset aarch64
 
 model:  ## ring, event count and roles through every run of larger cases, minutes; .ci/run takes the smaller
 	python3 tests/model/memory/check.py --deep
