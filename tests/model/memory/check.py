@@ -30,14 +30,16 @@ SOURCES = ROOT / "csrc" / "src"
 
 FLAGS = [
     *("-std=c99", "-g", "-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-Werror"),
+    "-Wno-missing-field-initializers",
     *("-U_FORTIFY_SOURCE", "-fno-stack-protector", '-DMM_MODEL="model.h"', "-DMM_STATIC", "-D_GNU_SOURCE"),
     *(f"-I{path}" for path in (ROOT / "csrc" / "include", SOURCES, HERE)),
 ]
 # The instrumentation of ThreadSanitizer without its runtime: explorer.c answers the calls.
 EXPLORED = ["-O1", "-fsanitize=thread", "-Dmemcpy=model_memcpy", "-Dmemset=model_memset"]
 
-# Unit of `model --unit`, its scenarios' file, and the macro by which that file includes the source.
+# Unit of `model --unit`, its scenarios' file, and the macro by which that file includes a source of the library.
 UNITS = {
+    "litmus": ("check_litmus", ""),
     "spsc": ("check_spsc", "MODEL_SPSC_SOURCE"),
     "event": ("check_event", "MM_EVENT_SOURCE"),
     "portable": ("check_portable", "MM_EVENT_SOURCE"),

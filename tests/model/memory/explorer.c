@@ -1407,10 +1407,11 @@ static bool is_end(const frame *top)
     return true;
 }
 
-static void finish(void)
+/* Runs a part of the scenario that is no thread. */
+static void run_outside(void (*part)(void))
 {
-    if (_setjmp(finish_context) == 0) {
-        scenario->finish();
+    if (part != NULL && _setjmp(finish_context) == 0) {
+        part();
     }
 }
 
@@ -1445,7 +1446,7 @@ static void advance(size_t *copies_end, totals *sum)
     if (is_end(&path[path_count - 1])) {
         sum->ends++;
         end_add(number);
-        finish();
+        run_outside(scenario->finish);
     }
 }
 
@@ -1512,6 +1513,9 @@ static totals search(const model_case *tried)
     if (failure == NULL && stuck_states() > 0) {
         failure = "states from which the end cannot be reached any more";
     }
+    if (failure == NULL) {
+        run_outside(scenario->after);
+    }
     return sum;
 }
 
@@ -1568,6 +1572,7 @@ static const struct {
     const char *name;
     const model_case *cases;
 } units[] = {
+    {"litmus", model_litmus_cases},
     {"spsc", model_spsc_cases},
     {"event", model_event_cases},
     {"portable", model_portable_cases},
@@ -1683,7 +1688,7 @@ static bool report_orders(const options *chosen)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: model [--deep] [--unit spsc|event|portable|role] [--orders | --mutant]\n");
+    fprintf(stderr, "usage: model [--deep] [--unit litmus|spsc|event|portable|role] [--orders | --mutant]\n");
     return 2;
 }
 

@@ -87,6 +87,7 @@ typedef struct {
     void (*setup)(const int64_t *arguments);
     void (*threads[MODEL_THREADS_MAX])(void); /* NULL after the last */
     void (*finish)(void); /* once nothing can move any more, whether the threads have ended or sleep */
+    void (*after)(void);  /* once, when all has been explored; may be NULL */
 } model_scenario;
 
 /* One exploration: a scenario with its sizes. `deep` ones are left out of the quick run. */
@@ -97,6 +98,7 @@ typedef struct {
     bool deep;
 } model_case;
 
+extern const model_case model_litmus_cases[];
 extern const model_case model_spsc_cases[];
 extern const model_case model_event_cases[];
 extern const model_case model_portable_cases[];
