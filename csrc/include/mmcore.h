@@ -187,6 +187,8 @@ MM_API bool mm_panic_killed(void);
  * (MM_COVERAGE) checks none, as a test that takes the branch of a broken promise cannot be asked for. */
 #if defined(MM_COVERAGE)
 #define MM_ASSERT(expression) ((void)sizeof((expression) ? 1 : 0))
+#elif defined(MM_ANALYSIS) /* static analysis may rely on what is asserted */
+#define MM_ASSERT(expression) ((expression) ? (void)0 : __builtin_unreachable())
 #else
 #define MM_ASSERT(expression) \
     ((expression) ? (void)0 : mm_panic(#expression, __FILE__, (int32_t)__LINE__))

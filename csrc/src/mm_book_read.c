@@ -313,7 +313,7 @@ static bool side_same(const book_side *one, const book_side *other, int64_t *pri
     cursor_open(&walk, one, NULL, limit);
     cursor_open(&walk_other, other, NULL, limit);
     for (;;) { /* a level a turn */
-        mm_level level, level_other;
+        mm_level level = {0, 0}, level_other = {0, 0};
         bool some = cursor_take(&walk, &level);
         bool some_other = cursor_take(&walk_other, &level_other);
         if (!some && !some_other) {

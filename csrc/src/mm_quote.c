@@ -173,7 +173,7 @@ static uint32_t outer_layers(const mm_quote_config *config, const mm_quote_input
     for (int64_t layer = 1; layer < config->layers; layer++) {
         double offset = (double)layer * step;
         /* Half the range leaves room for the sum. */
-        if (!(offset < (double)(PRICE_MAX / 2))) {
+        if (!(offset < 0.5 * (double)PRICE_MAX)) {
             break;
         }
         int64_t offset_e8 = (int64_t)offset;

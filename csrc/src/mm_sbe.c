@@ -266,7 +266,7 @@ static bool put_levels(sbe_call *call, const sbe_group *group, const sbe_scale *
 static bool take_book(sbe_call *call, uint16_t kind, size_t exponents_at, mm_record **header)
 {
     size_t at = HEADER_BYTES + call->root_bytes;
-    sbe_group bids, asks;
+    sbe_group bids = {0, 0, 0}, asks = {0, 0, 0};
     bool wanted = false;
     *header = NULL;
     if (!walk_group(call, &at, 2, LEVEL_BYTES, &bids) ||
