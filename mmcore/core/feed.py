@@ -65,15 +65,11 @@ class Feed:
         raw = lib.mm_feed_new(ffi.new("mm_feed_config *", texts))
         if raw == ffi.NULL:
             raise CoreError(lib.MM_E_SYSTEM, "no memory for a decoder")
-        self._raw = ffi.gc(raw, lib.mm_feed_free)
+        # For other handles of `mmcore.core` too. Plain, for it is read on the way of every frame.
+        self.raw: Any = ffi.gc(raw, lib.mm_feed_free)
         self._out = ffi.new("mm_record[]", 0)
         self._count = ffi.new("size_t *")
         self._error_at = ffi.new("size_t *")
-
-    @property
-    def raw(self) -> Any:
-        """The `mm_feed *`, for other handles of `mmcore.core`."""
-        return self._raw
 
     def decode(self, message: bytes | bytearray | memoryview, recv_ns: int = 0) -> Records:
         """The events of one message as an array of `layout.DECODED` that shares memory: valid until the next call.
@@ -99,11 +95,11 @@ class Feed:
     @property
     def symbol(self) -> str:
         """`last().symbol` alone, at a tenth of its cost."""
-        return _text(lib.mm_feed_last(self._raw).symbol)
+        return _text(lib.mm_feed_last(self.raw).symbol)
 
     def last(self) -> FeedInfo:
         """What the last message was, whoever decoded it with this handle."""
-        info = lib.mm_feed_last(self._raw)
+        info = lib.mm_feed_last(self.raw)
         return FeedInfo(
             symbol=_text(info.symbol),
             stream=_text(info.stream),
@@ -124,7 +120,7 @@ class Feed:
         """(order_seq, 0) of a client id of this run; else (0, MM_FLAG_OLD_RUN or MM_FLAG_FOREIGN)."""
         text = client_id.encode("utf-8")
         flags = ffi.new("uint16_t *")
-        return int(lib.mm_feed_order_seq(self._raw, text, len(text), flags)), int(flags[0])
+        return int(lib.mm_feed_order_seq(self.raw, text, len(text), flags)), int(flags[0])
 
     def _decode(self, message: bytes | bytearray | memoryview, recv_ns: int) -> int:
         text = ffi.from_buffer("char[]", message)
@@ -132,7 +128,7 @@ class Feed:
         if len(self._out) < needed:
             self._out = ffi.new("mm_record[]", needed)
         status = lib.mm_feed_decode(
-            self._raw, text, len(text), recv_ns, self._out, len(self._out), self._count, self._error_at
+            self.raw, text, len(text), recv_ns, self._out, len(self._out), self._count, self._error_at
         )
         if status < 0:
             raise DecodeError(status, self._error_at[0])

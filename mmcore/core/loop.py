@@ -112,6 +112,7 @@ class Loop:
         self._replies = {channel: (ffi.new("uint8_t[]", _REPLY_BYTES), ffi.new("size_t *"))
                          for channel in (CHANNEL_MARKET, CHANNEL_ORDER)}
         self._burst, self._burst_bytes = ffi.new("const uint8_t **"), ffi.new("size_t *")
+        self._found = [ffi.new("uint64_t *") for _ in range(REST + 1)]
         self._payload = ffi.new("const char **")
         self._payload_bytes = ffi.new("size_t *")
 
@@ -282,15 +283,15 @@ class Loop:
         else:
             lib.mm_event_wait(event, key, min(timeout_ns, _NEVER))
 
-    def poll(self, role: int, ready: Any, fds: Sequence[int], want_write: int, timeout_ns: int) -> int:
+    def poll(self, role: int, ready: Any, fds: list[int], want_write: int, timeout_ns: int) -> int:
         """As `wait`, but on descriptors too: bit i = fds[i] has input, bit 32 + i = it takes output."""
         event = lib.mm_loop_event(self._raw, role)
         key = lib.mm_event_prepare(event)
         if ready():
             timeout_ns = 0
-        found = ffi.new("uint64_t *")
-        lib.mm_event_poll(event, key, list(fds), len(fds), want_write, timeout_ns, found)
-        return int(found[0])
+        found = self._found[role]
+        lib.mm_event_poll(event, key, fds, len(fds), want_write, timeout_ns, found)
+        return found[0]  # type: ignore[no-any-return]
 
     def try_role(self, role: int, holder: int) -> bool:
         """Takes a role if it is free."""

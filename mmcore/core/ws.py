@@ -44,32 +44,28 @@ class WsParser:
         raw = lib.mm_ws_new(buffer_bytes)
         if raw == ffi.NULL:
             raise CoreError(lib.MM_E_ARGUMENT, f"no parser with a buffer of {buffer_bytes} bytes")
-        self._raw = ffi.gc(raw, lib.mm_ws_free)
+        # For other handles of `mmcore.core` too. Plain, for it is read on the way of every frame.
+        self.raw: Any = ffi.gc(raw, lib.mm_ws_free)
         self._space = ffi.new("size_t *")
         self._message = ffi.new("mm_ws_message *")
 
     @property
-    def raw(self) -> Any:
-        """The `mm_ws *`, for other handles of `mmcore.core`."""
-        return self._raw
-
-    @property
     def close_code(self) -> int:
         """1002, 1007 or 1009 after a protocol error, else 0."""
-        return int(lib.mm_ws_close_code(self._raw))
+        return int(lib.mm_ws_close_code(self.raw))
 
     def space(self) -> memoryview:
         """Where the next bytes from the socket go; valid until the next call."""
-        start = lib.mm_ws_space(self._raw, self._space)
+        start = lib.mm_ws_space(self.raw, self._space)
         return memoryview(ffi.buffer(start, self._space[0]))
 
     def filled(self, count: int) -> None:
         """`count` bytes, not more than there was space for, have been written there."""
-        lib.mm_ws_filled(self._raw, count)
+        lib.mm_ws_filled(self.raw, count)
 
     def next(self) -> WsMessage | None:
         """The next message, or None when more bytes are needed. Raises WsError, again and again until `reset`."""
-        status = lib.mm_ws_next(self._raw, self._message)
+        status = lib.mm_ws_next(self.raw, self._message)
         if status == lib.MM_E_STATE:
             return None
         if status < 0:
@@ -80,7 +76,7 @@ class WsParser:
 
     def reset(self) -> None:
         """Forgets everything: a new connection."""
-        lib.mm_ws_reset(self._raw)
+        lib.mm_ws_reset(self.raw)
 
 
 def encode(opcode: int, payload: bytes, mask_key: int) -> bytes:

@@ -26,7 +26,7 @@ from mmcore.exchange.channel import Wire, ping_frame
 from mmcore.host.clock import Clock
 from mmcore.host.connector import Connector, Connectors
 from mmcore.host.orders import OrdersThread
-from mmcore.host.reading import Line, read
+from mmcore.host.reading import Line, flush, read
 from mmcore.host.worker import PartThread
 
 _log = logging.getLogger("mmcore.feed")
@@ -107,8 +107,10 @@ class FeedThread(PartThread):
     def step(self) -> None:
         """What came in goes first, and its orders out; then the rest, if it is due."""
         ready = self._wait()
-        ready |= ready >> 32
         lines = self._lines
+        if ready >> 32:
+            ready |= ready >> 32
+            flush(lines)
         for at, line in enumerate(lines):
             if line.unread or ready >> at & 1:
                 read(line, self, self._clock.mono_ns)
@@ -122,7 +124,9 @@ class FeedThread(PartThread):
         for socket in self._sockets:
             self._take_connections(socket)
             self._do(socket, self._clock.mono_ns())
-            for line in [*socket.lines()]:
+            lines = [*socket.lines()]
+            flush(lines)
+            for line in lines:
                 read(line, self, self._clock.mono_ns)
         now_ns = self._clock.mono_ns()
         if now_ns >= self._loop.socket_deadline_ns() and self._loop.socket_due(now_ns):

@@ -28,7 +28,7 @@ from mmcore.exchange.channel import Wire, ping_frame, text_frame
 from mmcore.host.clock import Clock
 from mmcore.host.connector import Connectors
 from mmcore.host.outcomes import to_record
-from mmcore.host.reading import Line, read
+from mmcore.host.reading import Line, flush, read
 from mmcore.host.worker import PartThread
 
 _log = logging.getLogger("mmcore.orders")
@@ -142,7 +142,9 @@ class OrdersThread(PartThread):
             self._take_connections()
             self._gate_news()
             self._do(self._clock.mono_ns())
-            for line in self._lines():
+            lines = self._lines()
+            flush(lines)
+            for line in lines:
                 read(line, self, self._clock.mono_ns)
             self._retire(self._clock.mono_ns())
             if self._orders_by_rest is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from mmcore.core.loop import Pumped, Ran
@@ -44,12 +44,17 @@ class Reader(Protocol):
         """Sees to what they were; `closed` means that the connection is over."""
 
 
+def flush(lines: Iterable[Line]) -> None:
+    """Gives the kernel what waits for it. The holder of the channel's role."""
+    for line in lines:
+        if line.wire.wants_write:
+            line.wire.flush()
+
+
 def read(line: Line, reader: Reader, now_ns: Callable[[], int]) -> None:
     """Takes in what is there now. What it was is seen to before pings are answered. More than 64 reads are left for the
     next time. The holder of the channel's role."""
     wire = line.wire
-    if wire.wants_write:
-        wire.flush()
     line.unread = False
     for _ in range(_READS_MAX):
         space = line.space
