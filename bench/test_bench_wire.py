@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(600)
 INTERVAL_NS = 5_000_000
 """Two orders each: what the exchange's limits allow in the long run."""
 ROUNDS, STEPS, WARM_STEPS = 5, 400, 50
-FRAMES, PEER_FRAMES = 200_000, 20_000
+FRAMES, PEER_FRAMES = 50_000, 10_000
 PATHS = {"block": ("/stream", "/ws-api/v3"), "spin": ("/stream", "/ws-api/v3"), "picows": ("/echo",),
          "pipeline": ("/in", "/out")}
 
@@ -156,7 +156,7 @@ def _flood(kind: str, far_end: type[Exchange] | type[Reading], frames: int) -> f
         with alone():
             far = far_end(near)
             far.begin()
-            flood_s(far, frames // 20)
+            flood_s(far, frames // 5)
             return flood_s(far, frames) / frames
     finally:
         near.close()

@@ -1,7 +1,7 @@
 """The far end of the wire benches: an exchange that says a frame at a fixed moment and notes when the answer is there.
 
-It runs in the test's own process, alone on its core, never sleeps while it measures, and does nothing between a frame
-and its answer but look for the answer. What it does about an order comes after the clock was read.
+It runs in the test's own process, alone on its core, is awake before each frame is due, and does nothing between a
+frame and its answer but look for the answer. What it does about an order comes after the clock was read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic_ns
+from time import monotonic_ns, sleep
 from typing import Any, Final, Protocol
 
 from bench.wire import market
@@ -33,6 +33,9 @@ _GIVE_UP_NS: Final = 30 * _NS_PER_S
 # What is not a frame or its answer waits for an answer, but not for longer.
 _IDLE_NS: Final = 50_000_000
 _FLOOD_DIFF: Final = 1000
+_SETTLE_NS: Final = 100_000_000
+# Before a frame is due the far end is awake for so long.
+_AWAKE_NS: Final = 1_500_000
 _DIFF_NS: Final = 100_000_000
 _TEXT, _PING, _PONG = 1, 9, 10
 
@@ -226,8 +229,8 @@ class Reading:
     def answered(self, steps: range) -> int:
         return len([*self._line.frames()])
 
-    def idle(self) -> None:
-        """It needs nothing else."""
+    def answer_pings(self) -> None:
+        """There are none."""
 
 
 class Exchange:
@@ -332,12 +335,16 @@ class Exchange:
         return {**order, "origClientOrderId": order["clientOrderId"], "clientOrderId": f"cancel-{order_id}",
                 "status": "CANCELED"}
 
-    def idle(self) -> None:
-        """The book follows every 100 ms, and pings are answered."""
+    def answer_pings(self) -> None:
+        """On the market connection: without answers the bot trusts no book."""
         if self._market.take():
             for opcode, payload in self._market.frames():
                 if opcode == _PING:
                     self._market.send(server_frame(payload, _PONG))
+
+    def idle(self) -> None:
+        """The book follows every 100 ms, and pings are answered."""
+        self.answer_pings()
         now_ns = monotonic_ns()
         if now_ns >= self._diff_due_ns:
             self._diff_due_ns = now_ns + _DIFF_NS
@@ -371,7 +378,12 @@ def latencies_ns(far: Far, count: int, interval_ns: int) -> list[int]:
         if sent < count and now_ns >= begin_ns + sent * interval_ns:
             far.send(sent)
             sent += 1
-        if len(done) == sent or not far.take():
+        if len(done) == sent and sent < count:
+            early_ns = begin_ns + sent * interval_ns - now_ns - _AWAKE_NS
+            if early_ns > 0:
+                sleep(early_ns / _NS_PER_S)
+            continue
+        if not far.take():
             assert now_ns < give_up_ns, f"{len(done)} of {count} steps were answered"
             if now_ns >= idle_due_ns:
                 far.idle()
@@ -389,8 +401,14 @@ def latencies_ns(far: Far, count: int, interval_ns: int) -> list[int]:
 def flood_s(far: Exchange | Reading, count: int) -> float:
     """From the first of so many frames to the answer to the last."""
     frames = far.flood(count)
+    settled_ns = monotonic_ns() + _SETTLE_NS  # to make them took a while, in which nothing was answered
+    while monotonic_ns() < settled_ns:
+        far.answer_pings()
+        if far.take():
+            far.answered(range(0))
     begin_ns = monotonic_ns()
     far.pour(frames)
     while not (far.take() and far.answered(range(1))):
+        far.answer_pings()
         assert monotonic_ns() < begin_ns + _GIVE_UP_NS, "the flood is never answered"
     return (monotonic_ns() - begin_ns) / _NS_PER_S
