@@ -10,7 +10,7 @@ import pytest
 
 from mmcore._native import ffi, lib
 from mmcore.core.book import LEVEL, ROW
-from mmcore.core.feed import DECODED
+from mmcore.core.layout import DECODED
 from mmcore.core.log import RECORD
 
 ROOT = Path(__file__).resolve().parents[2]
