@@ -107,16 +107,15 @@ int64_t mm_hist_quantile(const mm_hist *hist, double quantile)
     if (total == 0) {
         return 0;
     }
-    /* Buckets only grow, so the rank is reached on the second way through them. */
+    /* Buckets only grow, so the rank is reached on the second way through them, in the last one if in none before. */
     uint64_t rank = rank_of(quantile, total);
     size_t bucket = 0;
-    for (uint64_t seen = 0; bucket < MM_HIST_BUCKETS; bucket++) {
+    for (uint64_t seen = 0; bucket < MM_HIST_BUCKETS - 1; bucket++) {
         seen = add_saturating(seen, mm__load_relaxed(&hist->buckets[bucket]));
         if (seen >= rank) {
             break;
         }
     }
-    MM_ASSERT(bucket < MM_HIST_BUCKETS);
     int64_t last = bucket_last(bucket);
     int64_t max = mm__load_relaxed(&hist->max_ns);
     return last < max ? last : max;

@@ -434,6 +434,50 @@ static void memory_is_asked_for_and_checked(void)
     MM_CHECK(mm_arbiter_new(1, HOLD) == NULL);
 }
 
+static void sizes_and_times_outside_their_range_are_refused(void)
+{
+    static unsigned char memory[64] __attribute__((aligned(64)));
+    mm_arbiter *made = NULL;
+    MM_CHECK(mm_arbiter_new(MM_EVENT_RECORDS_MAX - 1, HOLD) == NULL);
+    MM_CHECK(mm_arbiter_new(((size_t)1 << 24) + 1, HOLD) == NULL);
+    MM_CHECK(mm_arbiter_new(HOLD_RECORDS, -1) == NULL);
+    MM_CHECK_INT(mm_arbiter_init(memory, sizeof memory, HOLD_RECORDS, HOLD, &made), ==, MM_E_CAPACITY);
+    MM_CHECK_INT(mm_arbiter_init(memory, sizeof memory, 1, HOLD, &made), ==, MM_E_ARGUMENT);
+    MM_CHECK(made == NULL);
+}
+
+static void partial_books_go_on_once_and_other_events_always(void)
+{
+    open_arbiter(2);
+    mm_record partial = diff(7, 7);
+    partial.kind = MM_KIND_PARTIAL;
+    int32_t first = take(0, &partial), second = take(1, &partial);
+    MM_CHECK(first == MM_ARBITER_PASS && second == MM_ARBITER_DROP);
+    mm_record link;
+    memset(&link, 0, sizeof link);
+    link.kind = MM_KIND_MARKET_LINK;
+    link.count = 1;
+    first = take(0, &link);
+    second = take(1, &link);
+    MM_CHECK(first == MM_ARBITER_PASS && second == MM_ARBITER_PASS);
+}
+
+static void of_several_held_diffs_the_earliest_goes_on_first(void)
+{
+    open_arbiter(3); /* the third is behind: it may bring what is missing */
+    mm_record start = diff(1, 10), late = diff(41, 50), early = diff(21, 30);
+    for (uint32_t socket = 0; socket < 3; socket++) {
+        (void)take(socket, &start);
+    }
+    int32_t first = take(0, &late), second = take(1, &early);
+    MM_CHECK(first == MM_ARBITER_HOLD && second == MM_ARBITER_HOLD);
+    MM_CHECK_UINT(out_count, ==, 1);
+    now_ns += 2 * HOLD; /* it did not */
+    drain();
+    MM_CHECK_UINT(out_count, >=, 2);
+    MM_CHECK_INT(out[1].body.depth.first_id, ==, 21);
+}
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
@@ -454,6 +498,9 @@ int main(int argc, char **argv)
         MM_TEST(only_newer_best_prices_go_on),
         MM_TEST(every_trade_goes_on_once_whichever_connection_lost_it),
         MM_TEST(memory_is_asked_for_and_checked),
+        MM_TEST(sizes_and_times_outside_their_range_are_refused),
+        MM_TEST(partial_books_go_on_once_and_other_events_always),
+        MM_TEST(of_several_held_diffs_the_earliest_goes_on_first),
     };
     int result = mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
     mm_arbiter_free(arbiter);

@@ -555,6 +555,19 @@ static void a_rounding_or_decimals_outside_the_list_is_a_mistake(void)
     MM_CHECK_PANICS(mm_fixed_format(1, -1, text));
 }
 
+#if defined(NDEBUG)
+static void decimals_outside_the_list_write_nothing(void)
+{
+    char out[MM_FIXED_TEXT_MAX] = "x";
+    size_t bytes = 1;
+    MM_CHECK_SURVIVES(bytes = mm_fixed_format(1, -1, out));
+    MM_CHECK_UINT(bytes, ==, 0);
+    MM_CHECK_SURVIVES(bytes = mm_fixed_format(1, 9, out));
+    MM_CHECK_UINT(bytes, ==, 0);
+    MM_CHECK_INT(out[0], ==, 'x');
+}
+#endif
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
@@ -576,6 +589,9 @@ int main(int argc, char **argv)
         MM_TEST(from_double_refuses_what_is_outside_or_no_number),
         MM_TEST(from_double_does_not_round_out_of_its_limits),
         MM_TEST(a_rounding_or_decimals_outside_the_list_is_a_mistake),
+#if defined(NDEBUG)
+        MM_TEST(decimals_outside_the_list_write_nothing),
+#endif
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }

@@ -193,6 +193,13 @@ static void another_thread_may_read_meanwhile(void)
     MM_CHECK_INT(mm_hist_quantile(&hist, 1.0), ==, 999);
 }
 
+static void the_largest_value_lies_in_the_last_bucket(void)
+{
+    mm_hist_init(&hist);
+    mm_hist_add(&hist, INT64_MAX);
+    MM_CHECK_INT(mm_hist_quantile(&hist, 1.0), ==, INT64_MAX);
+}
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
@@ -206,6 +213,7 @@ int main(int argc, char **argv)
         MM_TEST(the_sum_stops_at_its_largest_value),
         MM_TEST(misuse_is_caught),
         MM_TEST(another_thread_may_read_meanwhile),
+        MM_TEST(the_largest_value_lies_in_the_last_bucket),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }

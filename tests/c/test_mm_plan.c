@@ -259,6 +259,21 @@ static void more_than_a_side_may_have_is_a_mistake(void)
     MM_CHECK_PANICS(mm_plan_side(many, 1, many, none, MM_PLAN_MAX + 1, 1, 1, &plan));
 }
 
+#if defined(NDEBUG)
+static void a_plan_of_more_than_a_side_may_have_does_nothing(void)
+{
+    static mm_level levels[MM_PLAN_MAX + 1];
+    mm_plan plan;
+    for (size_t i = 0; i < MM_PLAN_MAX + 1; i++) {
+        levels[i].price_e8 = levels[i].qty_e8 = 1;
+    }
+    MM_CHECK_SURVIVES(mm_plan_side(levels, MM_LAYERS_MAX + 1, levels, none, 1, 0, 1, &plan));
+    MM_CHECK(plan.cancel_count == 0 && plan.place_count == 0 && plan.place[0] == 0);
+    MM_CHECK_SURVIVES(mm_plan_side(levels, 1, levels, none, MM_PLAN_MAX + 1, 0, 1, &plan));
+    MM_CHECK(plan.cancel_count == 0 && plan.place_count == 0 && plan.place[0] == 0);
+}
+#endif
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
@@ -270,6 +285,9 @@ int main(int argc, char **argv)
         MM_TEST(an_order_that_is_too_large_stays_where_it_can_be_made_smaller),
         MM_TEST(the_largest_plans_and_numbers_fit),
         MM_TEST(more_than_a_side_may_have_is_a_mistake),
+#if defined(NDEBUG)
+        MM_TEST(a_plan_of_more_than_a_side_may_have_does_nothing),
+#endif
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }

@@ -50,12 +50,25 @@ static void misuse_is_caught(void)
     mm_role_release(role, 1);
 }
 
+#if defined(NDEBUG)
+static void a_role_in_memory_too_short_is_not_made(void)
+{
+    static unsigned char memory[256] MM_ALIGN_LINE;
+    mm_role *role = role_new();
+    MM_CHECK_SURVIVES(role = mm_role_init(memory, mm_role_bytes() - 1));
+    MM_CHECK(role == NULL);
+}
+#endif
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
         MM_TEST(a_new_role_is_free),
         MM_TEST(a_role_has_one_holder_at_a_time),
         MM_TEST(misuse_is_caught),
+#if defined(NDEBUG)
+        MM_TEST(a_role_in_memory_too_short_is_not_made),
+#endif
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }

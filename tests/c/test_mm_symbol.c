@@ -212,6 +212,19 @@ static void the_numbers_of_a_symbol_travel_in_an_event_and_its_names_stay(void)
     MM_CHECK_INT(to.tick_e8, ==, 7);
 }
 
+static void each_name_is_there_and_ends(void)
+{
+    static const size_t names[] = {offsetof(mm_symbol, name), offsetof(mm_symbol, base), offsetof(mm_symbol, quote)};
+    for (size_t i = 0; i < MM_ARRAY_COUNT(names); i++) {
+        mm_symbol s = btcusdt();
+        *((char *)&s + names[i]) = 0;
+        MM_CHECK_INT(mm_symbol_check(&s), ==, MM_E_ARGUMENT);
+        s = btcusdt();
+        memset((char *)&s + names[i], 'X', i == 0 ? sizeof s.name : sizeof s.base);
+        MM_CHECK_INT(mm_symbol_check(&s), ==, MM_E_ARGUMENT);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
@@ -223,6 +236,7 @@ int main(int argc, char **argv)
         MM_TEST(percent_price_differs_by_side_and_needs_a_reference),
         MM_TEST(any_order_whatever_has_a_verdict),
         MM_TEST(the_numbers_of_a_symbol_travel_in_an_event_and_its_names_stay),
+        MM_TEST(each_name_is_there_and_ends),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }

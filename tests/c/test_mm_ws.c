@@ -578,6 +578,20 @@ static void client_frames_are_masked_and_decode_to_their_payload(void)
                    10);
 }
 
+#if defined(NDEBUG)
+static void more_than_the_space_given_is_not_taken_in(void)
+{
+    mm_ws *ws = mm_ws_new(4096);
+    size_t room = 0, after = 0;
+    MM_REQUIRE(ws != NULL);
+    (void)mm_ws_space(ws, &room);
+    MM_CHECK_SURVIVES((mm_ws_filled(ws, room + 1), 0));
+    (void)mm_ws_space(ws, &after);
+    MM_CHECK_UINT(after, ==, room);
+    mm_ws_free(ws);
+}
+#endif
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
@@ -594,6 +608,9 @@ int main(int argc, char **argv)
         MM_TEST(text_that_is_not_utf8_is_refused_with_1007),
         MM_TEST(random_bytes_never_break_the_parser),
         MM_TEST(client_frames_are_masked_and_decode_to_their_payload),
+#if defined(NDEBUG)
+        MM_TEST(more_than_the_space_given_is_not_taken_in),
+#endif
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }
