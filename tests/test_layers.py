@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.model.memory.check import broken_source, mutants
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "csrc" / "src"
 PACKAGE = ROOT / "mmcore"
@@ -150,6 +152,12 @@ def test_every_atomic_access_goes_through_the_shim() -> None:
         if path.name != "mm_internal.h" and re.search(r"\b__(atomic|sync)_|\b_Atomic\b|stdatomic", code_of(path))
     ]
     assert wrong == []
+
+
+def test_every_rule_that_the_model_check_breaks_is_still_in_its_source() -> None:
+    """Here too, because it takes no time and the model check half a minute."""
+    for mutant in mutants():
+        assert broken_source(mutant)
 
 
 def test_only_the_memory_file_allocates() -> None:

@@ -100,17 +100,22 @@ def build(where: Path) -> dict[str, Path]:
     return objects
 
 
+def broken_source(mutant: Mutant) -> str:
+    """The source with the rule broken. LookupError when its text has moved on from mutants.txt."""
+    original = (SOURCES if mutant.file.startswith("mm_") else HERE) / mutant.file
+    text = original.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        raise LookupError(f"mutants.txt, {mutant.rule!r}: not exactly once in {mutant.file}:{mutant.old}")
+    return text.replace(mutant.old, mutant.new)
+
+
 def try_mutant(mutant: Mutant, objects: dict[str, Path], where: Path) -> tuple[bool, str]:
     """Whether the break is found out, and by what."""
     of_library = mutant.file.startswith("mm_")
-    original = (SOURCES if of_library else HERE) / mutant.file
-    text = original.read_text(encoding="utf-8")
-    if text.count(mutant.old) != 1:
-        raise SystemExit(f"mutants.txt: these lines are not in {mutant.file} exactly once any more:{mutant.old}")
     shutil.rmtree(where, ignore_errors=True)
     where.mkdir(parents=True)
     broken = where / mutant.file
-    broken.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    broken.write_text(broken_source(mutant), encoding="utf-8")
     file, macro = UNITS[mutant.unit]
     part = where / "part.o"
     extra = ["-Wno-unused", "-Wno-unused-parameter", *([f'-D{macro}="{broken}"'] if of_library else [])]

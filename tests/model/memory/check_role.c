@@ -306,7 +306,6 @@ const model_case model_role_cases[] = {
     {&at_home_alone, "2 events, 1 round", {1, 2, 1, 0}, false},
     {&at_home, "1 event", {1, 1, NO_BOUND, 0}, false},
     {&at_home, "1 event, 1 round", {1, 1, 1, 0}, false},
-    {&at_home, "2 events", {1, 2, NO_BOUND, 0}, true},
     {&two_stages, "1 event each", {2, 1, NO_BOUND, 0}, false},
     {NULL, NULL, {0}, false},
 };
