@@ -61,7 +61,7 @@ msan:  ## the C tests under clang's MemorySanitizer; .ci/run has valgrind for th
 	cmake --build --preset msan
 	ctest --preset msan
 
-aarch64:  ## the C tests but the race tests, cross-compiled, under qemu-user (which keeps the host's memory order)
+aarch64:  ## the C tests under qemu-user, but those of races (it keeps the host's memory order) and of single steps (it has none)
 	cmake --preset aarch64
 	cmake --build --preset aarch64
 	ctest --preset aarch64
