@@ -29,7 +29,7 @@ from mmcore._native import ffi, lib
 from mmcore.core.feed import Feed
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAMS = ("bench_mm_book", "bench_mm_feed", "bench_mm_quote", "bench_mm_sbe", "bench_mm_spsc")
+PROGRAMS = ("bench_mm_book", "bench_mm_feed", "bench_mm_pool", "bench_mm_quote", "bench_mm_sbe", "bench_mm_spsc")
 WORKLOAD = "W1"
 TICK_E8 = 1_000_000
 LEVELS_MAX = 10_000
@@ -453,6 +453,15 @@ def test_quote_through_cffi(calls: Calls, work: Work) -> None:
     calls(lib.mm_quote_inventory_skew, config, seen, quotes)
     assert (quotes.bid_count, quotes.ask_count) == (1, 1)
     assert quotes.bids[0].price_e8 < quotes.asks[0].price_e8
+
+
+# ---- Pool ----------------------------------------------------------------------------------------------------
+
+
+@c_loop("pool")
+def test_take_an_object_and_give_it_back_c_loop(loop: CLoop) -> None:
+    """extra_info has `malloc_ns` of the same process, and `ratio` to it."""
+    loop("bench_mm_pool", "pool_alloc_free", "128B at once")
 
 
 # ---- Queue ---------------------------------------------------------------------------------------------------

@@ -622,8 +622,8 @@ MM_API uint32_t mm_role_holder(const mm_role *role);
 
 /* cffi:begin */
 typedef struct mm_pool mm_pool;
-/* 0 is never a handle. A handle dies with its object: a stale one is recognised until its slot has been used 2^31 times
- * again, one of a pool of another shape nearly always (64-bit: 32 generation, 32 index + 1). */
+/* 0 is never a handle. A handle dies with its object: a stale one is recognised until 2^31 more objects have been taken, one
+ * of a pool of another shape nearly always (64-bit: 32 number of the taking, 32 index + 1). */
 typedef uint64_t mm_handle;
 
 /* `object_bytes` > 0, `capacity` 1..2^32-2; 0 when not allowed or too much to address. */
@@ -641,6 +641,62 @@ MM_API size_t mm_pool_used(const mm_pool *pool);
 MM_API size_t mm_pool_capacity(const mm_pool *pool);
 MM_API bool mm_pool_valid(const mm_pool *pool);
 /* cffi:end */
+
+/* Private: the parts of a pool, in sight of the two functions below. */
+typedef struct mm_pool_slot {
+    mm_handle handle; /* of the object in it; 0 = free */
+} mm_pool_slot;
+
+struct mm_pool {
+    uint32_t *free_top;    /* one above the free slot that is taken next */
+    uint32_t *free_bottom; /* the stack of free slots: its beginning, and where it ends when all are free */
+    uint32_t *free_end;
+    mm_pool_slot *slots;
+    unsigned char *objects;
+    size_t stride;   /* bytes from object to object */
+    uint32_t capacity;
+    uint32_t serial; /* of the last taking, odd */
+};
+
+/* mm_pool_take and mm_pool_give without the call. */
+MM_INLINE bool mm_pool_take_inlined(mm_pool *pool, mm_handle *handle, void **object)
+{
+    uint32_t *const top = pool->free_top;
+    if (top == pool->free_bottom) {
+        return false;
+    }
+    const uint32_t index = top[-1];
+    const bool sane = index < pool->capacity && pool->slots[index].handle == 0;
+    MM_ASSERT(sane);
+    if (!sane) {
+        return false;
+    }
+    pool->free_top = top - 1;
+    pool->serial += 2;
+    const mm_handle made = (mm_handle)pool->serial << 32 | (index + 1);
+    pool->slots[index].handle = made;
+    *handle = made;
+    *object = pool->objects + index * pool->stride;
+    return true;
+}
+
+MM_INLINE bool mm_pool_give_inlined(mm_pool *pool, mm_handle handle)
+{
+    /* For handle 0 the index wraps to the largest number, which no pool holds. */
+    const uint32_t index = (uint32_t)handle - 1;
+    if (index >= pool->capacity || pool->slots[index].handle != handle) {
+        return false;
+    }
+    uint32_t *const top = pool->free_top;
+    MM_ASSERT(top < pool->free_end);
+    if (top >= pool->free_end) {
+        return false;
+    }
+    pool->slots[index].handle = 0;
+    *top = index;
+    pool->free_top = top + 1;
+    return true;
+}
 
 /* ============================================================================================
  * hist: log-linear histogram of latencies

@@ -242,7 +242,7 @@ static order_slot *take_slot(mm_orders *orders)
 {
     mm_handle handle = 0;
     void *object = NULL;
-    if (!mm_pool_take(orders->pool, &handle, &object)) {
+    if (!mm_pool_take_inlined(orders->pool, &handle, &object)) {
         return NULL;
     }
     order_slot *slot = object;
@@ -266,7 +266,7 @@ static mm_order *bury(mm_orders *orders, order_slot *slot)
     tomb->handle = 0;
     cell_set(orders, tomb);
     unlink_slot(orders, slot);
-    bool given = mm_pool_give(orders->pool, handle);
+    bool given = mm_pool_give_inlined(orders->pool, handle);
     MM_ASSERT(given);
     return tomb;
 }

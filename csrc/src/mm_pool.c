@@ -1,61 +1,27 @@
-/* Slab of equal objects. A slot's generation is odd while its object lives and even while it is
- * free; a handle carries the odd generation it was given out with, so it fits its slot for one life
- * only. Free slots form a list, last given first taken: the next object is the one most likely in
- * cache.
+/* Slab of equal objects. Every taking has a number, odd and larger by two than the one before; with the slot's index it makes the
+ * object's handle, which stands in the slot while the object lives. So a handle fits its slot for one life only. The indices of
+ * the free slots are a stack: the next object is the one given back last, which is most likely in cache.
  *
- * Generations and links stand in an array beside the objects, not among them: an overrun of an
- * object cannot forge a handle, and objects of a line's size keep their lines to themselves. */
+ * Handles and stack stand beside the objects, not among them: an overrun of an object cannot forge a handle, and objects of a
+ * line's size keep their lines to themselves. One number for the whole pool instead of one a slot: a slot's own would have to be
+ * read before it could be counted on, so that each taking waited for the giving before it. */
 #include "mm_internal.h"
 
 #include <string.h>
 
 #define OBJECT_ALIGN ((size_t)8)
-#define END UINT32_MAX
-/* Every index is below END, and index + 1 fits its half of a handle. */
+/* Every index + 1 fits its half of a handle, and no index is the one that handle 0 has. */
 #define CAPACITY_MAX ((size_t)UINT32_MAX - 1)
-
-/* Of one slot, in one word that is read and written at once: generation in the upper half (odd =
- * lives, even = free), in the lower half of a free slot the index of the next free one, END at the
- * last. */
-typedef uint64_t slot_state;
-
-struct mm_pool {
-    unsigned char *objects;
-    slot_state *states;
-    size_t stride;       /* bytes from object to object */
-    uint32_t free_first; /* END when exhausted */
-    uint32_t capacity;
-    uint32_t used;
-    uint32_t generation_first; /* of a slot never used; even */
-};
+#define SLOT_BYTES (sizeof(uint32_t) + sizeof(mm_pool_slot))
 
 MM_STATIC_ASSERT(sizeof(mm_pool) <= MM_CACHE_LINE_BYTES, the_heads_of_a_pool_share_a_line);
-
-static slot_state state_of(uint32_t generation, uint32_t next)
-{
-    return (slot_state)generation << 32 | next;
-}
-
-static uint32_t generation_of(slot_state state)
-{
-    return (uint32_t)(state >> 32);
-}
-
-static uint32_t next_of(slot_state state)
-{
-    return (uint32_t)state;
-}
-
-static bool lives(uint32_t generation)
-{
-    return generation % 2 == 1;
-}
 
 /* Bytes of the pool's parts, each rounded up to whole lines; false when they do not fit size_t. */
 typedef struct {
     size_t stride;
     size_t objects_bytes;
-    size_t states_bytes;
+    size_t slots_bytes;
+    size_t free_bytes;
 } layout;
 
 static size_t round_up(size_t bytes, size_t unit)
@@ -70,13 +36,14 @@ static bool layout_of(size_t object_bytes, size_t capacity, layout *result)
     }
     /* Half the address space leaves room for rounding up. */
     size_t per_slot_max = SIZE_MAX / 2 / capacity;
-    size_t per_slot_extra = OBJECT_ALIGN + sizeof(slot_state);
+    size_t per_slot_extra = OBJECT_ALIGN + SLOT_BYTES;
     if (per_slot_max <= per_slot_extra || object_bytes > per_slot_max - per_slot_extra) {
         return false;
     }
     result->stride = round_up(object_bytes, OBJECT_ALIGN);
     result->objects_bytes = round_up(capacity * result->stride, MM_CACHE_LINE_BYTES);
-    result->states_bytes = round_up(capacity * sizeof(slot_state), MM_CACHE_LINE_BYTES);
+    result->slots_bytes = round_up(capacity * sizeof(mm_pool_slot), MM_CACHE_LINE_BYTES);
+    result->free_bytes = round_up(capacity * sizeof(uint32_t), MM_CACHE_LINE_BYTES);
     return true;
 }
 
@@ -88,17 +55,17 @@ size_t mm_pool_bytes(size_t object_bytes, size_t capacity)
     if (!layout_of(object_bytes, capacity, &parts)) {
         return 0;
     }
-    return MM_CACHE_LINE_BYTES + parts.objects_bytes + parts.states_bytes;
+    return MM_CACHE_LINE_BYTES + parts.objects_bytes + parts.slots_bytes + parts.free_bytes;
 }
 
-/* Where a pool's generations begin. It differs from shape to shape, so that a handle of another
+/* Where a pool's numbers begin, odd. It differs from shape to shape, so that a handle of another
  * kind of pool is not taken for one of this; and it depends on nothing but the shape, so that a
  * replay gives out the same handles. */
-static uint32_t generation_of_shape(size_t object_bytes, size_t capacity)
+static uint32_t serial_of_shape(size_t object_bytes, size_t capacity)
 {
     uint64_t mixed = (uint64_t)object_bytes * UINT64_C(0x9E3779B97F4A7C15) + (uint64_t)capacity;
     mixed = (mixed ^ (mixed >> 29)) * UINT64_C(0xBF58476D1CE4E5B9);
-    return (uint32_t)(mixed >> 32) & ~UINT32_C(1);
+    return (uint32_t)(mixed >> 32) | 1;
 }
 
 mm_status mm_pool_init(void *memory, size_t memory_bytes, size_t object_bytes, size_t capacity,
@@ -112,16 +79,19 @@ mm_status mm_pool_init(void *memory, size_t memory_bytes, size_t object_bytes, s
         return MM_E_CAPACITY;
     }
     mm_pool *made = memory;
-    made->states = (slot_state *)((unsigned char *)memory + MM_CACHE_LINE_BYTES);
-    made->objects = (unsigned char *)made->states + parts.states_bytes;
+    unsigned char *at = (unsigned char *)memory + MM_CACHE_LINE_BYTES;
+    made->slots = (mm_pool_slot *)at;
+    made->free_bottom = (uint32_t *)(at + parts.slots_bytes);
+    made->objects = at + parts.slots_bytes + parts.free_bytes;
     made->stride = parts.stride;
     made->capacity = (uint32_t)capacity;
-    made->used = 0;
-    made->free_first = 0;
-    made->generation_first = generation_of_shape(object_bytes, capacity);
+    made->serial = serial_of_shape(object_bytes, capacity);
     for (uint32_t i = 0; i < made->capacity; i++) {
-        made->states[i] = state_of(made->generation_first, i + 1 < made->capacity ? i + 1 : END);
+        made->slots[i].handle = 0;
+        made->free_bottom[i] = made->capacity - 1 - i;
     }
+    made->free_end = made->free_bottom + capacity;
+    made->free_top = made->free_end;
     *pool = made;
     return MM_OK;
 }
@@ -147,64 +117,30 @@ void mm_pool_free(mm_pool *pool)
 
 bool mm_pool_take(mm_pool *pool, mm_handle *handle, void **object)
 {
-    uint32_t index = pool->free_first;
-    if (MM_UNLIKELY(index == END)) {
-        MM_ASSERT(pool->used == pool->capacity);
-        return false;
-    }
-    /* Returns after a failed assertion: nothing lives across the call, so the good way saves no
-     * registers. The same in give. */
-    bool sane = index < pool->capacity && !lives(generation_of(pool->states[index]));
-    MM_ASSERT(sane);
-    if (MM_UNLIKELY(!sane)) {
-        return false;
-    }
-    slot_state state = pool->states[index];
-    uint32_t generation = generation_of(state) + 1;
-    pool->states[index] = state_of(generation, END);
-    pool->free_first = next_of(state);
-    pool->used++;
-    *handle = (mm_handle)generation << 32 | (index + 1);
-    *object = pool->objects + index * pool->stride;
-    return true;
-}
-
-/* Index of a live handle. */
-static bool index_of(const mm_pool *pool, mm_handle handle, uint32_t *index)
-{
-    /* For handle 0 the index wraps to the largest number, which no pool holds. */
-    *index = (uint32_t)handle - 1;
-    uint32_t generation = (uint32_t)(handle >> 32);
-    return *index < pool->capacity && generation_of(pool->states[*index]) == generation &&
-           lives(generation);
+    return mm_pool_take_inlined(pool, handle, object);
 }
 
 bool mm_pool_give(mm_pool *pool, mm_handle handle)
 {
-    uint32_t index;
-    if (MM_UNLIKELY(!index_of(pool, handle, &index))) {
-        return false;
-    }
-    bool sane = pool->used > 0 && pool->free_first != index;
-    MM_ASSERT(sane);
-    if (MM_UNLIKELY(!sane)) {
-        return false;
-    }
-    pool->states[index] = state_of((uint32_t)(handle >> 32) + 1, pool->free_first);
-    pool->free_first = index;
-    pool->used--;
-    return true;
+    return mm_pool_give_inlined(pool, handle);
 }
 
 void *mm_pool_at(const mm_pool *pool, mm_handle handle)
 {
-    uint32_t index;
-    return index_of(pool, handle, &index) ? pool->objects + index * pool->stride : NULL;
+    const uint32_t index = (uint32_t)handle - 1;
+    const bool lives = index < pool->capacity && pool->slots[index].handle == handle;
+    return lives ? pool->objects + index * pool->stride : NULL;
+}
+
+static size_t free_count(const mm_pool *pool)
+{
+    return (size_t)(pool->free_top - pool->free_bottom);
 }
 
 size_t mm_pool_used(const mm_pool *pool)
 {
-    return pool->used;
+    MM_ASSERT(free_count(pool) <= pool->capacity);
+    return pool->capacity - free_count(pool);
 }
 
 size_t mm_pool_capacity(const mm_pool *pool)
@@ -212,23 +148,49 @@ size_t mm_pool_capacity(const mm_pool *pool)
     return pool->capacity;
 }
 
-/* The list ends after exactly as many free slots as there are. A list that ends visits no slot
- * twice, so it then holds each of them. */
-bool mm_pool_valid(const mm_pool *pool)
+/* Slots looked at together: their marks stand on the stack. */
+enum { WINDOW_SLOTS = 4096 };
+
+/* Whether the stack holds the free slots of first .. first + WINDOW_SLOTS - 1 once each, and no other of them. *found is
+ * increased by their number. */
+static bool window_is_whole(const mm_pool *pool, uint32_t first, size_t *found)
 {
-    uint32_t free_count = 0;
-    for (uint32_t i = 0; i < pool->capacity; i++) {
-        free_count += !lives(generation_of(pool->states[i]));
+    uint64_t marks[WINDOW_SLOTS / 64] = {0};
+    size_t marked = 0;
+    size_t free_slots = 0;
+    for (size_t i = 0; i < free_count(pool); i++) {
+        const uint32_t at = pool->free_bottom[i] - first;
+        if (at < WINDOW_SLOTS && pool->free_bottom[i] < pool->capacity) {
+            const uint64_t mark = UINT64_C(1) << (at % 64);
+            if ((marks[at / 64] & mark) != 0 || pool->slots[first + at].handle != 0) {
+                return false;
+            }
+            marks[at / 64] |= mark;
+            marked++;
+        }
     }
-    if (pool->used > pool->capacity || free_count != pool->capacity - pool->used) {
-        return false;
-    }
-    uint32_t index = pool->free_first;
-    for (uint32_t i = 0; i < free_count; i++) {
-        if (index >= pool->capacity || lives(generation_of(pool->states[index]))) {
+    for (uint32_t at = 0; at < WINDOW_SLOTS && at < pool->capacity - first; at++) {
+        const mm_handle handle = pool->slots[first + at].handle;
+        if (handle != 0 && ((uint32_t)handle != first + at + 1 || (handle >> 32) % 2 == 0)) {
             return false;
         }
-        index = next_of(pool->states[index]);
+        free_slots += handle == 0;
     }
-    return index == END;
+    *found += marked;
+    return marked == free_slots;
+}
+
+/* Every free slot stands in the stack once, and nothing else does. */
+bool mm_pool_valid(const mm_pool *pool)
+{
+    if (free_count(pool) > pool->capacity || pool->free_end != pool->free_bottom + pool->capacity) {
+        return false;
+    }
+    size_t found = 0;
+    for (uint64_t first = 0; first < pool->capacity; first += WINDOW_SLOTS) {
+        if (!window_is_whole(pool, (uint32_t)first, &found)) {
+            return false;
+        }
+    }
+    return found == free_count(pool);
 }

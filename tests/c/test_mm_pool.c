@@ -140,8 +140,8 @@ static void a_foreign_handle_is_recognised(void)
         here + 1,                  /* a slot never taken */
         here + 4,                  /* beyond the last slot */
         here - 1,                  /* no slot at all */
-        here | UINT32_MAX,         /* index of the list's end */
-        here ^ (mm_handle)1 << 32, /* generation of a free slot */
+        here | UINT32_MAX,         /* the largest index */
+        here ^ (mm_handle)1 << 32, /* a number no taking has */
         here ^ (mm_handle)1 << 63,
         UINT64_MAX,
     };
@@ -149,10 +149,9 @@ static void a_foreign_handle_is_recognised(void)
         MM_CHECK(mm_pool_at(pool, foreign[i]) == NULL);
         MM_CHECK(!mm_pool_give(pool, foreign[i]));
     }
-    /* A free slot's own generation, which is even, must not open it. */
-    mm_handle free_slot = ((here >> 32) - 1) << 32 | 2;
-    MM_CHECK(mm_pool_at(pool, free_slot) == NULL);
-    MM_CHECK(!mm_pool_give(pool, free_slot));
+    /* What a free slot holds must not open it. */
+    MM_CHECK(mm_pool_at(pool, 2) == NULL);
+    MM_CHECK(!mm_pool_give(pool, 2));
     MM_CHECK_INT(mm_pool_used(pool), ==, 1);
     MM_CHECK(mm_pool_valid(pool));
     mm_pool_free(pool);
@@ -222,39 +221,76 @@ static void any_mixture_behaves_like_a_plain_list(void)
     mm_pool_free(pool);
 }
 
-/* The invariant function is worth something only if it sees damage. The slots' states begin one
- * line into the memory: generation in the upper half, link in the lower. */
+/* The invariant function is worth something only if it sees damage. */
 static void valid_sees_a_damaged_pool(void)
 {
     static uint64_t memory[128] MM_ALIGN_LINE;
-    uint64_t *states = memory + MM_CACHE_LINE_BYTES / sizeof(uint64_t);
-    const uint64_t live_bit = UINT64_C(1) << 32;
     mm_pool *pool = NULL;
     mm_handle handle;
     void *object;
     MM_REQUIRE(mm_pool_init(memory, sizeof(memory), 8, 4, &pool) == MM_OK);
     MM_REQUIRE(mm_pool_take(pool, &handle, &object));
-    MM_REQUIRE(mm_pool_valid(pool)); /* slot 0 taken, then 1 -> 2 -> 3 */
-    const struct {
-        size_t slot;
-        uint64_t change;
-    } damages[] = {
-        {0, live_bit},       /* a live slot marked free: one free slot too many */
-        {1, live_bit},       /* a free slot marked live */
-        {1, 0x2u ^ 0x3u},          /* a link past a slot: the list ends early */
-        {2, 3 ^ 1},          /* a circle */
-        {1, 0x2u ^ 0x0u},          /* a link to a live slot */
-        {1, 0x2u ^ 0x4u},          /* a link out of the pool */
-        {3, UINT32_MAX ^ 1}, /* no end */
-    };
-    for (size_t i = 0; i < MM_ARRAY_COUNT(damages); i++) {
-        states[damages[i].slot] ^= damages[i].change;
+    MM_REQUIRE(mm_pool_valid(pool)); /* slot 0 taken; the stack is 3, 2, 1 */
+    mm_handle *const held = &pool->slots[0].handle;
+    const mm_handle kept = *held;
+    const mm_handle wrong[] = {0, kept ^ (mm_handle)1 << 32, kept + 1}; /* free, a number no taking has, another slot's */
+    for (size_t i = 0; i < MM_ARRAY_COUNT(wrong); i++) {
+        *held = wrong[i];
         MM_CHECK(!mm_pool_valid(pool));
-        states[damages[i].slot] ^= damages[i].change;
+        *held = kept;
         MM_CHECK(mm_pool_valid(pool));
     }
-    states[1] ^= live_bit; /* and what is damaged is not handed out */
+    const struct {
+        size_t at;
+        uint32_t index;
+    } damages[] = {
+        {0, 2}, /* a free slot twice, another never */
+        {0, 0}, /* a live slot */
+        {2, 4}, /* out of the pool */
+        {1, UINT32_MAX},
+    };
+    for (size_t i = 0; i < MM_ARRAY_COUNT(damages); i++) {
+        uint32_t *const entry = &pool->free_bottom[damages[i].at];
+        const uint32_t right = *entry;
+        *entry = damages[i].index;
+        MM_CHECK(!mm_pool_valid(pool));
+        *entry = right;
+        MM_CHECK(mm_pool_valid(pool));
+    }
+    pool->free_top += 2; /* more free slots than there are */
+    MM_CHECK(!mm_pool_valid(pool));
+    pool->free_top -= 2;
+    pool->free_top--; /* a free slot that is not in the stack */
+    MM_CHECK(!mm_pool_valid(pool));
+    pool->free_top++;
+    pool->free_end--;
+    MM_CHECK(!mm_pool_valid(pool));
+    pool->free_end++;
+    MM_CHECK(mm_pool_valid(pool));
+    pool->slots[1].handle = (mm_handle)1 << 32 | 2; /* a free slot marked live */
+    MM_CHECK(!mm_pool_valid(pool));
+    /* and what is damaged is not handed out */
     MM_CHECK_PANICS(mm_pool_take(pool, &handle, &object));
+}
+
+static void a_pool_of_several_windows_is_looked_at_whole(void)
+{
+    enum { CAPACITY = 10000 };
+    mm_handle handles[3] = {0};
+    void *object = NULL;
+    mm_pool *pool = mm_pool_new(8, CAPACITY);
+    MM_REQUIRE(pool != NULL);
+    for (size_t i = 0; i < CAPACITY; i++) {
+        MM_REQUIRE(mm_pool_take(pool, &handles[i % 3], &object));
+    }
+    MM_CHECK(mm_pool_valid(pool));
+    for (size_t i = 0; i < 3; i++) {
+        MM_CHECK(mm_pool_give(pool, handles[i]));
+    }
+    MM_CHECK(mm_pool_valid(pool));
+    pool->free_bottom[0] = pool->free_bottom[1];
+    MM_CHECK(!mm_pool_valid(pool));
+    mm_pool_free(pool);
 }
 
 #if defined(NDEBUG)
@@ -272,7 +308,6 @@ static void count_panic(const char *expression, const char *file, int32_t line)
 static void a_damaged_pool_gives_nothing_out_and_takes_nothing_back(void)
 {
     static uint64_t memory[128] MM_ALIGN_LINE;
-    uint64_t *states = memory + MM_CACHE_LINE_BYTES / sizeof(uint64_t);
     mm_pool *pool = NULL;
     mm_handle handle = 0;
     mm_handle more = 0;
@@ -281,12 +316,17 @@ static void a_damaged_pool_gives_nothing_out_and_takes_nothing_back(void)
     MM_REQUIRE(mm_pool_take(pool, &handle, &object));
     panics = 0;
     mm_panic_set(count_panic);
-    states[1] ^= UINT64_C(1) << 32; /* the first free slot marked live */
+    pool->slots[1].handle = (mm_handle)1 << 32 | 2; /* the next free slot marked live */
     MM_CHECK(!mm_pool_take(pool, &more, &object));
-    MM_CHECK(!mm_pool_give(pool, states[1] >> 32 << 32 | 2));
+    pool->slots[1].handle = 0;
+    pool->free_bottom[2] = 4; /* and one that is none */
+    MM_CHECK(!mm_pool_take(pool, &more, &object));
+    pool->free_bottom[2] = 1;
+    pool->free_top++; /* as if all slots were free already */
+    MM_CHECK(!mm_pool_give(pool, handle));
+    pool->free_top--;
     mm_panic_set(NULL);
-    MM_CHECK_INT(panics, ==, 2 * MM_TEST_ASSERTIONS);
-    states[1] ^= UINT64_C(1) << 32;
+    MM_CHECK_INT(panics, ==, 3 * MM_TEST_ASSERTIONS);
     MM_CHECK(mm_pool_valid(pool));
     MM_CHECK_INT(mm_pool_used(pool), ==, 1);
     MM_CHECK(mm_pool_give(pool, handle));
@@ -308,6 +348,7 @@ int main(int argc, char **argv)
         MM_TEST(the_same_calls_give_the_same_handles),
         MM_TEST(any_mixture_behaves_like_a_plain_list),
         MM_TEST(valid_sees_a_damaged_pool),
+        MM_TEST(a_pool_of_several_windows_is_looked_at_whole),
 #if defined(NDEBUG)
         MM_TEST(a_damaged_pool_gives_nothing_out_and_takes_nothing_back),
 #endif
