@@ -181,6 +181,7 @@ static void follow_step(book_side *side)
     side->best_key = 0; /* no window level is before it */
     side->top->count = 0; /* `resume` of a level that enters the window would lead to it again */
     side->top->changed = 0;
+    mm__book_unkeep(side->top);
     if (window_count_of(side) == 0 && side->low != side->goal) {
         side->low = side->goal;
         side->span = 0;

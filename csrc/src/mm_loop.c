@@ -850,6 +850,7 @@ static bool begin_burst(mm_loop *loop, uint32_t holder, int64_t now_ns, const ui
         if (*burst_bytes > 0) {
             return true;
         }
+        mm_loop_burst_sent(loop, false, now_ns); /* nothing, unless the promise above was broken */
     }
     mm_role_release(role, holder);
     return false;

@@ -251,7 +251,7 @@ class Bot:
             self.loop, self.gate, session, self._decoder(), world.clock, connectors=world.connectors,
             orders_by_rest=self.orders_by_rest, cancel_by_rest=self.rest.cancel, resync_clock=self.rest.resync_clock,
             leftover_name=self.rest.leftover_name, after_run=self.after_run, fail=self._fail,
-            served_by_feed=served_by_feed)
+            stale_decision_ns=self.settings.risk.stale_decision_ms * 1_000_000, served_by_feed=served_by_feed)
 
     def _streams(self, access: Access, world: World) -> list[MarketStreams]:
         """One for each market connection."""

@@ -235,7 +235,11 @@ class FeedThread(PartThread):
                 timeout_ns = 0
             at <<= 1
         if self._carries_orders:
-            fds += self._orders.descriptors()
+            for wire in self._orders.wires():
+                fds.append(wire.fileno())
+                if wire.wants_write:
+                    want_write |= at
+                at <<= 1
         return self._loop.poll(core_loop.FEED, self._has_work, fds, want_write,
                                min(timeout_ns, _PARK_MAX_NS) if timeout_ns > 0 else 0)
 
@@ -252,7 +256,7 @@ class FeedThread(PartThread):
 
     def see(self, line: Line, recv_ns: int, pumped: Pumped) -> None:
         if pumped.burst:
-            self._orders.hand_over(HOLDER)
+            self._orders.hand_over(HOLDER, recv_ns)
         ran = pumped.ran
         if ran.orders or ran.need_quote:
             self._after_run(HOLDER, ran)

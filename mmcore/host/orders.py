@@ -40,6 +40,8 @@ _OVERLAP_NS: Final = 12_000_000_000
 _BUFFER_BYTES: Final = 1 << 20
 _SAME_WAIT_NS: Final = 1_000_000_000
 _PARK_MAX_NS: Final = 50_000_000
+# For a sender that does not come back the connections are not kept open.
+_END_NS: Final = 1_000_000_000
 # News of an order that nobody asked for reads like the answer to a query.
 _ASKED: Final = {Asked.PLACE: Operation.PLACE, Asked.CANCEL: Operation.CANCEL, Asked.QUERY: Operation.QUERY,
                  Asked.AMEND: Operation.AMEND, Asked.REPLACE: Operation.REPLACE}
@@ -66,11 +68,11 @@ class OrdersThread(PartThread):
                  cancel_by_rest: Callable[[OrderRequest, Operation, int], bool],
                  resync_clock: Callable[[], None], leftover_name: Callable[[int], str | None],
                  after_run: Callable[[int, Ran], None], fail: Callable[[Exception], None],
-                 served_by_feed: bool) -> None:
+                 stale_decision_ns: int, served_by_feed: bool) -> None:
         """served_by_feed: the feed thread spins and reads this channel too, so this thread only sees to timers.
         orders_by_rest: order entry over REST instead of the WebSocket API. cancel_by_rest(request, operation, seq):
         cancels and queries while the channel is down. leftover_name(exchange id): client id of an order of an earlier
-        run. fail: told what ends the run."""
+        run. fail: told what ends the run. stale_decision_ns: the gate's."""
         super().__init__("orders")
         self._loop = loop
         self._gate = gate
@@ -83,6 +85,7 @@ class OrdersThread(PartThread):
         self._leftover_name = leftover_name
         self._after_run = after_run
         self._fail = fail
+        self._stale_ns = stale_decision_ns
         self._served_by_feed = served_by_feed
         self._parsers = [WsParser(_BUFFER_BYTES) for _ in range(2)]
         self._line: Line | None = None
@@ -166,13 +169,14 @@ class OrdersThread(PartThread):
             self._set_session(logged_on=self._session.api.logged_on)
             self._loop.lend_gate(None if wire is None else self._gate)
 
-    def hand_over(self, holder: int) -> None:
-        """What a turn of the calling thread has written; the turn took the role, and this gives it up."""
+    def hand_over(self, holder: int, recv_ns: int) -> None:
+        """What a turn of the calling thread has written for what it read at recv_ns; the turn took the role, and this
+        gives it up. The turn knows no time but recv_ns: whether all that is too old by now is seen here."""
         wire = self._lent
-        assert wire is not None
         handed_over = True  # if sending fails half way, requests may have left
         try:
-            handed_over = wire.send(self._loop.burst)
+            fresh = self._clock.mono_ns() - recv_ns <= self._stale_ns
+            handed_over = fresh and wire is not None and wire.send(self._loop.burst)
         except BaseException:
             self._gate.kill()
             raise
@@ -180,12 +184,12 @@ class OrdersThread(PartThread):
             more = self._loop.turn_sent(holder, handed_over, self._clock.mono_ns())
         if more and not self.try_run(holder):
             self.wake()
-        if wire.wants_write:
-            self.wake()  # the kernel did not take it all: the order thread waits for it to be writable
+        if wire is not None and wire.wants_write:
+            self.wake()  # the kernel did not take it all: whoever reads the channel waits for it to be writable
 
-    def descriptors(self) -> list[int]:
+    def wires(self) -> list[Wire]:
         """What a thread that serves these channels polls. Any thread; a moment old."""
-        return [line.wire.fileno() for line in self._lines()]
+        return [line.wire for line in self._lines()]
 
     def _lines(self) -> list[Line]:
         """The open connections, the one in use the longest first."""
@@ -217,9 +221,16 @@ class OrdersThread(PartThread):
 
     def end(self) -> None:
         self._connector.close()
+        give_up_ns = self._clock.mono_ns() + _END_NS
+        while not (held := self._loop.try_role(core_loop.ORDERS, HOLDER)) and self._clock.mono_ns() < give_up_ns:
+            self._clock.sleep(0)  # another thread is sending over these connections
+        self._lent = None
+        self._loop.lend_gate(None)
         for line in self._lines():
             line.wire.close()
         self._line = self._old = None
+        if held:
+            self._loop.release_role(core_loop.ORDERS, HOLDER)
 
     # ---- the session
 

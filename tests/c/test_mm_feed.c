@@ -522,6 +522,7 @@ static size_t any_decimal(char *out, size_t room)
     for (int i = 0; i < decimals; i++) {
         out[used++] = (char)('0' + mm_test_below(10));
     }
+    out[used] = '\0';
     return used;
 }
 

@@ -30,6 +30,7 @@ from mmcore.host.assemble import engine_config, gate_config, loop_config
 from mmcore.host.orders import OrdersThread, Session
 from tests.host.test_assemble import INFO
 
+STALE_NS = 100_000_000
 PREFIX = "mA1-0000001-"
 PEM = "MC4CAQAwBQYDK2VwBCIEIIJEYWtGBrhACmb9Dvy+qa8WEf0lQOl1s4CLIAB9m89u"
 MS, SECOND = 1_000_000, 1_000_000_000
@@ -167,7 +168,7 @@ class Bench:
             connectors=lambda name, wake: self.connections,
             orders_by_rest=None, cancel_by_rest=lambda *_: False, resync_clock=lambda: None,
             leftover_name=lambda _: None, after_run=lambda *_: None, fail=lambda error: self.failures.append(error),
-            served_by_feed=False)
+            stale_decision_ns=STALE_NS, served_by_feed=False)
         self.failures: list[Exception] = []
         self.seq = 0
         # The engine would take what the thread tells it: it is kept here instead.
@@ -254,8 +255,9 @@ def test_a_burst_that_cannot_leave_is_not_sent(bench: Bench) -> None:
     assert bench.kinds() == [Kind.NOT_SENT] * 2
 
 
-def turn(bench: Bench, *kinds: Kind) -> None:
-    """As `Bench.decide`, but the requests are written by the feed thread's turn, which takes the role."""
+def turn(bench: Bench, *kinds: Kind, age_ns: int = 0) -> None:
+    """As `Bench.decide`, but the requests are written by the feed thread's turn, which takes the role. age_ns: of what
+    it read, when it hands over."""
     orders, raw = core_loop.ORDERS, bench.loop._raw
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench.thread, "try_run", lambda holder: True)
@@ -264,7 +266,7 @@ def turn(bench: Bench, *kinds: Kind) -> None:
     assert not bench.loop.burst_encode(bench.thread._gate, bench.clock.now_ns, lambda payload: "")
     bench.loop._burst_bytes[0] = lib.mm_gate_take(bench.thread._gate.raw, bench.loop._burst)
     try:
-        bench.thread.hand_over(1)
+        bench.thread.hand_over(1, bench.clock.now_ns - age_ns)
     finally:
         assert lib.mm_role_holder(lib.mm_loop_role(raw, orders)) == 0
 
@@ -298,6 +300,22 @@ def test_what_another_threads_turn_could_not_hand_over_is_not_sent(logged_on: Be
     logged_on.peers[0].refuses = True
     turn(logged_on, Kind.PLACE, Kind.CANCEL)
     assert logged_on.kinds() == [Kind.NOT_SENT] * 2
+
+
+def test_what_a_turn_decided_too_long_ago_is_not_sent(logged_on: Bench) -> None:
+    turn(logged_on, Kind.PLACE, Kind.CANCEL, age_ns=STALE_NS)
+    assert logged_on.kinds() == [Kind.SENT] * 2
+    logged_on.peers[0].requests.clear()
+    turn(logged_on, Kind.PLACE, Kind.CANCEL, age_ns=STALE_NS + 1)
+    assert logged_on.kinds() == [Kind.NOT_SENT] * 2
+    assert logged_on.peers[0].orders() == []
+
+
+def test_the_end_of_the_thread_takes_the_gate_back_before_it_closes_the_connection(logged_on: Bench) -> None:
+    assert logged_on.thread.wires()
+    logged_on.thread.end()
+    assert (logged_on.thread._lent, logged_on.thread.wires()) == (None, [])
+    assert lib.mm_role_holder(lib.mm_loop_role(logged_on.loop._raw, core_loop.ORDERS)) == 0
 
 
 def test_a_turn_that_fails_while_sending_counts_as_sent_and_nothing_new_follows(logged_on: Bench) -> None:

@@ -109,7 +109,8 @@ def thread(client: Answering) -> Listening:
         Feed(symbol="BTCUSDT", order_prefix=PREFIX, account_prefix="mA1-"), SystemClock(),
             connectors=over_sockets(SystemClock().mono_ns), orders_by_rest=client,
         cancel_by_rest=lambda *_: False, resync_clock=lambda: None, leftover_name=lambda _: None,
-        after_run=lambda *_: None, fail=lambda _: None, served_by_feed=False)
+        after_run=lambda *_: None, fail=lambda _: None,
+        stale_decision_ns=1_000_000_000, served_by_feed=False)
     made.told = []
     return made
 
