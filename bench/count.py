@@ -58,8 +58,11 @@ class Row:
 
 
 def _run(what: str, *command: str | Path, cwd: Path = ROOT) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=cwd,
-                          timeout=SECONDS_MAX)
+    try:
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=cwd,
+                              timeout=SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        raise ToolError(f"{what} took more than {SECONDS_MAX} s") from None
     if done.returncode != 0:
         tail = (done.stderr or done.stdout).strip().splitlines()[-8:]
         raise ToolError(f"{what} failed (exit {done.returncode}):\n" + "\n".join(tail))

@@ -8,6 +8,7 @@ frame it held up. How to read it: bench/README.md.
 from __future__ import annotations
 
 import importlib.util
+import os
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,9 +19,13 @@ import pytest
 import trustme
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.wire.far import Authority, Echoing, Exchange, NearEnd, Reading, alone, flood_s, latencies_ns, tls_of
+from bench.wire.far import FAR_CPU, Authority, Echoing, Exchange, NearEnd, Reading, alone, flood_s, latencies_ns, tls_of
+from bench.wire.near import NEAR_CPU
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not {FAR_CPU, NEAR_CPU} <= os.sched_getaffinity(0), reason="CPUs 0 and 1 are needed"),
+]
 
 INTERVAL_NS = 5_000_000
 """Two orders each: what the exchange's limits allow in the long run."""

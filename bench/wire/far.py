@@ -170,10 +170,10 @@ def alone() -> Iterator[None]:
     """This thread on its core, without pauses for garbage."""
     before = os.sched_getaffinity(0)
     gc.collect()
-    gc.disable()
-    os.sched_setaffinity(0, {FAR_CPU})
-    undisturbed(HOT_PRIORITY)
     try:
+        gc.disable()
+        os.sched_setaffinity(0, {FAR_CPU})
+        undisturbed(HOT_PRIORITY)
         yield
     finally:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

