@@ -314,10 +314,15 @@ static void a_poll_the_system_refuses_ends_and_is_a_failed_assertion(void)
     MM_REQUIRE(event != NULL && getrlimit(RLIMIT_NOFILE, &limit) == 0);
     const struct rlimit one = {1, limit.rlim_max}; /* two descriptors are too many then */
     uint32_t key = mm_event_prepare(event);
+    struct pollfd none[2] = {{-1, 0, 0}, {-1, 0, 0}};
     MM_REQUIRE(setrlimit(RLIMIT_NOFILE, &one) == 0);
-    MM_CHECK_SURVIVES(mm_event_poll(event, key, fds, 1, 0, 5 * MS, &ready));
+    if (poll(none, 2, 0) < 0) { /* valgrind keeps this limit itself, and to other calls only */
+        MM_CHECK_SURVIVES(mm_event_poll(event, key, fds, 1, 0, 5 * MS, &ready));
+        MM_CHECK_UINT(ready, ==, 0);
+    } else {
+        mm_event_cancel(event);
+    }
     MM_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-    MM_CHECK_UINT(ready, ==, 0);
     mm_event_free(event);
 }
 #endif
