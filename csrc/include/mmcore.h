@@ -1355,7 +1355,8 @@ MM_API void mm_ledger_forget_times(mm_ledger *ledger);
  * that balances stay right and P&L is not touched. Before the first report of an asset nothing of it is moved. */
 MM_API mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t qty_e8, const mm_fill_body *fill);
 /* What the account, as last reported, has more or less than the ledger counts as put in or taken out, as by mm_ledger_deposit: when
- * events were lost, and no trade explains the difference. MM_E_OVERFLOW, MM_E_STATE: some assets may have been taken over. */
+ * events were lost, and no trade explains the difference. Before the first report of an asset nothing of it is moved. MM_E_OVERFLOW,
+ * MM_E_STATE: some assets may have been taken over. */
 MM_API mm_status mm_ledger_adopt_balances(mm_ledger *ledger);
 /* Whether this side (MM_BID: bought) of this trade was applied. trade_id as above. */
 MM_API bool mm_ledger_seen(const mm_ledger *ledger, int32_t side, int64_t trade_id);
@@ -1378,7 +1379,7 @@ MM_API int64_t mm_ledger_quote(const mm_ledger *ledger);
  * pays for that order. */
 MM_API int64_t mm_ledger_available(const mm_ledger *ledger, const mm_orders *orders, int32_t side, const mm_order *leaves);
 MM_API uint64_t mm_ledger_mark(const mm_ledger *ledger);
-/* Every asset's free + locked equals ledger_e8. */
+/* Every asset's free + locked equals ledger_e8, as far as it was reported (since mm_ledger_rebase): a first report cannot differ. */
 MM_API bool mm_ledger_equal(const mm_ledger *ledger);
 MM_API size_t mm_ledger_balances(const mm_ledger *ledger, mm_balance *out, size_t out_capacity);
 MM_API uint64_t mm_ledger_fills(const mm_ledger *ledger);

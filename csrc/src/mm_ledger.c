@@ -579,6 +579,9 @@ mm_status mm_ledger_adopt_balances(mm_ledger *ledger)
     mm_status status = MM_OK;
     for (size_t i = 0; i < ledger->asset_count; i++) {
         ledger_asset *asset = &ledger->assets[i];
+        if (!asset->reported) {
+            continue; /* the first report will have it: what came from trades or deposits until then stays */
+        }
         int64_t delta_e8 = asset->balance.free_e8; /* the sum fits, it was checked when it was reported */
         add(&status, &delta_e8, asset->balance.locked_e8);
         subtract(&status, &delta_e8, asset->balance.ledger_e8);
@@ -770,7 +773,7 @@ bool mm_ledger_equal(const mm_ledger *ledger)
 {
     for (size_t i = 0; i < ledger->asset_count; i++) {
         const mm_balance *balance = &ledger->assets[i].balance;
-        if (balance->free_e8 + balance->locked_e8 != balance->ledger_e8) {
+        if (ledger->assets[i].reported && balance->free_e8 + balance->locked_e8 != balance->ledger_e8) {
             return false;
         }
     }

@@ -617,6 +617,33 @@ static void what_nobody_told_is_adopted_as_put_in_or_taken_out(void)
     MM_CHECK(!mm_ledger_equal(ledger) && mm_ledger_valid(ledger));
 }
 
+static void of_an_asset_never_reported_nothing_is_adopted(void)
+{
+    start();
+    mm_fill_body body;
+    mm_status status = MM_OK;
+    memset(&body, 0, sizeof body);
+    body.trade_id = 79;
+    body.quote_e8 = -1;
+    body.fee_e8 = 5;
+    strcpy(body.fee_asset, "BNB");
+    MM_CHECK(mm_ledger_fill(ledger, MM_BID, 100 * ONE, ONE, &body, &status) && status == MM_OK);
+    balance("BTC", 4 * ONE, 0); /* one more than was bought */
+    balance("USDT", mm_ledger_quote(ledger), 0);
+    mm_balance balances[MM_ASSETS_MAX];
+    MM_CHECK(!mm_ledger_equal(ledger));
+    MM_CHECK_INT(mm_ledger_adopt_balances(ledger), ==, MM_OK);
+    MM_CHECK_INT(mm_ledger_base(ledger), ==, 4 * ONE);
+    MM_CHECK_UINT(mm_ledger_balances(ledger, balances, MM_ASSETS_MAX), ==, 3);
+    MM_CHECK_INT(balances[2].ledger_e8, ==, -5); /* its first report will say what there is and what there was */
+    MM_CHECK(mm_ledger_equal(ledger) && mm_ledger_valid(ledger));
+    balance("BNB", 95, 0);
+    MM_CHECK_UINT(mm_ledger_balances(ledger, balances, MM_ASSETS_MAX), ==, 3);
+    MM_CHECK_INT(balances[2].start_e8, ==, 100);
+    MM_CHECK_INT(balances[2].ledger_e8, ==, 95);
+    MM_CHECK(mm_ledger_equal(ledger));
+}
+
 static void a_foreign_trade_that_is_refused_moves_nothing(void)
 {
     start();
@@ -804,6 +831,7 @@ int main(int argc, char **argv)
         MM_TEST(a_trade_before_the_first_balances_is_in_them),
         MM_TEST(a_trade_nobody_here_made_is_adopted_once_and_is_no_profit),
         MM_TEST(what_nobody_told_is_adopted_as_put_in_or_taken_out),
+        MM_TEST(of_an_asset_never_reported_nothing_is_adopted),
         MM_TEST(a_foreign_trade_that_is_refused_moves_nothing),
         MM_TEST(after_a_reset_the_next_report_is_the_start_and_no_trade_is_remembered),
         MM_TEST(what_orders_will_lock_may_not_be_used_again),

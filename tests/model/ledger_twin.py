@@ -98,7 +98,7 @@ class LedgerTwin:
         self._before_the_first_mid()
 
     def equal(self) -> bool:
-        return all(asset.free + asset.locked == asset.ledger for asset in self.assets.values())
+        return all(not asset.reported or asset.free + asset.locked == asset.ledger for asset in self.assets.values())
 
     # -- fills --
 
