@@ -501,7 +501,8 @@ typedef struct mm_action_body {
 typedef struct mm_record {
     uint64_t seq;
     uint16_t kind;
-    uint16_t flags;  /* MM_FLAG_*; of PLACE, CANCEL, QUERY, AMEND, REPLACE: side << 8 | layer */
+    uint16_t flags;  /* MM_FLAG_*; of PLACE, CANCEL, QUERY, AMEND, REPLACE: side << 8 | layer; of a
+                      * MARKET_FAULT: the market connection that brought it, 0..MM_ARBITER_SOCKETS - 1 */
     uint32_t count;  /* records of this event, this one included; 0 in continuations */
     union {
         mm_depth_body depth;
@@ -1477,7 +1478,7 @@ typedef struct mm_risk_config {
     int64_t quiet_max_ns;            /* book.max_quiet_ms; 0 = off, the one exception */
     int64_t stale_decision_ns;       /* [C17] */
     int64_t book_levels_min;         /* [C19] */
-    int64_t malformed_per_min_max;   /* malformed messages a minute that halt (3) */
+    int64_t malformed_per_min_max;   /* malformed messages a minute that halt (3), see mm_engine_status.malformed */
     int64_t loss_session_max_e8;     /* [Q1] quote -> KILL */
     int64_t loss_day_max_e8;         /* [Q1] quote -> KILL */
     double drawdown_halt_pct;        /* [Q2] of peak equity -> HALT */
@@ -1730,7 +1731,7 @@ typedef struct mm_engine_status {
     uint64_t resyncs;
     uint64_t book_audits;      /* comparisons of the book with a later snapshot */
     uint64_t book_audit_failures;
-    uint64_t malformed;        /* messages that could not be read, at most one a second: two connections bring the same */
+    uint64_t malformed;        /* messages that could not be read; one that two connections bring within a second counts once */
     uint64_t quotes;           /* changed quote decisions */
     uint64_t orders_sent;
     uint64_t orders_acked;

@@ -100,7 +100,8 @@ struct mm_engine {
     int32_t market_changed;     /* since the last decision */
     int32_t gapped;             /* the book was lost to a gap and is not back yet */
     int32_t mismatched;         /* it was lost because a snapshot differed */
-    int64_t malformed_ns;       /* when a malformed message last counted */
+    int64_t malformed_ns;       /* when a message that could not be decoded last counted */
+    int64_t malformed_of[MM_ARBITER_SOCKETS]; /* how many each market connection has brought since a second without */
     int32_t buffered_any;       /* a diff arrived since the last reset: a snapshot may be asked for */
 
     /* account and channels */

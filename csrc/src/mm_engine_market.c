@@ -7,8 +7,9 @@
 #define SNAPSHOT_REPLY_NS 5000000000
 /* The host pings every market connection this often. */
 #define PING_EVERY_NS INT64_C(1000000000)
-/* First wait after a snapshot that could not be used; doubled up to 32 times. */
+/* So far apart two connections may bring the same message. */
 #define SAME_MALFORMED_NS 1000000000
+/* First wait after a snapshot that could not be used; doubled up to 32 times. */
 #define SNAPSHOT_RETRY_NS 250000000
 #define SNAPSHOT_RETRY_DOUBLINGS 5
 /* Request weight a minute that snapshots may cost, a quarter of the exchange's 6,000: 6 of 5,000 levels. Those for an exact
@@ -155,16 +156,31 @@ static void snapshot_failed(mm_engine *engine, int64_t now_ns)
     engine->snapshot_next_ns = now_ns + ((int64_t)SNAPSHOT_RETRY_NS << doublings);
 }
 
-/* Two connections bring the same message: what cannot be read within a second of what counted is taken for it again. */
 static void malformed(mm_engine *engine, int64_t now_ns)
 {
-    bool again = engine->counters.malformed != 0 && now_ns - engine->malformed_ns < SAME_MALFORMED_NS;
-    if (!again) {
-        engine->malformed_ns = now_ns;
-        engine->counters.malformed++;
-        mm_risk_malformed(engine->risk, now_ns);
-    }
+    engine->counters.malformed++;
+    mm_risk_malformed(engine->risk, now_ns);
     mm__engine_invalidate(engine);
+}
+
+/* A message that could not be even decoded tells no id by which the same one of another connection is known. One connection
+ * brings none twice: until a second has passed since the last that counted, the connection with the most of them counts. */
+static void undecodable(mm_engine *engine, uint32_t socket, int64_t now_ns)
+{
+    int64_t most = 0;
+    MM_ASSERT(socket < MM_ARBITER_SOCKETS);
+    if (now_ns - engine->malformed_ns >= SAME_MALFORMED_NS) {
+        memset(engine->malformed_of, 0, sizeof engine->malformed_of);
+    }
+    for (size_t i = 0; i < MM_ARRAY_COUNT(engine->malformed_of); i++) {
+        most = engine->malformed_of[i] > most ? engine->malformed_of[i] : most;
+    }
+    if (++engine->malformed_of[socket] <= most) {
+        mm__engine_invalidate(engine);
+        return;
+    }
+    engine->malformed_ns = now_ns;
+    malformed(engine, now_ns);
 }
 
 /* Notes a ticker that the exact book has yet to catch up with. */
@@ -386,7 +402,7 @@ void mm__engine_market(mm_engine *engine, const mm_record *event)
         break;
     case MM_KIND_MARKET_FAULT:
         if (event->body.link.state < 0) {
-            malformed(engine, recv_ns);
+            undecodable(engine, event->flags % MM_ARBITER_SOCKETS, recv_ns);
         } else {
             mm__engine_invalidate(engine); /* an event was dropped at a full ring */
         }

@@ -220,11 +220,13 @@ bool mm_loop_pending(const mm_loop *loop, int32_t role)
 
 /* ---- bytes in ----------------------------------------------------------------------------- */
 
-static bool push_link(mm_spsc *ring, uint16_t kind, int64_t state, int64_t detail, int64_t recv_ns)
+static bool push_link(mm_spsc *ring, uint16_t kind, uint32_t socket, int64_t state, int64_t detail, int64_t recv_ns)
 {
+    MM_ASSERT(socket < MM_ARBITER_SOCKETS);
     mm_record record;
     memset(&record, 0, sizeof record);
     record.kind = kind;
+    record.flags = kind == MM_KIND_MARKET_FAULT ? (uint16_t)socket : 0;
     record.count = 1;
     record.body.link.state = state;
     record.body.link.recv_ns = recv_ns;
@@ -237,7 +239,7 @@ static bool push_link(mm_spsc *ring, uint16_t kind, int64_t state, int64_t detai
 static bool report_drop(mm_loop *loop, int64_t recv_ns)
 {
     if (loop->market_dropped &&
-        push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_FAULT, MM_OK, 0, recv_ns)) {
+        push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_FAULT, 0, MM_OK, 0, recv_ns)) {
         loop->market_dropped = 0;
     }
     return !loop->market_dropped;
@@ -346,9 +348,9 @@ static uint32_t host_bits(const mm_feed_info *info)
 }
 
 /* A market message that cannot be read: the book may have lost something, so it is invalid. */
-static uint32_t market_fault(mm_loop *loop, mm_status status, size_t error_at, int64_t recv_ns)
+static uint32_t market_fault(mm_loop *loop, uint32_t socket, mm_status status, size_t error_at, int64_t recv_ns)
 {
-    bool told = push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_FAULT, status, (int64_t)error_at, recv_ns);
+    bool told = push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_FAULT, socket, status, (int64_t)error_at, recv_ns);
     loop->market_dropped |= !told;
     return MM_PUMP_RECORDS;
 }
@@ -368,7 +370,7 @@ static uint32_t take_market_binary(mm_loop *loop, uint32_t socket, mm_feed *feed
     size_t count = 0, error_at = 0;
     mm_status status = mm_sbe_decode(mm__feed_symbol(feed), message->payload, message->payload_bytes, recv_ns,
                                      loop->market_scratch, MARKET_SCRATCH_RECORDS, &count, &error_at);
-    return status != MM_OK ? market_fault(loop, status, error_at, recv_ns) : take_market(loop, socket, count, recv_ns);
+    return status != MM_OK ? market_fault(loop, socket, status, error_at, recv_ns) : take_market(loop, socket, count, recv_ns);
 }
 
 static uint32_t take_market_text(mm_loop *loop, uint32_t socket, mm_feed *feed, const mm_ws_message *message,
@@ -378,7 +380,7 @@ static uint32_t take_market_text(mm_loop *loop, uint32_t socket, mm_feed *feed, 
     mm_status status = mm_feed_decode(feed, (const char *)message->payload, message->payload_bytes, recv_ns,
                                       loop->market_scratch, MARKET_SCRATCH_RECORDS, &count, &error_at);
     if (status != MM_OK) {
-        return market_fault(loop, status, error_at, recv_ns);
+        return market_fault(loop, socket, status, error_at, recv_ns);
     }
     return take_market(loop, socket, count, recv_ns) | host_bits(mm_feed_last(feed));
 }
@@ -438,7 +440,7 @@ static uint32_t take_market_message(mm_loop *loop, uint32_t socket, mm_feed *fee
     }
     bool alive = message->opcode == MM_WS_PONG || message->opcode == MM_WS_PING;
     if (alive && report_drop(loop, recv_ns) &&
-        push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_LINK, MM_LINK_PONG,
+        push_link(loop->rings[MM_RING_MARKET], MM_KIND_MARKET_LINK, 0, MM_LINK_PONG,
                   mm_arbiter_joined(loop->arbiter, socket) ? round_trip(message, recv_ns) : 0, recv_ns)) {
         return MM_PUMP_RECORDS;
     }

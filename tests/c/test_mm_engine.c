@@ -494,6 +494,7 @@ static void three_malformed_messages_in_a_minute_halt_however_many_connections_b
         MM_CHECK_INT(host_status(h).state, !=, MM_STATE_HALTED);
         for (int copy = 0; copy < 2; copy++) {
             mm_record fault = host_event(MM_KIND_MARKET_FAULT);
+            fault.flags = (uint16_t)copy;
             fault.body.link.state = MM_E_SYNTAX;
             fault.body.link.recv_ns = h->now_ns + copy * (SECOND / 10);
             host_feed(h, &fault);
@@ -505,6 +506,27 @@ static void three_malformed_messages_in_a_minute_halt_however_many_connections_b
     mm_engine_status status = host_status(h);
     MM_CHECK_INT(status.state, ==, MM_STATE_HALTED);
     MM_CHECK(has(status.verdict, MM_REASON_MALFORMED));
+    host_close(h);
+}
+
+/* Both connections bring two of them in a row, and one of the two a third. */
+static void of_malformed_messages_one_connection_brings_none_twice(void)
+{
+    static const uint16_t socket[] = {1, 1, 0, 0, 0};
+    static const uint64_t counted[] = {1, 2, 2, 2, 3};
+    host *h = quoting();
+    host_exchange(h);
+    for (size_t i = 0; i < MM_TEST_COUNT(socket); i++) {
+        mm_record fault = host_event(MM_KIND_MARKET_FAULT);
+        fault.flags = socket[i];
+        fault.body.link.state = MM_E_SYNTAX;
+        fault.body.link.recv_ns = h->now_ns + (int64_t)i * MS;
+        host_feed(h, &fault);
+        MM_CHECK_UINT(host_status(h).malformed, ==, counted[i]);
+    }
+    host_decide(h);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_HALTED);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_MALFORMED));
     host_close(h);
 }
 
@@ -1405,6 +1427,7 @@ int main(int argc, char **argv)
         MM_TEST(a_book_that_differs_from_the_exchanges_is_thrown_away_and_counted),
         MM_TEST(snapshots_keep_to_their_budget),
         MM_TEST(three_malformed_messages_in_a_minute_halt_however_many_connections_bring_them),
+        MM_TEST(of_malformed_messages_one_connection_brings_none_twice),
         MM_TEST(an_order_without_an_answer_is_unknown_then_cancelled_queried_and_only_proof_ends_it),
         MM_TEST(a_fill_moves_the_ledger_once_however_often_it_is_told),
         MM_TEST(stopping_cancels_everything_and_is_over_after_two_empty_reads),

@@ -465,6 +465,28 @@ static void malformed_market_data_reaches_the_engine_with_its_place(void)
     bot_close(&b);
 }
 
+static void a_message_that_cannot_be_read_counts_once_for_two_connections_and_twice_for_one(void)
+{
+    static const uint32_t socket[] = {0, 1, 1};
+    static const uint64_t counted[] = {1, 1, 2};
+    bot b = bot_open(NULL, 0);
+    mm_engine_status status;
+    bot_start(&b);
+    (void)mm_loop_run(b.loop, 1, b.now_ns);
+    for (size_t i = 0; i < MM_TEST_COUNT(socket); i++) {
+        uint8_t reply[256];
+        size_t reply_bytes = 0;
+        bot_frame(b.market_ws, MM_WS_TEXT, "{\"e\":", 5);
+        uint32_t bits = mm_loop_pump(b.loop, MM_CHANNEL_MARKET, socket[i], b.market_ws, b.market_feed, b.now_ns, reply,
+                                     sizeof reply, &reply_bytes);
+        MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
+        (void)mm_loop_run(b.loop, 1, b.now_ns);
+        mm_loop_read(b.loop, 1, &status);
+        MM_CHECK_UINT(status.malformed, ==, counted[i]);
+    }
+    bot_close(&b);
+}
+
 /* bestBidAsk of the binary streams: update 103, 66,998.00 x 1 and 67,002.00 x 2 in cents and units of 1e-5. */
 static const char BINARY_TICKER[] = "\x32\0\x11\x27\1\0\0\0"
                                     "\0\0\1\0\0\0\0\0"
@@ -1232,6 +1254,7 @@ int main(int argc, char **argv)
         MM_TEST(a_ping_is_answered_with_its_payload_and_counts_as_life),
         MM_TEST(the_hosts_replies_stop_the_pump_and_orders_do_not),
         MM_TEST(malformed_market_data_reaches_the_engine_with_its_place),
+        MM_TEST(a_message_that_cannot_be_read_counts_once_for_two_connections_and_twice_for_one),
         MM_TEST(binary_frames_of_the_market_channel_are_read_as_sbe),
         MM_TEST(two_connections_give_the_engine_each_diff_once_and_no_gap),
         MM_TEST(a_hole_nobody_fills_becomes_a_gap_when_its_time_is_over),
