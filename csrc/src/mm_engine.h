@@ -36,6 +36,8 @@ typedef struct mm__confirm {
 } mm__confirm;
 
 /* A read that is repeated while trading and comes at once when there is doubt. */
+/* Since own events last may have been lost: nothing to look for; no account read since; `lost` is what the first one showed. */
+enum { MM__LOST_NONE = 0, MM__LOST_UNSEEN = 1, MM__LOST_SEEN = 2 };
 enum { MM__READ_OPEN = 0, MM__READ_TRADES = 1, MM__READ_ACCOUNT = 2, MM__READ_COUNT = 3 };
 typedef struct mm__read {
     int64_t token;    /* of the question under way, 0 = none */
@@ -119,7 +121,8 @@ struct mm_engine {
     uint64_t mismatch[MM_ASSETS_MAX]; /* what the account has more, modulo 2^64 */
     int32_t mismatch_reads;     /* account reads since that still show the same difference */
     int32_t times_forgotten;    /* since then: the exchange's clock may have stepped back */
-    int64_t events_lost_ns;     /* own events may have been lost until then, and no read that cannot lag has agreed since; 0 = none */
+    int32_t events_lost;        /* own events may have been lost: MM__LOST_* */
+    uint64_t lost[MM_ASSETS_MAX]; /* what the first account read since showed more, modulo 2^64, less what trades told since */
     int32_t doubt_account;      /* since a reconnect, until account and ledger are equal again */
     mm__read reads[MM__READ_COUNT];
     uint64_t shown[MM__SHOWN_MAX]; /* own orders the read of open orders under way has shown */
@@ -211,6 +214,8 @@ void mm__engine_doubt(mm_engine *engine, const mm_order *order);
 void mm__engine_halt(mm_engine *engine, int32_t reason);
 void mm__engine_kill(mm_engine *engine, int32_t reason);
 void mm__engine_check_balances(mm_engine *engine);
+/* What the account has more of than the ledger, for each of MM_ASSETS_MAX assets, modulo 2^64. */
+void mm__engine_difference(const mm_engine *engine, uint64_t *more);
 uint64_t mm__engine_account_verdict(mm_engine *engine);
 int64_t mm__engine_exec_deadline(const mm_engine *engine);
 int64_t mm__engine_inventory(const mm_engine *engine);

@@ -49,19 +49,25 @@ int64_t mm__engine_inventory(const mm_engine *engine)
     return inventory_e8;
 }
 
-/* Notes what the account has more of than the ledger, asset by asset; true when that has changed. */
-static bool is_another_difference(mm_engine *engine)
+void mm__engine_difference(const mm_engine *engine, uint64_t *more)
 {
     mm_balance balances[MM_ASSETS_MAX];
     size_t count = mm_ledger_balances(engine->ledger, balances, MM_ASSETS_MAX);
-    bool another = engine->mismatch_since_ns == 0;
+    memset(more, 0, MM_ASSETS_MAX * sizeof more[0]);
     for (size_t i = 0; i < count; i++) {
         /* Either sum fits, their difference need not: it is compared, not counted with. */
         uint64_t held = (uint64_t)balances[i].free_e8 + (uint64_t)balances[i].locked_e8;
-        uint64_t more = held - (uint64_t)balances[i].ledger_e8;
-        another |= more != engine->mismatch[i];
-        engine->mismatch[i] = more;
+        more[i] = held - (uint64_t)balances[i].ledger_e8;
     }
+}
+
+/* Notes what the account has more of than the ledger, asset by asset; true when that has changed. */
+static bool is_another_difference(mm_engine *engine)
+{
+    uint64_t more[MM_ASSETS_MAX];
+    mm__engine_difference(engine, more);
+    bool another = engine->mismatch_since_ns == 0 || memcmp(more, engine->mismatch, sizeof more) != 0;
+    memcpy(engine->mismatch, more, sizeof more);
     return another;
 }
 
@@ -315,7 +321,7 @@ const mm_order *mm__engine_order(mm_engine *engine, const mm_record *event)
     return change.order;
 }
 
-static void on_report(mm_engine *engine, const mm_record *event)
+static void take_report(mm_engine *engine, const mm_record *event)
 {
     bool ours = event->body.report.order_seq != 0;
     if ((event->flags & MM_FLAG_NEW_RUN) != 0) {
@@ -340,6 +346,18 @@ static void on_report(mm_engine *engine, const mm_record *event)
         return;
     }
     (void)mm__engine_order(engine, event);
+}
+
+/* What a trade that only a read has told explains of the difference that was found after events were lost, it explains there too. */
+static void on_trade_row(mm_engine *engine, const mm_record *event)
+{
+    uint64_t before[MM_ASSETS_MAX], after[MM_ASSETS_MAX];
+    mm__engine_difference(engine, before);
+    take_report(engine, event);
+    mm__engine_difference(engine, after);
+    for (size_t i = 0; i < MM_ARRAY_COUNT(after); i++) {
+        engine->lost[i] += after[i] - before[i];
+    }
 }
 
 /* ---- channels and commands ---------------------------------------------------------------- */
@@ -387,7 +405,7 @@ static void on_order_link(mm_engine *engine, const mm_record *event)
     }
     engine->user_up = up;
     if (engine->user_was_up) {
-        engine->events_lost_ns = engine->now_ns > 0 ? engine->now_ns : 1;
+        engine->events_lost = MM__LOST_UNSEEN;
     }
     if (!up) {
         return;
@@ -406,8 +424,10 @@ void mm__engine_exec(mm_engine *engine, const mm_record *event)
 {
     switch (event->kind) {
     case MM_KIND_REPORT:
+        take_report(engine, event);
+        break;
     case MM_KIND_TRADE_ROW:
-        on_report(engine, event);
+        on_trade_row(engine, event);
         break;
     case MM_KIND_BALANCE:
     case MM_KIND_BALANCE_DELTA:

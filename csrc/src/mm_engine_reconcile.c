@@ -57,10 +57,11 @@ static int64_t period_of(const mm_engine *engine, int32_t kind)
                                      : engine->config.reconcile_account_ns;
 }
 
+/* While own events do not come nothing is judged: the reads after the reconnect see to it. */
 static bool differs(const mm_engine *engine)
 {
     uint64_t certain = MM_BIT(MM_REASON_ACCOUNT_RESET) | MM_BIT(MM_REASON_LEDGER_MISMATCH);
-    return engine->started && engine->mismatch_since_ns != 0 && (engine->halt_bits & certain) == 0;
+    return engine->started && engine->user_up && engine->mismatch_since_ns != 0 && (engine->halt_bits & certain) == 0;
 }
 
 /* Repeats go on while the engine trades; a stop has its own look at the open orders. */
@@ -368,21 +369,34 @@ void mm__engine_account_reset(mm_engine *engine)
     }
 }
 
-/* A deposit or a withdrawal moves one asset by itself; where base and quote went opposite ways it looks like a trade, and no read
- * of trades has it. The first two assets of a ledger are base and quote. */
-static bool looks_like_a_trade(const mm_engine *engine)
+/* The first answer to a question from after the events came again shows all that was lost with them. What it does not show
+ * has another cause. */
+static void note_lost(mm_engine *engine)
+{
+    MM_ASSERT(engine->events_lost != MM__LOST_NONE);
+    if (mm_ledger_equal(engine->ledger)) {
+        engine->events_lost = MM__LOST_NONE; /* nothing was lost, or trades have told it */
+    } else if (engine->events_lost == MM__LOST_UNSEEN) {
+        engine->events_lost = MM__LOST_SEEN;
+        mm__engine_difference(engine, engine->lost);
+    }
+}
+
+/* What no trade explains and no event told, because none came, was put in meanwhile. Where base or quote became less it may be a
+ * loss as well, which limits are there for: taken for a withdrawal it would be none. */
+static bool was_put_in(const mm_engine *engine)
 {
     bool base_less = engine->mismatch[0] > INT64_MAX; /* differences are kept modulo 2^64 */
     bool quote_less = engine->mismatch[1] > INT64_MAX;
-    return engine->mismatch[0] != 0 && engine->mismatch[1] != 0 && base_less != quote_less;
+    return engine->events_lost == MM__LOST_SEEN && !base_less && !quote_less &&
+           memcmp(engine->lost, engine->mismatch, sizeof engine->lost) == 0;
 }
 
-/* What no trade explains and no event told, because none came: it was put in or taken out meanwhile. */
 static void adopt_difference(mm_engine *engine)
 {
-    MM_ASSERT(engine->events_lost_ns != 0 && engine->mismatch_since_ns != 0);
-    MM_ASSERT(!looks_like_a_trade(engine));
-    engine->events_lost_ns = engine->user_up ? 0 : engine->events_lost_ns; /* while it is down more may be lost */
+    MM_ASSERT(was_put_in(engine) && engine->mismatch_since_ns != 0);
+    MM_ASSERT(engine->user_up);
+    engine->events_lost = MM__LOST_NONE;
     if (mm_ledger_adopt_balances(engine->ledger) != MM_OK) {
         mm__engine_halt(engine, MM_REASON_LEDGER_MISMATCH);
         return;
@@ -391,7 +405,6 @@ static void adopt_difference(mm_engine *engine)
     engine->tell_bits |= MM_BIT(MM_REASON_LEDGER_MISMATCH);
     engine->market_changed = 1;
     mm__engine_check_balances(engine);
-    MM_ASSERT(engine->mismatch_since_ns == 0);
 }
 
 void mm__engine_account_end(mm_engine *engine, int64_t token)
@@ -407,9 +420,8 @@ void mm__engine_account_end(mm_engine *engine, int64_t token)
     mm__engine_check_balances(engine);
     int64_t account_ns = engine->reads[MM__READ_ACCOUNT].shown_ns - engine->mismatch_since_ns;
     int64_t trades_ns = engine->reads[MM__READ_TRADES].shown_ns - engine->mismatch_since_ns;
-    if (ours && engine->user_up && mm_ledger_equal(engine->ledger) &&
-        engine->reads[MM__READ_ACCOUNT].shown_ns - engine->events_lost_ns >= READ_LAG_NS) {
-        engine->events_lost_ns = 0; /* nothing was lost but what trades told */
+    if (ours && engine->user_up && engine->events_lost != MM__LOST_NONE) {
+        note_lost(engine);
     }
     if (!ours || !differs(engine) || account_ns < MISMATCH_GRACE_NS) {
         return;
@@ -426,7 +438,7 @@ void mm__engine_account_end(mm_engine *engine, int64_t token)
         engine->times_forgotten = 1;
         mm_ledger_forget_times(engine->ledger);
         mm__engine_read_now(engine, MM__READ_ACCOUNT);
-    } else if (engine->events_lost_ns != 0 && !looks_like_a_trade(engine)) {
+    } else if (was_put_in(engine)) {
         adopt_difference(engine);
     } else {
         mm__engine_halt(engine, MM_REASON_LEDGER_MISMATCH);

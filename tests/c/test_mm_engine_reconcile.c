@@ -445,49 +445,146 @@ static void a_difference_pulls_the_quotes_when_confirmed_and_halts_when_no_lag_e
     host_close(h);
 }
 
-/* A withdrawal of `out_e8` that only reads of the account show, for 30 s. */
-static void withdraw_untold(host *h, int64_t out_e8)
+/* For `span_ns` reads are answered, with `base_e8` and `quote_e8` as the account has them, and with the one trade that filled
+ * `filled`, if any: no event tells that. */
+static void show_all(host *h, int64_t base_e8, int64_t quote_e8, const mm_order *filled, int64_t span_ns)
 {
-    int64_t end_ns = h->now_ns + 30 * SECOND;
+    int64_t end_ns = h->now_ns + span_ns;
     while (h->now_ns < end_ns) {
         h->now_ns += 100 * MS;
         host_tick(h);
         host_decide(h);
         host_exchange(h);
         if (host_general(h, MM_KIND_WANT_TRADES, h->batch_first) != NULL) {
+            if (filled != NULL) {
+                trade_row(h, filled, 41, SECOND, MM_KIND_TRADE_ROW);
+            }
             host_answer(h, MM_KIND_WANT_TRADES);
         }
         if (host_general(h, MM_KIND_WANT_ACCOUNT, h->batch_first) != NULL) {
-            host_balance(h, "BTC", MM_ONE_E8 - out_e8, 0);
+            host_balance(h, "BTC", base_e8, 0);
+            host_balance(h, "USDT", quote_e8, 0);
             host_answer(h, MM_KIND_WANT_ACCOUNT);
         }
     }
 }
 
-static void what_was_taken_out_while_no_events_came_is_adopted_once_trades_do_not_explain_it(void)
+static void show_account(host *h, int64_t base_e8, int64_t quote_e8, int64_t span_ns)
+{
+    show_all(h, base_e8, quote_e8, NULL, span_ns);
+}
+
+#define ALL_QUOTE (INT64_C(100000) * MM_ONE_E8)
+
+/* Own events do not come for `span_ns`; ends with the reconnect. */
+static void lose_events(host *h, int64_t span_ns)
+{
+    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_DOWN);
+    host_decide(h);
+    host_exchange(h);
+    h->now_ns += span_ns;
+    host_tick(h);
+    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_UP);
+}
+
+static bool warned_of_difference(const host *h)
+{
+    bool told = false;
+    for (size_t i = 0; i < h->action_count; i++) {
+        told |= h->actions[i].kind == MM_KIND_STATE && has(h->actions[i].body.command.verdict, MM_REASON_LEDGER_MISMATCH);
+    }
+    return told;
+}
+
+static void what_was_put_in_while_no_events_came_is_adopted_once_trades_do_not_explain_it(void)
 {
     host *h = trading();
     int64_t before_e8 = host_status(h).position_e8;
     uint64_t repairs = host_status(h).reconcile_repairs;
-    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_DOWN);
-    host_pass(h, SECOND);
-    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_UP);
-    int64_t up_ns = h->now_ns;
-    bool told = false;
-    withdraw_untold(h, MM_ONE_E8 / 100);
-    MM_CHECK_INT(h->now_ns - up_ns, >=, 10 * SECOND);
+    lose_events(h, SECOND);
+    show_account(h, MM_ONE_E8 + 7, ALL_QUOTE + 5, 30 * SECOND);
     MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
     MM_CHECK_UINT(host_status(h).verdict, ==, 0);
     MM_CHECK_UINT(host_status(h).reconcile_repairs, >, repairs);
     MM_CHECK_INT(host_status(h).position_e8, ==, before_e8); /* nobody traded */
-    for (size_t i = 0; i < h->action_count; i++) {
-        told |= h->actions[i].kind == MM_KIND_STATE && has(h->actions[i].body.command.verdict, MM_REASON_LEDGER_MISMATCH);
-    }
-    MM_CHECK(told);
-    /* That was it: what is missing once more, with all events there, is nobody's. */
-    withdraw_untold(h, MM_ONE_E8 / 50);
+    MM_CHECK_INT(host_status(h).base_e8, ==, MM_ONE_E8 + 7);
+    MM_CHECK_INT(host_status(h).quote_e8, ==, ALL_QUOTE + 5);
+    MM_CHECK(warned_of_difference(h));
+    /* That was it: what is there more once more, with all events there, is nobody's. */
+    show_account(h, MM_ONE_E8 + 8, ALL_QUOTE + 5, 60 * SECOND);
     MM_CHECK_INT(host_status(h).state, ==, MM_STATE_HALTED);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_LEDGER_MISMATCH));
     host_close(h);
+}
+
+static void what_the_first_read_after_a_reconnect_does_not_show_is_not_adopted(void)
+{
+    static const int64_t later_e8[] = {9, -9};
+    for (size_t i = 0; i < MM_TEST_COUNT(later_e8); i++) {
+        host *h = trading();
+        lose_events(h, SECOND);
+        show_account(h, MM_ONE_E8, ALL_QUOTE, 5 * SECOND);
+        MM_CHECK_UINT(host_status(h).verdict, ==, 0);
+        host_balance(h, "USDT", ALL_QUOTE + later_e8[i], 0);
+        show_account(h, MM_ONE_E8, ALL_QUOTE + later_e8[i], 30 * SECOND);
+        MM_CHECK_INT(host_status(h).state, ==, MM_STATE_HALTED);
+        MM_CHECK(has(host_status(h).verdict, MM_REASON_LEDGER_MISMATCH));
+        MM_CHECK_INT(host_status(h).quote_e8, ==, ALL_QUOTE);
+        host_close(h);
+    }
+}
+
+static void a_difference_that_grows_after_the_first_read_is_not_adopted(void)
+{
+    host *h = trading();
+    lose_events(h, SECOND);
+    show_account(h, MM_ONE_E8, ALL_QUOTE + 5, SECOND);
+    show_account(h, MM_ONE_E8, ALL_QUOTE + 6, 30 * SECOND);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_HALTED);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_LEDGER_MISMATCH));
+    MM_CHECK_INT(host_status(h).quote_e8, ==, ALL_QUOTE);
+    host_close(h);
+}
+
+/* Events of both were lost, and the account's answer came before that of the trades. */
+static void what_was_put_in_beside_a_lost_fill_is_adopted_and_the_fill_is_none_of_it(void)
+{
+    host *h = trading();
+    mm_order filled;
+    int64_t paid_e8 = 0;
+    MM_REQUIRE(mm_engine_orders(h->engine, &filled, 1) == 1 && filled.side == MM_BID);
+    MM_REQUIRE(mm_fixed_mul(filled.qty_e8, filled.price_e8, MM_ROUND_FLOOR, &paid_e8) == MM_OK);
+    int64_t base_e8 = MM_ONE_E8 + filled.qty_e8 + 7, quote_e8 = ALL_QUOTE - paid_e8;
+    lose_events(h, SECOND);
+    host_decide(h);
+    host_balance(h, "BTC", base_e8, 0);
+    host_balance(h, "USDT", quote_e8, 0);
+    host_answer(h, MM_KIND_WANT_ACCOUNT);
+    trade_row(h, &filled, 41, SECOND, MM_KIND_TRADE_ROW);
+    host_answer(h, MM_KIND_WANT_TRADES);
+    show_all(h, base_e8, quote_e8, &filled, 30 * SECOND);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
+    MM_CHECK_INT(host_status(h).position_e8, ==, filled.qty_e8);
+    MM_CHECK_INT(host_status(h).base_e8, ==, base_e8);
+    MM_CHECK_INT(host_status(h).quote_e8, ==, quote_e8);
+    MM_CHECK(warned_of_difference(h));
+    host_close(h);
+}
+
+/* It may be a loss, and what is taken for a withdrawal is none to any limit. */
+static void a_shortage_after_a_reconnect_halts(void)
+{
+    static const int64_t more_e8[][2] = {{-1, 0}, {0, -1}, {-1, -1}, {-1, 1000}, {1000, -1}};
+    for (size_t i = 0; i < MM_TEST_COUNT(more_e8); i++) {
+        host *h = trading();
+        lose_events(h, SECOND);
+        show_account(h, MM_ONE_E8 + more_e8[i][0], ALL_QUOTE + more_e8[i][1], 30 * SECOND);
+        MM_CHECK_INT(host_status(h).state, ==, MM_STATE_HALTED);
+        MM_CHECK(has(host_status(h).verdict, MM_REASON_LEDGER_MISMATCH));
+        MM_CHECK_INT(host_status(h).base_e8, ==, MM_ONE_E8);
+        MM_CHECK_INT(host_status(h).quote_e8, ==, ALL_QUOTE);
+        host_close(h);
+    }
 }
 
 /* Balances at a time of the exchange's clock. */
@@ -1170,7 +1267,11 @@ int main(int argc, char **argv)
         MM_TEST(an_answer_to_a_question_from_before_a_reconnect_proves_nothing),
         MM_TEST(a_refusal_nobody_expected_brings_the_reads_but_not_in_a_storm),
         MM_TEST(a_difference_pulls_the_quotes_when_confirmed_and_halts_when_no_lag_explains_it),
-        MM_TEST(what_was_taken_out_while_no_events_came_is_adopted_once_trades_do_not_explain_it),
+        MM_TEST(what_was_put_in_while_no_events_came_is_adopted_once_trades_do_not_explain_it),
+        MM_TEST(what_the_first_read_after_a_reconnect_does_not_show_is_not_adopted),
+        MM_TEST(a_difference_that_grows_after_the_first_read_is_not_adopted),
+        MM_TEST(what_was_put_in_beside_a_lost_fill_is_adopted_and_the_fill_is_none_of_it),
+        MM_TEST(a_shortage_after_a_reconnect_halts),
         MM_TEST(a_clock_of_the_exchange_that_stepped_back_does_not_make_the_account_differ_for_good),
         MM_TEST(the_price_of_the_discount_asset_is_asked_for_every_minute_from_the_start),
         MM_TEST(a_fee_in_a_third_asset_counts_at_its_price_or_apart_and_never_wrongly),
