@@ -87,7 +87,8 @@ def bot(url: str, authority: str, *, spin: bool) -> None:
         loop, gate, Session(WsApi(endpoints, WsRequests("key", signer), offset, limits, rng), signer, offset, limits,
                             "BTCUSDT"), decoder(), clock, connectors=connectors, orders_by_rest=None,
         cancel_by_rest=lambda *_: False, resync_clock=lambda: None, leftover_name=lambda _: None,
-        after_run=after_run, fail=failures.put, served_by_feed=spin)
+        after_run=after_run, fail=failures.put,
+        stale_decision_ns=settings.risk.stale_decision_ms * 1_000_000, served_by_feed=spin)
     streams = MarketStreams(Source(f"{url}/stream"), limits, rng)
     feed = FeedThread(loop, [streams], decoder(), clock, after_run, connectors, orders, carries_orders=spin,
                       cpu=settings.host.cpu)

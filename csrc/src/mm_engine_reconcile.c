@@ -57,11 +57,10 @@ static int64_t period_of(const mm_engine *engine, int32_t kind)
                                      : engine->config.reconcile_account_ns;
 }
 
-/* While own events do not come nothing is judged: the reads after the reconnect see to it. */
 static bool differs(const mm_engine *engine)
 {
     uint64_t certain = MM_BIT(MM_REASON_ACCOUNT_RESET) | MM_BIT(MM_REASON_LEDGER_MISMATCH);
-    return engine->started && engine->user_up && engine->mismatch_since_ns != 0 && (engine->halt_bits & certain) == 0;
+    return engine->started && engine->mismatch_since_ns != 0 && (engine->halt_bits & certain) == 0;
 }
 
 /* Repeats go on while the engine trades; a stop has its own look at the open orders. */
@@ -440,7 +439,7 @@ void mm__engine_account_end(mm_engine *engine, int64_t token)
         mm__engine_read_now(engine, MM__READ_ACCOUNT);
     } else if (was_put_in(engine)) {
         adopt_difference(engine);
-    } else {
+    } else if (engine->user_up) { /* while own events do not come the reads after the reconnect are what judges */
         mm__engine_halt(engine, MM_REASON_LEDGER_MISMATCH);
     }
 }

