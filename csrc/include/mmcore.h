@@ -1129,7 +1129,8 @@ typedef struct mm_signals {
     mm_signal_config config;
     double tau_volatility_s, tau_flow_s;
     int64_t reset_ns, volatility_ns, flow_ns, ofi_ns;
-    double last_mid_e8, variance, buys, sells, ofi, ofi_magnitude;
+    uint64_t twice_last_mid_e8; /* bid + ask of the last top */
+    double variance, buys, sells, ofi, ofi_magnitude;
     mm_top last_top;
     int32_t has_mid, has_top, has_reset, pad;
 } mm_signals;

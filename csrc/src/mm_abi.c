@@ -208,7 +208,7 @@ FIELD(mm_signals, reset_ns, 48);
 FIELD(mm_signals, volatility_ns, 56);
 FIELD(mm_signals, flow_ns, 64);
 FIELD(mm_signals, ofi_ns, 72);
-FIELD(mm_signals, last_mid_e8, 80);
+FIELD(mm_signals, twice_last_mid_e8, 80);
 FIELD(mm_signals, variance, 88);
 FIELD(mm_signals, buys, 96);
 FIELD(mm_signals, sells, 104);

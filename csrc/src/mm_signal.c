@@ -83,11 +83,13 @@ static bool is_warm(const mm_signals *signals, int64_t now_ns)
 /* ---- Inputs
  * -------------------------------------------------------------------------------------- */
 
-static void add_mid(mm_signals *signals, double mid_e8, int64_t now_ns)
+/* Takes the mid as bid plus ask, which is exact: of two mids nearly alike a difference of doubles leaves nothing. */
+static void add_mid(mm_signals *signals, uint64_t twice_mid_e8, int64_t now_ns)
 {
+    uint64_t last = signals->twice_last_mid_e8;
     if (signals->has_mid == 0) {
         signals->has_mid = 1;
-        signals->last_mid_e8 = mid_e8;
+        signals->twice_last_mid_e8 = twice_mid_e8;
         signals->volatility_ns = now_ns;
         return;
     }
@@ -95,22 +97,24 @@ static void add_mid(mm_signals *signals, double mid_e8, int64_t now_ns)
     if (dt == 0.0) {
         return; /* the next mid at a later time has the whole return */
     }
-    double change = (mid_e8 - signals->last_mid_e8) / signals->last_mid_e8;
+    double moved = (double)(twice_mid_e8 > last ? twice_mid_e8 - last : last - twice_mid_e8);
+    double change = moved / (double)last; /* only its square is used */
     double weight = dt / (signals->tau_volatility_s + dt);
     signals->variance += weight * (change * change / dt - signals->variance);
-    signals->last_mid_e8 = mid_e8;
+    signals->twice_last_mid_e8 = twice_mid_e8;
     MM_ASSERT(signals->variance >= 0.0);
 }
 
-/* Order flow at the touch between two tops. */
+/* Order flow at the touch between two tops, in integers as long as it fits: large quantities that cancel leave a small flow. */
 static double flow_between(const mm_top *before, const mm_top *after)
 {
-    double flow = 0.0;
-    flow += after->bid_price_e8 >= before->bid_price_e8 ? (double)after->bid_qty_e8 : 0.0;
-    flow -= after->bid_price_e8 <= before->bid_price_e8 ? (double)before->bid_qty_e8 : 0.0;
-    flow -= after->ask_price_e8 <= before->ask_price_e8 ? (double)after->ask_qty_e8 : 0.0;
-    flow += after->ask_price_e8 >= before->ask_price_e8 ? (double)before->ask_qty_e8 : 0.0;
-    return flow;
+    int64_t bid_e8 = (after->bid_price_e8 >= before->bid_price_e8 ? after->bid_qty_e8 : 0) -
+                     (after->bid_price_e8 <= before->bid_price_e8 ? before->bid_qty_e8 : 0);
+    int64_t ask_e8 = (after->ask_price_e8 <= before->ask_price_e8 ? after->ask_qty_e8 : 0) -
+                     (after->ask_price_e8 >= before->ask_price_e8 ? before->ask_qty_e8 : 0);
+    int64_t flow_e8 = 0;
+    bool fits = !__builtin_sub_overflow(bid_e8, ask_e8, &flow_e8);
+    return fits ? (double)flow_e8 : (double)bid_e8 - (double)ask_e8; /* opposite signs: nothing cancels */
 }
 
 static void add_flow(mm_signals *signals, double flow, int64_t now_ns)
@@ -123,7 +127,8 @@ static void add_flow(mm_signals *signals, double flow, int64_t now_ns)
 
 static bool is_normal(const mm_top *top)
 {
-    return top->bid_qty_e8 > 0 && top->ask_qty_e8 > 0 && top->bid_price_e8 < top->ask_price_e8;
+    bool has_both = top->bid_qty_e8 > 0 && top->ask_qty_e8 > 0 && top->bid_price_e8 > 0;
+    return has_both && top->bid_price_e8 < top->ask_price_e8;
 }
 
 void mm_signal_top(mm_signals *signals, const mm_top *top, int64_t now_ns)
@@ -133,7 +138,7 @@ void mm_signal_top(mm_signals *signals, const mm_top *top, int64_t now_ns)
         return;
     }
     begin(signals, now_ns);
-    add_mid(signals, ((double)top->bid_price_e8 + (double)top->ask_price_e8) * 0.5, now_ns);
+    add_mid(signals, (uint64_t)top->bid_price_e8 + (uint64_t)top->ask_price_e8, now_ns);
     if (signals->has_top != 0) {
         add_flow(signals, flow_between(&signals->last_top, top), now_ns);
     }
@@ -211,9 +216,9 @@ static bool read_top(const mm_top *top, mm_signal *out)
     }
     double bid_qty = (double)top->bid_qty_e8;
     double ask_qty = (double)top->ask_qty_e8;
-    double half_spread = (double)(top->ask_price_e8 - top->bid_price_e8) * 0.5;
+    double spread = (double)(top->ask_price_e8 - top->bid_price_e8);
     out->alpha = ratio(bid_qty - ask_qty, bid_qty + ask_qty);
-    out->microprice_e8 = (double)top->bid_price_e8 + half_spread + out->alpha * half_spread;
+    out->microprice_e8 = (double)top->bid_price_e8 + spread * (bid_qty / (bid_qty + ask_qty)); /* never below the bid */
     out->ready |= MM_SIGNAL_BOOK;
     return true;
 }

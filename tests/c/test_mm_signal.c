@@ -284,6 +284,57 @@ static void a_clock_that_steps_back_does_no_harm(void)
     MM_CHECK(out.volatility > 0.0 && out.volatility < 1.0);
 }
 
+/* ---- Ends of the ranges ---------------------------------------------------------------------- */
+
+static void the_microprice_of_any_spread_is_inside_it(void)
+{
+    start();
+    MM_CHECK_INT(mm_book_set(book, MM_BID, 1, 1), ==, MM_OK);
+    MM_CHECK_INT(mm_book_set(book, MM_ASK, INT64_MAX, INT64_MAX), ==, MM_OK);
+    double micro = read_at(0).microprice_e8; /* 1 + 2^63 * 2^-63 */
+    MM_CHECK_NEAR(micro, 2.0, 1e-9);
+}
+
+static void one_unit_is_a_return_at_any_price(void)
+{
+    static const int64_t bids[] = {1000, INT64_C(10000000000), INT64_MAX - 1000};
+    for (size_t i = 0; i < MM_TEST_COUNT(bids); i++) {
+        for (int64_t step = -1; step <= 1; step += 2) {
+            start();
+            mm_top top = {bids[i], 1, bids[i] + 100, 1};
+            feed(top, 0);
+            top.bid_price_e8 += step;
+            feed(top, 3 * SECOND);
+            double tau = config.volatility_halflife_s / log(2.0), change = 0.5 / ((double)bids[i] + 50.0);
+            MM_CHECK_NEAR(read_at(3 * SECOND).volatility / (change / sqrt(tau + 3.0)), 1.0, 1e-9);
+        }
+    }
+}
+
+static void large_quantities_that_cancel_leave_the_small_flow(void)
+{
+    start();
+    mm_top top = {100, INT64_MAX - 7, 101, INT64_MAX - 7};
+    feed(top, 0);
+    top.bid_qty_e8 += 5; /* +5, of quantities of which a double keeps no unit */
+    top.ask_qty_e8 += 2; /* -2 */
+    feed(top, 0);
+    MM_CHECK_NEAR(signals.ofi, 3.0, 0.0);
+    top.bid_price_e8 -= 1; /* both sides leave at once: -2^63 twice */
+    top.ask_price_e8 -= 1;
+    feed(top, 0);
+    MM_CHECK_NEAR(signals.ofi, 3.0 - 0x1p64, 0x1p13);
+    MM_CHECK_NEAR(read_at(2 * SECOND).ofi, -1.0, 1e-15);
+}
+
+static void a_top_without_a_price_is_no_top(void)
+{
+    start();
+    mm_top top = {0, 1, 1, 1};
+    feed(top, 0);
+    MM_CHECK_UINT(read_at(10 * SECOND).ready, ==, 0);
+}
+
 static void settings_out_of_range_are_refused(void)
 {
     static const mm_signal_config bad[] = {
@@ -317,6 +368,10 @@ int main(int argc, char **argv)
         MM_TEST(flow_is_not_measured_across_a_book_that_was_no_book),
         MM_TEST(averages_are_ready_after_the_warm_up_and_again_after_a_reset),
         MM_TEST(a_clock_that_steps_back_does_no_harm),
+        MM_TEST(the_microprice_of_any_spread_is_inside_it),
+        MM_TEST(one_unit_is_a_return_at_any_price),
+        MM_TEST(large_quantities_that_cancel_leave_the_small_flow),
+        MM_TEST(a_top_without_a_price_is_no_top),
         MM_TEST(settings_out_of_range_are_refused),
     };
     int result = mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
