@@ -42,7 +42,7 @@ void mm__engine_invalidate(mm_engine *engine)
     signal_reset(engine);
 }
 
-/* The book's prices are checked as they come in, a ticker's are not. */
+/* A ticker may lack a side. */
 static bool has_both_sides(const mm_top *top)
 {
     return top->bid_qty_e8 > 0 && top->ask_qty_e8 > 0 && top->bid_price_e8 > 0 && top->ask_price_e8 > 0;
@@ -295,6 +295,10 @@ static void on_ticker(mm_engine *engine, const mm_record *event)
 {
     const mm_ticker_body *body = &event->body.ticker;
     if (body->update_id <= engine->ticker_id) {
+        return;
+    }
+    if ((body->bid_price_e8 | body->bid_qty_e8 | body->ask_price_e8 | body->ask_qty_e8) < 0) {
+        malformed(engine, body->recv_ns);
         return;
     }
     engine->ticker_id = body->update_id;

@@ -12,6 +12,7 @@
  * too good. */
 #include "mm_engine.h"
 
+#include <math.h> /* fmin */
 #include <string.h>
 
 /* Reasons that pass by themselves within moments: an old order stays where it is until its replacement can go, unless it has
@@ -120,7 +121,7 @@ static void gather(mm_engine *engine, side_plan *s)
 static int64_t tolerance_of(const mm_engine *engine, const mm_top *top)
 {
     double mid = 0.5 * ((double)top->bid_price_e8 + (double)top->ask_price_e8);
-    return (int64_t)(mid * engine->config.refresh_tolerance_bps * 1e-4);
+    return (int64_t)fmin(mid * engine->config.refresh_tolerance_bps * 1e-4, 0x1p62); /* fits, and is wider than any quote */
 }
 
 /* How far an order may offer more than the best wish while its replacement has to wait: a quarter of the wanted half-width, so that it

@@ -116,19 +116,54 @@ static void a_pong_is_a_sign_of_life_and_a_quiet_book_is_not_stale(void)
     host_close(h);
 }
 
+static void ticker(host *h, mm_top top)
+{
+    mm_record record = host_event(MM_KIND_TICKER);
+    record.body.ticker.update_id = h->last_id + 1;
+    record.body.ticker.bid_price_e8 = top.bid_price_e8;
+    record.body.ticker.bid_qty_e8 = top.bid_qty_e8;
+    record.body.ticker.ask_price_e8 = top.ask_price_e8;
+    record.body.ticker.ask_qty_e8 = top.ask_qty_e8;
+    record.body.ticker.recv_ns = h->now_ns;
+    host_feed(h, &record);
+    host_decide(h);
+}
+
 static void a_ticker_without_a_price_is_no_top(void)
 {
     host *h = quoting();
     host_exchange(h);
-    mm_record ticker = host_event(MM_KIND_TICKER);
-    ticker.body.ticker.update_id = h->last_id + 1;
-    ticker.body.ticker.bid_qty_e8 = MM_ONE_E8;
-    ticker.body.ticker.ask_price_e8 = 1;
-    ticker.body.ticker.ask_qty_e8 = MM_ONE_E8;
-    ticker.body.ticker.recv_ns = h->now_ns;
-    host_feed(h, &ticker);
-    host_decide(h);
+    mm_top top = {0, MM_ONE_E8, 1, MM_ONE_E8};
+    ticker(h, top);
     MM_CHECK(has(host_status(h).verdict, MM_REASON_ONE_SIDED));
+    MM_CHECK(!mm_panic_killed());
+    host_close(h);
+}
+
+static void a_ticker_below_zero_is_malformed_and_the_book_is_read_anew(void)
+{
+    static const mm_top tops[] = {{-1, 1, 2, 1}, {1, -1, 2, 1}, {1, 1, -2, 1}, {1, 1, 2, -1}};
+    for (size_t i = 0; i < MM_TEST_COUNT(tops); i++) {
+        host *h = quoting();
+        host_exchange(h);
+        ticker(h, tops[i]);
+        MM_CHECK_UINT(host_status(h).malformed, ==, 1);
+        MM_CHECK(has(host_status(h).verdict, MM_REASON_SYNCING));
+        host_close(h);
+    }
+}
+
+static void a_tolerance_as_wide_as_the_highest_price_fits(void)
+{
+    mm_engine_config config = host_config();
+    config.refresh_tolerance_bps = 10000.0;
+    host *h = host_open(&config);
+    host_start(h);
+    host_sync(h);
+    host_exchange(h);
+    mm_top top = {INT64_MAX - 1, 1, INT64_MAX, 1}; /* the mid is 2^63 as a double */
+    ticker(h, top);
+    MM_CHECK_INT(host_status(h).mid_e8, ==, INT64_MAX - 1);
     MM_CHECK(!mm_panic_killed());
     host_close(h);
 }
@@ -1414,6 +1449,8 @@ int main(int argc, char **argv)
         MM_TEST(silence_pulls_the_quotes_after_one_second),
         MM_TEST(a_pong_is_a_sign_of_life_and_a_quiet_book_is_not_stale),
         MM_TEST(a_ticker_without_a_price_is_no_top),
+        MM_TEST(a_ticker_below_zero_is_malformed_and_the_book_is_read_anew),
+        MM_TEST(a_tolerance_as_wide_as_the_highest_price_fits),
         MM_TEST(a_frame_after_silence_may_be_old_and_the_answer_to_a_young_ping_ends_it),
         MM_TEST(frames_that_come_all_the_time_but_ever_later_are_stale),
         MM_TEST(a_new_connection_has_nothing_held_up),
