@@ -314,8 +314,9 @@ static void time_acks(mm_loop *loop, const mm_record *record, int64_t recv_ns)
     if (record->kind != MM_KIND_ACK) {
         return;
     }
+    MM_ASSERT(record->body.report.order_seq != 0); /* only requests with a number have such a reply */
     const sent_slot *slot = &loop->sent[record->body.report.order_seq % SENT_SLOTS];
-    if (slot->seq == record->body.report.order_seq && slot->seq != 0) {
+    if (slot->seq == record->body.report.order_seq) {
         mm_hist_add(&loop->order_to_ack, recv_ns - slot->sent_ns);
     }
 }

@@ -111,15 +111,11 @@ mm_status mm_quote_derive(mm_quote_config *config, const char **bad_field)
 
 /* ---- from a model's offsets to quotes ----------------------------------------------------- */
 
-static inline bool grids_fit(const mm_quote_input *input)
-{
-    return input->tick.step_e8 == input->symbol->tick_e8 &&
-           input->lot.step_e8 == input->symbol->step_e8;
-}
-
 static MM_INVARIANT bool grids_good(const mm_quote_input *input)
 {
-    return grids_fit(input) && input->tick.step_e8 > 0 && input->lot.step_e8 > 0;
+    return input->tick.step_e8 == input->symbol->tick_e8 &&
+           input->lot.step_e8 == input->symbol->step_e8 && input->tick.step_e8 > 0 &&
+           input->lot.step_e8 > 0;
 }
 
 /* Down to the tick, but no higher than one tick under the best ask; 0 where that is no price. */
@@ -226,7 +222,8 @@ static void best_prices(const mm_quote_config *config, const mm_quote_input *inp
         return;
     }
     int64_t floor_e8 = fee_floor(input);
-    if (*ask_e8 - *bid_e8 >= floor_e8 && *bid_e8 != 0 && *ask_e8 != 0) {
+    /* No ask lies under a bid. */
+    if (*bid_e8 != 0 && *ask_e8 - *bid_e8 >= floor_e8) {
         return;
     }
     double wide = (double)floor_e8 * 0.5;

@@ -275,7 +275,7 @@ static int64_t sends_free_ns(const mm_risk *risk, int64_t most, int64_t window_n
 
 static int64_t second_of(int64_t now_ns)
 {
-    return now_ns > 0 ? now_ns / SECOND_NS : 0;
+    return now_ns / SECOND_NS;
 }
 
 /* Takes the buckets that have left the window out of the sums. */
@@ -290,7 +290,8 @@ static void move_window(mm_risk *risk, int64_t now_ns)
         /* The second that leaves when s is the newest. With a longer silence all are visited: older
          * ones hold older seconds. */
         bucket *old = &risk->buckets[(s + BUCKETS - WINDOW_BUCKETS) % BUCKETS];
-        if (old->second >= 0 && old->second <= s - WINDOW_BUCKETS) {
+        if (old->second >= 0) {
+            MM_ASSERT(old->second <= s - WINDOW_BUCKETS);
             risk->notional_e16 -= old->notional_e16;
             risk->qty_e8 -= old->qty_e8;
             memset(old, 0, sizeof *old);
@@ -326,9 +327,11 @@ void mm_risk_trade(mm_risk *risk, int64_t price_e8, int64_t qty_e8, int64_t now_
     move_window(risk, now_ns);
     bool counts = price_e8 > 0 && price_e8 <= LIMIT_MAX && qty_e8 > 0 && qty_e8 <= LIMIT_MAX;
     int128 notional_e16 = counts ? (int128)price_e8 * qty_e8 : 0;
-    if (!counts || risk->notional_e16 > SUM_MAX - notional_e16 || risk->qty_e8 > SUM_MAX - qty_e8) {
+    if (!counts || risk->notional_e16 > SUM_MAX - notional_e16) {
         return;
     }
+    /* No quantity is larger than its notional, so the sum of them fits as well. */
+    MM_ASSERT(risk->qty_e8 <= risk->notional_e16);
     /* Times that step back a little between channels count as the newest second. */
     bucket *b = &risk->buckets[risk->second % BUCKETS];
     MM_ASSERT(b->second == -1 || b->second == risk->second);

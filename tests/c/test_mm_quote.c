@@ -71,6 +71,17 @@ static void check_same(const mm_quotes *a, const mm_quotes *b)
 
 /* ---- parameters ---- */
 
+/* Refused with the field's name, and nothing is derived. */
+static void check_bad(const mm_quote_config *config, const char *name)
+{
+    mm_quote_config c = *config;
+    const char *bad = NULL;
+    MM_CHECK_INT(mm_quote_derive(&c, &bad), ==, MM_E_ARGUMENT);
+    MM_REQUIRE(bad != NULL);
+    MM_CHECK_TEXT(bad, name);
+    MM_CHECK_BYTES(&c, config, sizeof c);
+}
+
 static void every_parameter_out_of_range_is_named(void)
 {
     static const struct {
@@ -94,11 +105,8 @@ static void every_parameter_out_of_range_is_named(void)
     for (size_t i = 0; i < MM_ARRAY_COUNT(reals); i++) {
         for (size_t j = 0; j < MM_ARRAY_COUNT(never); j++) {
             mm_quote_config c = config_of();
-            const char *bad = NULL;
             memcpy((char *)&c + reals[i].at, &never[j], sizeof never[j]);
-            MM_CHECK_INT(mm_quote_derive(&c, &bad), ==, MM_E_ARGUMENT);
-            MM_REQUIRE(bad != NULL);
-            MM_CHECK_TEXT(bad, reals[i].name);
+            check_bad(&c, reals[i].name);
         }
     }
     static const struct {
@@ -107,18 +115,40 @@ static void every_parameter_out_of_range_is_named(void)
         int64_t value;
     } wholes[] = {
         {offsetof(mm_quote_config, order_qty_e8), "order_qty_e8", 0},
+        {offsetof(mm_quote_config, order_qty_e8), "order_qty_e8", PRICE_LIMIT + 1},
         {offsetof(mm_quote_config, max_position_e8), "max_position_e8", 0},
+        {offsetof(mm_quote_config, max_position_e8), "max_position_e8", PRICE_LIMIT + 1},
         {offsetof(mm_quote_config, layers), "layers", 0},
         {offsetof(mm_quote_config, layers), "layers", MM_LAYERS_MAX + 1},
         {offsetof(mm_quote_config, allow_negative_edge), "allow_negative_edge", 2},
     };
     for (size_t i = 0; i < MM_ARRAY_COUNT(wholes); i++) {
         mm_quote_config c = config_of();
-        const char *bad = NULL;
         memcpy((char *)&c + wholes[i].at, &wholes[i].value, sizeof wholes[i].value);
-        MM_CHECK_INT(mm_quote_derive(&c, &bad), ==, MM_E_ARGUMENT);
-        MM_REQUIRE(bad != NULL);
-        MM_CHECK_TEXT(bad, wholes[i].name);
+        check_bad(&c, wholes[i].name);
+    }
+}
+
+static void finite_parameters_that_make_no_sense_are_named(void)
+{
+    static const struct {
+        size_t at;
+        const char *name;
+        double value;
+    } cases[] = {
+        {offsetof(mm_quote_config, layer_step_bps), "layer_step_bps", 0.0},
+        {offsetof(mm_quote_config, min_spread_bps), "min_spread_bps", -1.0},
+        {offsetof(mm_quote_config, max_spread_bps), "max_spread_bps", 19.0}, /* under min */
+        {offsetof(mm_quote_config, vol_mult), "vol_mult", -0.1},
+        {offsetof(mm_quote_config, kappa), "kappa", 0.0},
+        {offsetof(mm_quote_config, risk_factor), "risk_factor", 1e-308}, /* 2 / gamma is infinite */
+        {offsetof(mm_quote_config, min_spread_pct), "min_spread_pct", -0.1},
+    };
+    for (size_t i = 0; i < MM_ARRAY_COUNT(cases); i++) {
+        mm_quote_config c = config_of();
+        c.kappa = 1e-308; /* so that gamma / kappa is none too small beside 2 / gamma */
+        memcpy((char *)&c + cases[i].at, &cases[i].value, sizeof cases[i].value);
+        check_bad(&c, cases[i].name);
     }
 }
 
@@ -214,6 +244,17 @@ static void check_side(uint32_t count, const mm_level *levels, uint64_t verdict,
     }
 }
 
+/* Without a fee floor a quote is the formula's, to the tick and the lot. */
+static void check_formula(const mm_quote_config *c, const mm_quote_input *in, mm_quotes *q)
+{
+    reference r = formula(c, in);
+    mm_quote_inventory_skew(c, in, q);
+    check_side(q->bid_count, q->bids, q->bid_verdict, in->position_e8 < c->max_position_e8,
+               r.bid_e8, r.bid_qty_e8);
+    check_side(q->ask_count, q->asks, q->ask_verdict, in->position_e8 > -c->max_position_e8,
+               r.ask_e8, r.ask_qty_e8);
+}
+
 static void one_layer_without_fee_floor_is_the_formula_to_the_tick(void)
 {
     mm_quote_config c = config_of();
@@ -223,12 +264,7 @@ static void one_layer_without_fee_floor_is_the_formula_to_the_tick(void)
         mm_quote_input in;
         mm_quotes q;
         random_case(&c, &in, &symbol);
-        reference r = formula(&c, &in);
-        mm_quote_inventory_skew(&c, &in, &q);
-        check_side(q.bid_count, q.bids, q.bid_verdict, in.position_e8 < c.max_position_e8, r.bid_e8,
-                   r.bid_qty_e8);
-        check_side(q.ask_count, q.asks, q.ask_verdict, in.position_e8 > -c.max_position_e8,
-                   r.ask_e8, r.ask_qty_e8);
+        check_formula(&c, &in, &q);
     }
 }
 
@@ -274,12 +310,7 @@ static void at_the_ends_of_all_ranges_it_is_still_the_formula(void)
         mm_quote_input in;
         mm_quotes q;
         extreme_case(&c, &in, &symbol);
-        reference r = formula(&c, &in);
-        mm_quote_inventory_skew(&c, &in, &q);
-        check_side(q.bid_count, q.bids, q.bid_verdict, in.position_e8 < c.max_position_e8, r.bid_e8,
-                   r.bid_qty_e8);
-        check_side(q.ask_count, q.asks, q.ask_verdict, in.position_e8 > -c.max_position_e8,
-                   r.ask_e8, r.ask_qty_e8);
+        check_formula(&c, &in, &q);
         both += q.bid_count > 0 && q.ask_count > 0;
     }
     MM_CHECK_INT(both, >, 10000);
@@ -301,12 +332,7 @@ static void both_sides_of_the_bound_between_the_two_ways_are_the_formula(void)
         c.order_qty_e8 = MM__GRID_SMALL - mm_test_between(-2, 20);
         c.min_spread_bps = mm_test_unit() * 1e-8;
         c.max_spread_bps = c.min_spread_bps * 2.0;
-        reference r = formula(&c, &in);
-        mm_quote_inventory_skew(&c, &in, &q);
-        check_side(q.bid_count, q.bids, q.bid_verdict, in.position_e8 < c.max_position_e8, r.bid_e8,
-                   r.bid_qty_e8);
-        check_side(q.ask_count, q.asks, q.ask_verdict, in.position_e8 > -c.max_position_e8,
-                   r.ask_e8, r.ask_qty_e8);
+        check_formula(&c, &in, &q);
         short_ways += mm__quote_skew_short(&c, &in, &in.top, &q);
     }
     MM_CHECK_INT(short_ways, >, 10000);
@@ -405,22 +431,81 @@ static void layers_lie_a_step_apart_and_at_least_a_tick(void)
     mm_quote_inventory_skew(&c, &in, &q);
     MM_CHECK_UINT(q.bid_count, ==, 3);
     MM_CHECK_UINT(q.ask_count, ==, 4);
+    c.layer_step_bps = 1e15; /* farther than any price */
+    mm_quote_inventory_skew(&c, &in, &q);
+    MM_CHECK_UINT(q.bid_count, ==, 1);
+    MM_CHECK_UINT(q.ask_count, ==, 1);
+}
+
+static void prices_so_high_that_doubles_round_them_still_pay_the_fees_to_the_last_digit(void)
+{
+    mm_symbol symbol = symbol_of(1, 1);
+    mm_quote_config c = config_of();
+    int both = 0;
+    c.min_spread_bps = 0.001; /* so that the fees decide */
+    c.max_spread_bps = 0.001;
+    for (int n = 0; n < 2000; n++) {
+        mm_quotes q;
+        int64_t bid_e8 = ((int64_t)1 << 59) + mm_test_between(0, (int64_t)1 << 59);
+        mm_quote_input in = input_of(&symbol, bid_e8, bid_e8 + mm_test_between(1, 1000));
+        mm_quote_inventory_skew(&c, &in, &q);
+        MM_REQUIRE(q.bid_count == 1 && q.ask_count == 1);
+        mm__int128 wide_e16 = (mm__int128)(q.asks[0].price_e8 - q.bids[0].price_e8) * MM_ONE_E8;
+        mm__int128 fees_e16 = mm__quote_fees_e16(&in.top, &symbol);
+        MM_CHECK(wide_e16 >= fees_e16);
+        both += wide_e16 < fees_e16 + MM_ONE_E8; /* and not a tick more */
+    }
+    MM_CHECK_INT(both, >, 100);
+}
+
+static void a_side_whose_next_tick_is_no_price_passes_and_the_other_is_quoted(void)
+{
+    int64_t tick_e8 = PRICE_LIMIT / 4 + 1; /* three of them are prices, four are none */
+    mm_symbol symbol = symbol_of(tick_e8, 1000);
+    mm_quote_config c = config_of();
+    mm_quotes q;
+    mm_quote_input in = input_of(&symbol, 3 * tick_e8 + 1, 3 * tick_e8 + 3);
+    mm_quote_inventory_skew(&c, &in, &q);
+    MM_CHECK_UINT(q.bid_count, ==, 1);
+    MM_CHECK_INT(q.bids[0].price_e8, ==, 2 * tick_e8);
+    MM_CHECK_UINT(q.ask_count, ==, 0);
+    MM_CHECK_UINT(q.ask_verdict, ==, BIT(STRATEGY_PASS));
+    const mm_level highest = {PRICE_LIMIT, 1000};
+    memset(&q, 0, sizeof q);
+    q.ask_count = 1;
+    q.asks[0] = highest;
+    mm_quote_fit(&in, 1, &q);
+    MM_CHECK_UINT(q.ask_count, ==, 0);
+    MM_CHECK_UINT(q.ask_verdict, ==, BIT(PRICE_FILTER));
 }
 
 static void a_top_that_is_none_is_not_quoted(void)
 {
+    static const struct {
+        mm_top top;
+        uint64_t reason;
+    } cases[] = {
+        {{100 * E8, E8, 100 * E8, E8}, BIT(CROSSED_BOOK)},
+        {{100 * E8, E8, 99 * E8, E8}, BIT(CROSSED_BOOK)},
+        {{0, E8, 100 * E8, E8}, BIT(CROSSED_BOOK)},
+        {{-100 * E8, E8, 100 * E8, E8}, BIT(CROSSED_BOOK)},
+        {{100 * E8, E8, PRICE_LIMIT + 1, E8}, BIT(CROSSED_BOOK)},
+        {{100 * E8, 0, 101 * E8, E8}, BIT(ONE_SIDED)},
+        {{100 * E8, E8, 101 * E8, 0}, BIT(ONE_SIDED)},
+    };
     mm_symbol symbol = symbol_of(1000000, 1000);
     mm_quote_config c = config_of();
-    mm_quotes q;
-    mm_quote_input in = input_of(&symbol, 100 * E8, 100 * E8);
-    mm_quote_inventory_skew(&c, &in, &q);
-    MM_CHECK_UINT(q.bid_count + q.ask_count, ==, 0);
-    MM_CHECK_UINT(q.bid_verdict, ==, BIT(CROSSED_BOOK));
-    in = input_of(&symbol, 100 * E8, 101 * E8);
-    in.top.ask_qty_e8 = 0;
-    mm_quote_avellaneda_stoikov(&c, &in, &q);
-    MM_CHECK_UINT(q.bid_count + q.ask_count, ==, 0);
-    MM_CHECK_UINT(q.ask_verdict, ==, BIT(ONE_SIDED));
+    mm_quote_input in = input_of(&symbol, 100 * E8, 101 * E8);
+    for (size_t i = 0; i < MM_ARRAY_COUNT(cases); i++) {
+        mm_quotes skew, model;
+        in.top = cases[i].top;
+        mm_quote_inventory_skew(&c, &in, &skew);
+        mm_quote_avellaneda_stoikov(&c, &in, &model);
+        MM_CHECK_UINT(skew.bid_count + skew.ask_count, ==, 0);
+        MM_CHECK_UINT(skew.bid_verdict, ==, cases[i].reason);
+        MM_CHECK_UINT(skew.ask_verdict, ==, cases[i].reason);
+        check_same(&skew, &model);
+    }
 }
 
 static void signals_beyond_measure_cost_a_side_at_most(void)
@@ -505,6 +590,26 @@ static void the_model_waits_for_its_volatility_and_stops_at_the_position(void)
     MM_CHECK_UINT(q.bid_verdict, ==, BIT(POSITION_LIMIT));
     MM_CHECK_UINT(q.bid_count, ==, 0);
     MM_CHECK_UINT(q.ask_count, ==, 1);
+    in.position_e8 = -c.max_position_e8;
+    mm_quote_avellaneda_stoikov(&c, &in, &q);
+    MM_CHECK_UINT(q.ask_verdict, ==, BIT(POSITION_LIMIT));
+    MM_CHECK_UINT(q.ask_count, ==, 0);
+    MM_CHECK_UINT(q.bid_count, ==, 1);
+}
+
+static void the_models_layers_begin_at_its_one_layer(void)
+{
+    mm_symbol symbol = symbol_of(1000000, 1000);
+    mm_quote_config c = config_of();
+    mm_quotes one, three;
+    mm_quote_input in = input_of(&symbol, 50000 * E8, 50001 * E8);
+    mm_quote_avellaneda_stoikov(&c, &in, &one);
+    c.layers = 3;
+    mm_quote_avellaneda_stoikov(&c, &in, &three);
+    check_shape(&in, &three);
+    MM_REQUIRE(three.bid_count == 3 && three.ask_count == 3);
+    MM_CHECK_BYTES(&three.bids[0], &one.bids[0], sizeof one.bids[0]);
+    MM_CHECK_BYTES(&three.asks[0], &one.asks[0], sizeof one.asks[0]);
 }
 
 /* ---- fitting ---- */
@@ -636,16 +741,20 @@ int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
         MM_TEST(every_parameter_out_of_range_is_named),
+        MM_TEST(finite_parameters_that_make_no_sense_are_named),
         MM_TEST(derived_numbers_are_those_of_the_formulas),
         MM_TEST(one_layer_without_fee_floor_is_the_formula_to_the_tick),
         MM_TEST(both_sides_of_the_bound_between_the_two_ways_are_the_formula),
         MM_TEST(at_the_ends_of_all_ranges_it_is_still_the_formula),
         MM_TEST(quotes_pay_the_fees_of_both_sides_and_no_more_is_added),
         MM_TEST(layers_lie_a_step_apart_and_at_least_a_tick),
+        MM_TEST(prices_so_high_that_doubles_round_them_still_pay_the_fees_to_the_last_digit),
+        MM_TEST(a_side_whose_next_tick_is_no_price_passes_and_the_other_is_quoted),
         MM_TEST(a_top_that_is_none_is_not_quoted),
         MM_TEST(signals_beyond_measure_cost_a_side_at_most),
         MM_TEST(the_model_follows_its_formulas),
         MM_TEST(the_model_waits_for_its_volatility_and_stops_at_the_position),
+        MM_TEST(the_models_layers_begin_at_its_one_layer),
         MM_TEST(wishes_are_put_on_tick_and_lot_behind_the_guard_and_in_order),
         MM_TEST(what_cannot_be_placed_is_dropped_with_its_reason),
         MM_TEST(own_quotes_that_cross_are_both_dropped),

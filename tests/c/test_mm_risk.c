@@ -169,6 +169,17 @@ static mm_order *lose(world *w, int32_t side, int64_t price_e8, int64_t qty_e8)
 
 /* ---- configuration ---- */
 
+static void check_refused(const mm_risk_config *config, const char *name)
+{
+    mm_risk *risk = NULL;
+    const char *bad = NULL;
+    MM_CHECK_UINT(mm_risk_bytes(config), ==, 0);
+    MM_CHECK_INT(mm_risk_init(risk_memory, sizeof risk_memory, config, &risk, &bad), ==,
+                 MM_E_ARGUMENT);
+    MM_REQUIRE(bad != NULL && risk == NULL);
+    MM_CHECK_TEXT(bad, name);
+}
+
 static void no_limit_can_be_off_and_the_bad_one_is_named(void)
 {
 #define WHOLE(field)                                                                               \
@@ -212,33 +223,27 @@ static void no_limit_can_be_off_and_the_bad_one_is_named(void)
     for (size_t i = 0; i < MM_ARRAY_COUNT(wholes); i++) {
         for (size_t j = 0; j < MM_ARRAY_COUNT(bad_wholes); j++) {
             mm_risk_config c = wide_config();
-            const char *bad = NULL;
             memcpy((char *)&c + wholes[i].at, &bad_wholes[j], sizeof bad_wholes[j]);
-            MM_CHECK_UINT(mm_risk_bytes(&c), ==, 0);
-            MM_CHECK_INT(mm_risk_init(risk_memory, sizeof risk_memory, &c, &risk, &bad), ==,
-                         MM_E_ARGUMENT);
-            MM_REQUIRE(bad != NULL);
-            MM_CHECK_TEXT(bad, wholes[i].name);
+            check_refused(&c, wholes[i].name);
         }
     }
     for (size_t i = 0; i < MM_ARRAY_COUNT(reals); i++) {
         for (size_t j = 0; j < MM_ARRAY_COUNT(bad_reals); j++) {
             mm_risk_config c = wide_config();
-            const char *bad = NULL;
             memcpy((char *)&c + reals[i].at, &bad_reals[j], sizeof bad_reals[j]);
-            MM_CHECK_INT(mm_risk_init(risk_memory, sizeof risk_memory, &c, &risk, &bad), ==,
-                         MM_E_ARGUMENT);
-            MM_REQUIRE(bad != NULL);
-            MM_CHECK_TEXT(bad, reals[i].name);
+            check_refused(&c, reals[i].name);
         }
     }
     mm_risk_config c = wide_config();
     const char *bad = NULL;
-    c.quiet_max_ns = -1;
-    MM_CHECK_INT(mm_risk_init(risk_memory, sizeof risk_memory, &c, &risk, &bad), ==, MM_E_ARGUMENT);
+    static const int64_t bad_quiets[] = {-1, INT64_MAX};
+    for (size_t i = 0; i < MM_ARRAY_COUNT(bad_quiets); i++) {
+        c.quiet_max_ns = bad_quiets[i];
+        check_refused(&c, "quiet_max_ns");
+    }
     c = wide_config();
     c.drawdown_halt_pct = 4.5;
-    MM_CHECK_INT(mm_risk_init(risk_memory, sizeof risk_memory, &c, &risk, &bad), ==, MM_E_ARGUMENT);
+    check_refused(&c, "drawdown_halt_pct");
     c = wide_config();
     MM_CHECK_INT(mm_risk_init(risk_memory, mm_risk_bytes(&c) - 1, &c, &risk, &bad), ==,
                  MM_E_CAPACITY);
@@ -301,6 +306,22 @@ static void prices_keep_off_the_other_side_and_ones_own(void)
     MM_CHECK_UINT(judge(&w, MM_ASK, BEST_BID - tick, E8), ==, BIT(SELF_TRADE) | BIT(CROSS_GUARD));
     w.view.top.ask_qty_e8 = 0;
     MM_CHECK_UINT(judge(&w, MM_BID, BEST_BID, E8), ==, BIT(ONE_SIDED));
+}
+
+static void on_a_book_of_one_side_nothing_is_placed_whatever_was_traded(void)
+{
+    for (int32_t empty = MM_BID; empty <= MM_ASK; empty++) {
+        world w;
+        MM_REQUIRE(world_make(&w));
+        mm_risk_trade(w.risk, BEST_BID, E8, START);
+        *(empty == MM_BID ? &w.view.top.bid_qty_e8 : &w.view.top.ask_qty_e8) = 0;
+        MM_CHECK_UINT(judge(&w, MM_BID, BEST_BID, E8), ==, BIT(ONE_SIDED));
+        MM_CHECK_UINT(judge(&w, MM_ASK, BEST_ASK, E8), ==, BIT(ONE_SIDED));
+        /* What the position's worth allows cannot be told, what the other limits do can. */
+        MM_CHECK_INT(mm_risk_room(w.risk, &w.view, MM_BID, BEST_BID), ==,
+                     w.config.order_qty_max_e8);
+        MM_CHECK_INT(mm_risk_room(w.risk, &w.view, MM_BID, 0), ==, 0);
+    }
 }
 
 static void the_collar_is_around_the_median_of_mid_trade_and_minute(void)
@@ -428,6 +449,16 @@ static void more_orders_than_can_be_counted_refuse_another(void)
     MM_CHECK_UINT(judge(&w, MM_ASK, BEST_ASK, E8), ==, 0);
     (void)place(&w, MM_BID, 90 * E8, E8 / 1000);
     MM_CHECK_UINT(judge(&w, MM_ASK, BEST_ASK, E8), ==, BIT(OPEN_ORDERS));
+}
+
+static void open_quantities_whose_sum_does_not_fit_refuse_another(void)
+{
+    world w;
+    MM_REQUIRE(world_make(&w));
+    (void)place(&w, MM_BID, w.symbol.tick_e8, INT64_MAX);
+    MM_CHECK_UINT(judge(&w, MM_ASK, BEST_ASK, E8), ==, BIT(OPEN_NOTIONAL));
+    (void)place(&w, MM_BID, w.symbol.tick_e8, E8);
+    MM_CHECK_UINT(judge(&w, MM_ASK, BEST_ASK, E8), ==, BIT(OPEN_NOTIONAL) | BIT(OPEN_ORDERS));
 }
 
 static void an_unknown_order_blocks_its_side_and_two_block_both(void)
@@ -684,6 +715,66 @@ static void trades_of_any_size_never_overflow(void)
     MM_CHECK_UINT(judge(&w, MM_BID, BEST_BID, INT64_MAX) & SIZE_BITS, ==, SIZE_BITS);
 }
 
+static void a_minute_of_the_largest_trades_keeps_what_it_could_count(void)
+{
+    static const int64_t largest = (int64_t)1 << 61;
+    static const struct {
+        int64_t price_e8, qty_e8;
+        int count;
+        uint64_t verdict;
+    } cases[] = {
+        {largest, largest, 9, BIT(COLLAR_ORDER)}, /* over what is summed: what comes then is left out */
+        {BEST_BID, largest, 1000, 0},             /* no sum is too large */
+    };
+    for (size_t i = 0; i < MM_ARRAY_COUNT(cases); i++) {
+        world w;
+        MM_REQUIRE(world_make(&w));
+        for (int n = 0; n < cases[i].count; n++) {
+            mm_risk_trade(w.risk, cases[i].price_e8, cases[i].qty_e8, START);
+            MM_CHECK(mm_risk_valid(w.risk));
+        }
+        mm_risk_trade(w.risk, BEST_BID, E8, START + SECOND);
+        MM_CHECK(mm_risk_valid(w.risk));
+        MM_CHECK_UINT(judge(&w, MM_BID, BEST_BID, E8), ==, cases[i].verdict);
+        /* A minute later nothing of it is left: the mid alone is the reference. */
+        mm_risk_mid(w.risk, BEST_BID, START + 61 * SECOND);
+        MM_CHECK_UINT(judge(&w, MM_BID, BEST_BID, E8), ==, 0);
+    }
+}
+
+static void before_the_clock_has_run_a_second_trades_count_in_the_first(void)
+{
+    world w;
+    MM_REQUIRE(world_make(&w));
+    w.config.collar_order_bps = 100.0;
+    reconfigure(&w);
+    mm_risk_trade(w.risk, 50 * E8, E8, -SECOND);
+    mm_risk_trade(w.risk, 50 * E8, E8, 0);
+    MM_CHECK(mm_risk_valid(w.risk));
+    w.view.now_ns = SECOND / 2;
+    MM_CHECK_UINT(judge(&w, MM_BID, BEST_BID, E8), ==, BIT(COLLAR_ORDER)); /* around 50 */
+    mm_risk_mid(w.risk, BEST_BID, 60 * SECOND);
+    MM_CHECK_UINT(judge(&w, MM_BID, BEST_BID, E8), ==, 0);
+}
+
+static void a_side_or_layer_that_is_none_is_no_order_and_backs_none_off(void)
+{
+    static const struct {
+        int32_t side, layer;
+    } cases[] = {{2, 0}, {-1, 0}, {MM_BID, -1}, {MM_ASK, MM_LAYERS_MAX}};
+    world w;
+    MM_REQUIRE(world_make(&w));
+    for (size_t i = 0; i < MM_ARRAY_COUNT(cases); i++) {
+        uint64_t verdict = 0;
+        int32_t side = cases[i].side, layer = cases[i].layer;
+        MM_CHECK_SURVIVES(verdict = mm_risk_order(w.risk, &w.view, side, layer, BEST_BID, E8));
+        MM_CHECK_UINT(verdict, ==, BIT(PANIC));
+        MM_CHECK_SURVIVES((mm_risk_accept(w.risk, side, layer), 0));
+    }
+    MM_CHECK(mm_risk_valid(w.risk));
+    MM_CHECK_UINT(judge(&w, MM_ASK, BEST_ASK, E8), ==, 0);
+}
+
 /* ---- after the trade ---- */
 
 static uint64_t equity(world *w, int64_t pnl_e8, int64_t day, bool *kill, int64_t *until)
@@ -832,12 +923,14 @@ int main(int argc, char **argv)
         MM_TEST(no_limit_can_be_off_and_the_bad_one_is_named),
         MM_TEST(size_limits_hold_to_the_last_digit),
         MM_TEST(prices_keep_off_the_other_side_and_ones_own),
+        MM_TEST(on_a_book_of_one_side_nothing_is_placed_whatever_was_traded),
         MM_TEST(the_collar_is_around_the_median_of_mid_trade_and_minute),
         MM_TEST(the_worst_case_counts_every_order_that_may_still_trade),
         MM_TEST(the_worst_case_is_also_limited_in_money),
         MM_TEST(a_large_position_may_only_shrink),
         MM_TEST(orders_are_limited_in_number_and_in_sum),
         MM_TEST(more_orders_than_can_be_counted_refuse_another),
+        MM_TEST(open_quantities_whose_sum_does_not_fit_refuse_another),
         MM_TEST(an_unknown_order_blocks_its_side_and_two_block_both),
         MM_TEST(fills_told_of_but_not_shown_hold_new_orders_back),
         MM_TEST(room_is_the_most_that_passes),
@@ -849,11 +942,14 @@ int main(int argc, char **argv)
         MM_TEST(a_mid_far_from_its_minute_is_not_quoted),
         MM_TEST(the_minutes_average_is_that_of_a_recount),
         MM_TEST(trades_of_any_size_never_overflow),
+        MM_TEST(a_minute_of_the_largest_trades_keeps_what_it_could_count),
+        MM_TEST(before_the_clock_has_run_a_second_trades_count_in_the_first),
         MM_TEST(losses_of_session_and_day_kill),
         MM_TEST(a_fall_from_the_peak_halts_then_kills_and_a_withdrawal_is_none),
         MM_TEST(a_minutes_loss_halts_once_for_its_time),
         MM_TEST(after_a_reset_of_the_account_profit_and_its_peaks_begin_anew),
         MM_TEST(the_loss_of_a_minute_is_that_of_a_recount),
+        MM_TEST(a_side_or_layer_that_is_none_is_no_order_and_backs_none_off),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }
