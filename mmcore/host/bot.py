@@ -233,7 +233,7 @@ class Bot:
         names = RunNames(symbol, tag, known.epoch, settings.account.dedicated, rules)
         self.rest = RestWorker(self.loop, access.rest, self._decoder(), access.offset, clock, names, self._on_state,
                                keep_ban=access.bans.keep if access.bans is not None else None)
-        self.orders_by_rest = RestOrders(access.rest, self.rest.submit) if by_rest else None
+        self.orders_by_rest = RestOrders(access.rest, self.rest.submit, clock.mono_ns) if by_rest else None
         spins = settings.host.wait is Wait.SPIN
         self.orders = self._orders(access, world, served_by_feed=spins)
         self.strategy = StrategyThread(self.loop, clock, self.after_run, maker, settings.strategy.timeout_ms)

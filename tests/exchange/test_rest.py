@@ -8,6 +8,7 @@ import json
 import socket
 import struct
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -794,7 +795,7 @@ def any_order(servers: Servers) -> Callable[[str, bytes], bytes]:
 def test_orders_over_rest_are_handed_over_and_their_outcomes_come_from_poll(servers: Servers) -> None:
     with answering(servers, any_order(servers)) as (bench, server):
         worker = Worker()
-        orders = RestOrders(bench.rest, worker.submit)
+        orders = RestOrders(bench.rest, worker.submit, time.monotonic_ns)
         orders.connect()
         wire = bytearray(WIRE)
         assert orders.send_order(request(wire=memoryview(wire)))
@@ -825,7 +826,7 @@ def readable(orders: RestOrders) -> bool:
 def test_without_room_nothing_is_taken_and_nothing_is_answered(servers: Servers) -> None:
     with answering(servers, any_order(servers)) as (bench, server):
         worker = Worker(room=1)
-        orders = RestOrders(bench.rest, worker.submit)
+        orders = RestOrders(bench.rest, worker.submit, time.monotonic_ns)
         assert orders.send_order(request(wire=WIRE))
         assert not orders.send_order(request(wire=WIRE))
         assert not orders.cancel_order(request())
@@ -835,10 +836,29 @@ def test_without_room_nothing_is_taken_and_nothing_is_answered(servers: Servers)
         orders.close()
 
 
+def test_an_order_that_waited_too_long_for_its_turn_is_not_sent_and_a_cancel_is(servers: Servers) -> None:
+    with answering(servers, any_order(servers)) as (bench, server):
+        worker, now_ns = Worker(), 0
+        orders = RestOrders(bench.rest, worker.submit, lambda: now_ns)
+        for waited_ms in (500, 501):
+            assert orders.send_order(request(wire=WIRE))
+            assert orders.amend_order(request(wire=WIRE))
+            assert orders.cancel_order(request())
+            now_ns += waited_ms * 1_000_000
+            worker.run()
+            outcomes = {one.operation: one.outcome for one in orders.poll()}
+            assert outcomes[Operation.CANCEL] is Outcome.CANCELED
+            sent = waited_ms == 500
+            assert (outcomes[Operation.PLACE] is not Outcome.NOT_SENT) == sent
+            assert (outcomes[Operation.AMEND] is not Outcome.NOT_SENT) == sent
+            assert methods(server).count("POST /api/v3/order") == 1
+        orders.close()
+
+
 def test_closing_tells_what_was_not_sent_and_sends_none_of_it_later(servers: Servers) -> None:
     with answering(servers, any_order(servers)) as (bench, server):
         worker = Worker()
-        orders = RestOrders(bench.rest, worker.submit)
+        orders = RestOrders(bench.rest, worker.submit, time.monotonic_ns)
         orders.send_order(request(wire=WIRE))
         orders.close()
         orders.close()
@@ -862,7 +882,7 @@ def test_closing_while_a_request_is_on_its_way_leaves_it_unknown(
 
     with answering(servers, answer) as (bench, _):
         worker = Worker()
-        orders = RestOrders(bench.rest, worker.submit)
+        orders = RestOrders(bench.rest, worker.submit, time.monotonic_ns)
         orders.send_order(request(wire=WIRE))
         thread = threading.Thread(target=worker.run)
         thread.start()

@@ -32,6 +32,7 @@ from mmcore.exchange.base import (
 from mmcore.exchange.binance import replies
 from mmcore.exchange.binance.filters import ExchangeInfo, not_listed
 from mmcore.exchange.binance.protocol import (
+    NS_PER_MS,
     NS_PER_S,
     TOO_MANY_ORDERS,
     ClockOffset,
@@ -514,6 +515,9 @@ def _retry_after_ns(headers: Mapping[str, str]) -> int | None:
 # Order entry over REST
 
 
+# Half of an order's recvWindow: an older one the exchange would refuse for its time, and the clock would be doubted.
+_SEALED_WAIT_MAX_NS: Final = 500 * NS_PER_MS
+_NEVER_NS: Final = 2**63 - 1
 _Call: TypeAlias = Callable[[OrderRequest, OnSent], Sequence[OrderResponse]]
 
 
@@ -527,13 +531,17 @@ def _sealed(request: OrderRequest, operation: Operation) -> _Answer:
 
 
 class RestOrders(ExchangeClient):
-    """The seam over REST: requests go to the thread that owns the `RestClient`, outcomes come back here."""
+    """The seam over REST: requests go to the thread that owns the `RestClient`, outcomes come back here.
+    What the gate has sealed is NOT_SENT after half a second there: one request after the other, a far exchange takes
+    fewer than may be decided."""
 
-    def __init__(self, client: RestClient, submit: Callable[[Callable[[], None], bool], bool]) -> None:
+    def __init__(self, client: RestClient, submit: Callable[[Callable[[], None], bool], bool],
+                 now_ns: Callable[[], int]) -> None:
         """submit(job, urgent): puts a job into that thread's bounded queue, urgent ones (cancels) in front, and returns
-        False when there is no room."""
+        False when there is no room. now_ns: the local monotonic clock."""
         self._client = client
         self._submit = submit
+        self._now_ns = now_ns
         self._lock = threading.Lock()
         self._waiting: dict[int, _Answer] = {}
         self._running: dict[int, _Answer] = {}
@@ -585,20 +593,29 @@ class RestOrders(ExchangeClient):
 
     def _hand_over(self, answer: _Answer, call: _Call, *, urgent: bool) -> bool:
         ticket = next(self._tickets)
+        # The gate's bytes hold a time that ages while requests before them are answered.
+        send_by_ns = self._now_ns() + _SEALED_WAIT_MAX_NS if answer.request.wire else _NEVER_NS
         with self._lock:
             self._waiting[ticket] = answer
-        if self._submit(lambda: self._run(ticket, call), urgent):
+        if self._submit(lambda: self._run(ticket, call, send_by_ns), urgent):
             return True
         with self._lock:
             return self._waiting.pop(ticket, None) is None
 
-    def _run(self, ticket: int, call: _Call) -> None:
+    def _run(self, ticket: int, call: _Call, send_by_ns: int) -> None:
         """On the REST thread."""
         with self._lock:
             answer = self._waiting.pop(ticket, None)
             if answer is None:
                 return
-            self._running[ticket] = answer
+            is_late = self._now_ns() > send_by_ns
+            if is_late:
+                self._done.append(answer.of(Outcome.NOT_SENT, message="it waited too long for requests before it"))
+            else:
+                self._running[ticket] = answer
+        if is_late:
+            self._signal()
+            return
 
         def sent(sent_ns: int) -> None:
             with self._lock:
