@@ -125,7 +125,7 @@ class Reach:
 
     def ask(self) -> Known:
         if self._bans is not None:
-            self._bans.recall()
+            self._bans.share()
         while True:
             try:
                 return self._ask()
@@ -140,7 +140,7 @@ class Reach:
                 raise refused(error) from None
             finally:
                 if self._bans is not None:
-                    self._bans.keep()
+                    self._bans.share()
 
     def _wait(self, error: LimitedError) -> None:
         """Until the limit's end; raises UnreachableError at once when that is later than the exchange gets."""
@@ -232,7 +232,7 @@ class Bot:
         rules = RulesWatch(known.rules, known.rates, settings.risk.order_notional_max_e8, self._fail)
         names = RunNames(symbol, tag, known.epoch, settings.account.dedicated, rules)
         self.rest = RestWorker(self.loop, access.rest, self._decoder(), access.offset, clock, names, self._on_state,
-                               keep_ban=access.bans.keep if access.bans is not None else None)
+                               share_bans=access.bans.share if access.bans is not None else None)
         self.orders_by_rest = RestOrders(access.rest, self.rest.submit, clock.mono_ns) if by_rest else None
         spins = settings.host.wait is Wait.SPIN
         self.orders = self._orders(access, world, served_by_feed=spins)

@@ -61,9 +61,9 @@ class RestWorker(PartThread):
     """Holder of the REST client and of the REST ring's producing end."""
 
     def __init__(self, loop: Loop, client: RestClient, decoder: Decoder, offset: ClockOffset, clock: Clock, run: Run,
-                 on_state: Callable[[int, int], None], keep_ban: Callable[[], None] | None = None) -> None:
-        """on_state(state, verdict): told of each change of the engine's state. keep_ban: called when the exchange has
-        asked for silence, whoever heard it; None: nobody keeps that."""
+                 on_state: Callable[[int, int], None], share_bans: Callable[[], None] | None = None) -> None:
+        """on_state(state, verdict): told of each change of the engine's state. share_bans: called again and
+        again, to keep what the exchange asked for and to learn of what it asked other bots for; None: nobody does."""
         super().__init__("rest")
         self._loop = loop
         self._client = client
@@ -72,7 +72,7 @@ class RestWorker(PartThread):
         self._clock = clock
         self._run_names = run
         self._on_state = on_state
-        self._keep_ban = keep_ban
+        self._share_bans = share_bans
         self._jobs: deque[Callable[[], None]] = deque()
         self._urgent: deque[Callable[[], None]] = deque()
         self._jobs_lock = threading.Lock()
@@ -123,8 +123,8 @@ class RestWorker(PartThread):
         return 0 if self._has_work() else self._clock_due_ns
 
     def end(self) -> None:
-        if self._keep_ban is not None:
-            self._keep_ban()
+        if self._share_bans is not None:
+            self._share_bans()
         self._client.close()
 
     def _has_work(self) -> bool:
@@ -187,14 +187,14 @@ class RestWorker(PartThread):
             _log.warning("open: %s", error)
 
     def _tell_ban(self) -> None:
-        """Whoever learned of a ban (a request, a handshake), the engine must know: it would go on planning what cannot
-        be sent."""
+        """Whoever learned of a ban (a request, a handshake, another bot), the engine must know: it would go on planning
+        what cannot be sent."""
+        if self._share_bans is not None:
+            self._share_bans()
         until_ns = self._client.banned_until_ns
         if until_ns > self._told_ban_ns:
             self._told_ban_ns = until_ns
             self.push(record.ban(until_ns, self._clock.mono_ns()))
-            if self._keep_ban is not None:
-                self._keep_ban()
 
     def _tell_counts(self) -> None:
         """What the exchange counts of our requests, whoever sent them: the engine plans by it."""

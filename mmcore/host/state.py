@@ -1,6 +1,7 @@
 """What a bot keeps on this machine between runs: one directory for each account tag, symbol and exchange, locked while
-the bot runs, with the epoch of its last run and the end of the last wait the exchange asked for. An id of an order is
-never used twice, whatever the clocks say, as long as either this directory or the exchange remembers the last run."""
+the bot runs, with the epoch of its last run. An id of an order is never used twice, whatever the clocks say, as long as
+either this directory or the exchange remembers the last run. Beside the directories, one file for each exchange: the
+end of the last wait it asked for, which binds all bots of the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from mmcore.errors import MmcoreError, UsageError
+from mmcore.errors import UsageError
 from mmcore.exchange.binance.protocol import EPOCH_LIMIT, NS_PER_MS, ClockOffset, LimitState
 from mmcore.host.clock import Clock
 
@@ -29,12 +30,24 @@ _HINT: Final = "set host.state_dir to a directory that can be written"
 def state_folder(configured: Path | None, rest_url: str, symbol: str, tag: str, environ: Mapping[str, str]) -> Path:
     """The bot's own directory below `configured`, or below the place the XDG rules name. Raises UsageError where there
     is no home directory."""
+    return _home(configured, environ) / f"{_host(rest_url)}-{symbol}-{tag}"
+
+
+def ban_file(configured: Path | None, rest_url: str, environ: Mapping[str, str]) -> Path:
+    """Where all bots that use an exchange from this machine keep the end of its last ban: it shuts out addresses, not
+    bots. Beside their directories; raises as `state_folder`."""
+    return _home(configured, environ) / f"{_host(rest_url)}.banned_until"
+
+
+def _home(configured: Path | None, environ: Mapping[str, str]) -> Path:
     try:
-        home = (configured or _default(environ)).expanduser()
+        return (configured or _default(environ)).expanduser()
     except RuntimeError:
         raise UsageError("there is no home directory to keep the state in", _HINT) from None
-    host = urlsplit(rest_url).netloc.replace(":", "_").replace("[", "").replace("]", "")
-    return home / f"{host}-{symbol}-{tag}"
+
+
+def _host(rest_url: str) -> str:
+    return urlsplit(rest_url).netloc.replace(":", "_").replace("[", "").replace("]", "")
 
 
 def _default(environ: Mapping[str, str]) -> Path:
@@ -83,86 +96,115 @@ class RunState:
     def epoch(self) -> int:
         """The epoch of the last run; 0 when none is known. A file that cannot be read is told of and passed over: what
         the exchange remembers is asked for as well."""
-        return self._number("epoch", EPOCH_LIMIT, "the epoch of the last run is taken from the exchange")
+        try:
+            return _number_in(self._folder / "epoch", EPOCH_LIMIT,
+                              "the epoch of the last run is taken from the exchange")
+        except OSError as error:
+            raise self._unusable(error) from None
 
     def keep(self, epoch: int) -> None:
         """On the disk when this returns, through a loss of power too. Raises UsageError."""
-        self._keep_number("epoch", epoch)
-
-    def banned_until_ms(self) -> int:
-        """Until when, in ms since the epoch, the exchange had asked an earlier run to send nothing; 0 = never."""
-        return self._number("banned_until", _TIME_MS_LIMIT, "a ban of an earlier run is not known")
-
-    def keep_ban(self, until_ms: int) -> None:
-        """As `keep`."""
-        self._keep_number("banned_until", until_ms)
-
-    def _number(self, name: str, limit: int, without: str) -> int:
-        file = self._folder / name
         try:
-            text = file.read_bytes()[:_NUMBER_BYTES_MAX].decode("ascii", "replace").strip()
-        except FileNotFoundError:
-            return 0
+            _keep_number(self._folder / "epoch", epoch)
         except OSError as error:
-            raise self._unusable(error) from None
-        if text.isdigit() and int(text) < limit:
-            return int(text)
-        _log.warning("%s is damaged: %s", file, without)
-        return 0
-
-    def _keep_number(self, name: str, number: int) -> None:
-        temporary = self._folder / f"{name}.tmp"
-        try:
-            with temporary.open("w", encoding="ascii") as file:
-                file.write(f"{number}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._folder / name)
-            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise self._unusable(error) from None
 
     def _unusable(self, error: OSError) -> UsageError:
         return UsageError(f"state directory {self._folder}: {error.strerror or error}", _HINT)
 
 
+def _number_in(file: Path, limit: int, without: str) -> int:
+    """0 when there is none; what is no number below `limit` is told of. Raises OSError."""
+    try:
+        text = file.read_bytes()[:_NUMBER_BYTES_MAX].decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return 0
+    if text.isdigit() and int(text) < limit:
+        return int(text)
+    _log.warning("%s is damaged: %s", file, without)
+    return 0
+
+
+def _keep_number(file: Path, number: int) -> None:
+    """On the disk when this returns, the old one or the new one at any moment. Raises OSError."""
+    temporary = file.with_name(f"{file.name}.tmp")
+    try:
+        with temporary.open("w", encoding="ascii") as opened:
+            opened.write(f"{number}\n")
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.replace(file)
+        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
 class BanMemory:
-    """Carries what the exchange asked for (a ban, or a wait after a 429) over a restart: who sends before its end makes
-    it longer. Kept as UTC by the exchange's clock, or by this machine's while that is not known. One thread at a time.
+    """Carries what the exchange asked for (a ban, or a wait after a 429) over a restart and to the other bots of this
+    machine: who sends before its end makes it longer. The file holds UTC by the exchange's clock, which is read by what
+    was measured of that clock, or by this machine's while nothing was. One thread at a time, any number of processes.
     """
 
-    def __init__(self, state: RunState, limits: LimitState, offset: ClockOffset, clock: Clock) -> None:
-        self._state = state
+    def __init__(self, file: Path, limits: LimitState, offset: ClockOffset, clock: Clock) -> None:
+        """file: its directory exists."""
+        self._file = file
         self._limits = limits
         self._offset = offset
         self._clock = clock
-        self._kept_ns = 0
+        self._known_ns = 0  # an end that stands in the file, or that the disk did not take
+        self._read_at: tuple[int, int] | None = None
+        self._failure = ""
 
-    def recall(self) -> None:
-        """Before the first request: nothing is sent until an earlier run's ban is over."""
-        until_ms = self._state.banned_until_ms()
-        now_ns = self._clock.mono_ns()
-        wait_ns = until_ms * NS_PER_MS - self._clock.epoch_ns()
-        if wait_ns > 0:
-            self._kept_ns = self._limits.hold(now_ns, wait_ns)
-            _log.warning("the exchange has asked an earlier run to send nothing until %s: so nothing is sent for %d s",
-                         datetime.fromtimestamp(until_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
-                         -(-(self._kept_ns - now_ns) // 10**9))
-
-    def keep(self) -> None:
-        """What was learned since. A disk that does not take it is told of: the ban holds all the same."""
-        until_ns = self._limits.banned_until_ns
-        if until_ns <= self._kept_ns:
-            return
-        self._kept_ns = until_ns
-        offset_ns = (self._offset.offset_ns if self._offset.known else self._clock.epoch_ns() - self._clock.mono_ns())
+    def share(self) -> None:
+        """Takes what others have written since, and keeps what was learned here. Before the first request, and again
+        and again: it costs one look at the file's date. A disk that does not take a ban is told of: it holds all the
+        same."""
         try:
-            self._state.keep_ban((until_ns + offset_ns) // NS_PER_MS)
-        except MmcoreError as error:
-            _log.warning("a restart will not know of the ban: %s", error)
+            self._take()
+            if self._limits.banned_until_ns > self._known_ns:
+                self._known_ns = self._limits.banned_until_ns
+                self._keep((self._known_ns + self._utc_offset_ns()) // NS_PER_MS)
+        except OSError as error:
+            why = error.strerror or str(error)
+            if why != self._failure:
+                _log.warning("%s: %s: other bots and a restart may not know of a ban", self._file, why)
+            self._failure = why
+
+    def _utc_offset_ns(self) -> int:
+        """What makes a local monotonic time UTC."""
+        return self._offset.offset_ns if self._offset.known else self._clock.epoch_ns() - self._clock.mono_ns()
+
+    def _take(self) -> None:
+        try:
+            found = self._file.stat()
+        except FileNotFoundError:
+            return
+        if (found.st_mtime_ns, found.st_ino) == self._read_at:
+            return
+        until_ms = _number_in(self._file, _TIME_MS_LIMIT, "a ban of an earlier run is not known")
+        self._read_at = found.st_mtime_ns, found.st_ino
+        now_ns = self._clock.mono_ns()
+        until_ns = until_ms * NS_PER_MS - self._utc_offset_ns()
+        if until_ns <= max(now_ns, self._limits.banned_until_ns):
+            return
+        self._known_ns = self._limits.hold(now_ns, until_ns - now_ns)
+        _log.warning("the exchange has asked an earlier run or another bot of this machine to send nothing until %s: "
+                     "so nothing is sent for %d s",
+                     datetime.fromtimestamp(until_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+                     -(-(self._known_ns - now_ns) // 10**9))
+
+    def _keep(self, until_ms: int) -> None:
+        """Unless another bot has written a later end."""
+        lock = os.open(self._file.with_name(f"{self._file.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if until_ms > _number_in(self._file, _TIME_MS_LIMIT, "it is written anew"):
+                _keep_number(self._file, until_ms)
+        finally:
+            os.close(lock)

@@ -31,7 +31,7 @@ from mmcore.host.clock import Clock, SystemClock
 from mmcore.host.connector import over_sockets
 from mmcore.host.demo import DemoVenue
 from mmcore.host.recorder import check_recordable
-from mmcore.host.state import BanMemory, RunState, state_folder
+from mmcore.host.state import BanMemory, RunState, ban_file, state_folder
 from mmcore.host.stop import Stop
 from mmcore.host.watch import End, Watch
 from mmcore.strategy.loading import load_strategy
@@ -132,7 +132,8 @@ def _run(settings: Settings, options: RunOptions, redactor: Redactor, stop: Stop
         access = _access(settings, credentials, endpoints, clock)
         with _state(settings, endpoints, venue) as state:
             if state is not None:
-                access = replace(access, bans=BanMemory(state, access.limits, access.offset, clock))
+                file = ban_file(settings.host.state_dir, endpoints.rest, os.environ)
+                access = replace(access, bans=BanMemory(file, access.limits, access.offset, clock))
             try:
                 known = Reach(access, settings, clock, stop, state).ask()
             except MmcoreError as error:

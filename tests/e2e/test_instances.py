@@ -62,17 +62,17 @@ def killed_and_back(stage: Stage) -> Any:
 
 
 def banned_and_back(stage: Stage) -> tuple[Bot, Any, Any]:
-    """The first run is killed during a ban of ten minutes; the audits are from before and after the second."""
+    """A bot is killed in a ban of ten minutes, and another one started; the audits are from before and after that."""
     venue = stage.venue()
     kept = stage.folder / "kept"
     first = stage.bot(venue=venue, env={"XDG_STATE_HOME": str(kept)})
     quoting(venue)
     venue.command("/venue/faults", {"faults": [{"kind": "rate_limited", "status": "418", "retry_after_ms": 600_000}]})
-    wait_until(lambda: any(kept.rglob("banned_until")), 20, "the ban is not kept")
+    wait_until(lambda: any(kept.rglob("*.banned_until")), 20, "the ban is not kept")
     first.send(signal.SIGKILL)
     first.wait(60)
     before = venue.audit()
-    second = stage.bot(venue=venue, env={"XDG_STATE_HOME": str(kept)})
+    second = stage.bot("--account.tag", "B2", venue=venue, env={"XDG_STATE_HOME": str(kept)})
     assert second.wait(60) == 3, second.err
     return second, before, venue.audit()
 
@@ -113,10 +113,10 @@ def test_no_id_comes_back_after_a_kill_or_a_lost_disk(together: Together) -> Non
     assert open_orders(audit) == []
 
 
-def test_a_bot_that_starts_during_a_ban_of_an_earlier_run_sends_nothing_and_says_why(together: Together) -> None:
+def test_a_bot_that_starts_during_a_ban_of_its_address_sends_nothing_and_says_why(together: Together) -> None:
     second, before, after = together.of(banned_and_back)
     assert before["traffic"]["by_status"]["418"] >= 1
-    told = r"an earlier run to send nothing until 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+    told = r"an earlier run or another bot of this machine to send nothing until 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC"
     assert re.search(told, second.err), second.err
     assert "the exchange cannot be reached" in second.err
     assert after["traffic"]["requests"] == before["traffic"]["requests"]

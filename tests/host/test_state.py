@@ -13,7 +13,7 @@ import pytest
 
 from mmcore.errors import ExitCode, UsageError
 from mmcore.exchange.binance.protocol import ClockOffset, LimitState, Sender, Verdict
-from mmcore.host.state import BanMemory, RunState, state_folder
+from mmcore.host.state import BanMemory, RunState, ban_file, state_folder
 
 HOLD = """
 import sys, time
@@ -150,45 +150,104 @@ def test_a_ban_is_there_again_for_the_next_run_until_it_is_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The exchange's clock is 3 s ahead of the first machine's; the second's is right, and it was started later."""
+    file = tmp_path / "exchange.banned_until"
     first, limits, offset = _Machine(500, -3), LimitState(), ClockOffset()
     offset.add(first.mono_ns(), first.mono_ns(), NOON_MS)
-    with RunState(tmp_path) as state:
-        memory = BanMemory(state, limits, offset, first)
-        memory.keep()
-        assert state.banned_until_ms() == 0
-        banned(limits, first, 120)
-        memory.keep()
-        assert state.banned_until_ms() == NOON_MS + 120_000
+    memory = BanMemory(file, limits, offset, first)
+    memory.share()
+    assert not file.exists()
+    banned(limits, first, 120)
+    memory.share()
+    assert file.read_text() == f"{NOON_MS + 120_000}\n"
     for later_s, left_s in ((50, 70), (119, 1), (120, 0), (5000, 0)):
         second, again = _Machine(7, later_s), LimitState()
         caplog.clear()
-        with RunState(tmp_path) as state, caplog.at_level(logging.WARNING, "mmcore"):
-            BanMemory(state, again, ClockOffset(), second).recall()
+        with caplog.at_level(logging.WARNING, "mmcore"):
+            BanMemory(file, again, ClockOffset(), second).share()
         assert again.wait_ns(Sender.CANCEL, second.mono_ns()) == left_s * NS_PER_S
         told = f"nothing until 2026-07-21 00:02:00 UTC: so nothing is sent for {left_s} s"
         assert (told in caplog.text) == (left_s > 0), caplog.text
 
 
+def test_a_running_bot_obeys_the_ban_that_another_of_its_machine_was_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the exchange's clock, which both have measured: that of their machine is an hour wrong."""
+    machine, offset = _Machine(500, 3600), ClockOffset()
+    offset.add(machine.mono_ns(), machine.mono_ns(), NOON_MS)
+    files = [ban_file(tmp_path, url, {}) for url in ("https://h", "https://h", "https://other")]
+    limits = [LimitState() for _ in files]
+    bots = [BanMemory(file, limit, offset, machine) for file, limit in zip(files, limits, strict=True)]
+
+    def waits_s() -> list[int]:
+        for bot in bots:
+            bot.share()
+        return [limit.wait_ns(Sender.CANCEL, machine.mono_ns()) // NS_PER_S for limit in limits]
+
+    with caplog.at_level(logging.WARNING, "mmcore"):
+        assert waits_s() == [0, 0, 0]
+        banned(limits[0], machine, 120)
+        assert waits_s() == [120, 120, 0]
+        assert len(caplog.records) == 1
+        machine.mono_s += 20
+        banned(limits[1], machine, 40)  # over before the other one: nothing for the file
+        assert waits_s() == [100, 100, 0]
+        banned(limits[1], machine, 300)
+        assert waits_s()[1] == 300
+        assert waits_s() == [300, 300, 0]
+        assert len(caplog.records) == 2
+    assert files[0].read_text() == f"{NOON_MS + 320_000}\n"
+
+
+def test_a_ban_that_ends_earlier_does_not_shorten_the_one_in_the_file(tmp_path: Path) -> None:
+    """Two bots are told at one moment, before either has looked at what the other wrote."""
+    file, machine = tmp_path / "exchange.banned_until", _Machine(10, 0)
+    long, short = LimitState(), LimitState()
+    banned(long, machine, 600)
+    banned(short, machine, 60)
+    memory = BanMemory(file, short, ClockOffset(), machine)
+    BanMemory(file, long, ClockOffset(), machine).share()
+    memory._keep(NOON_MS + 60_000)
+    assert file.read_text() == f"{NOON_MS + 600_000}\n"
+    memory.share()
+    assert short.wait_ns(Sender.CANCEL, machine.mono_ns()) == 600 * NS_PER_S
+
+
 def test_a_ban_before_the_exchange_has_told_its_time_is_kept_by_this_machines_clock(tmp_path: Path) -> None:
     machine, limits = _Machine(10, 1000), LimitState()
-    with RunState(tmp_path) as state:
-        memory = BanMemory(state, limits, ClockOffset(), machine)
-        banned(limits, machine, 60)
-        memory.keep()
-        assert state.banned_until_ms() == NOON_MS + 1_060_000
+    banned(limits, machine, 60)
+    BanMemory(tmp_path / "ban", limits, ClockOffset(), machine).share()
+    assert (tmp_path / "ban").read_text() == f"{NOON_MS + 1_060_000}\n"
+
+
+def test_a_damaged_ban_is_told_of_once_and_written_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "ban").write_text("12x")
+    machine, limits = _Machine(10, 0), LimitState()
+    memory = BanMemory(tmp_path / "ban", limits, ClockOffset(), machine)
+    with caplog.at_level(logging.WARNING, "mmcore"):
+        memory.share()
+        memory.share()
+    assert caplog.text.count("is damaged: a ban of an earlier run is not known") == 1
+    banned(limits, machine, 60)
+    memory.share()
+    assert (tmp_path / "ban").read_text() == f"{NOON_MS + 60_000}\n"
 
 
 def test_a_ban_that_a_full_disk_does_not_take_holds_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     machine, limits = _Machine(10, 0), LimitState()
-    with RunState(tmp_path) as state:
-        def full(descriptor: int) -> None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        monkeypatch.setattr(os, "fsync", full)
-        banned(limits, machine, 60)
-        with caplog.at_level(logging.WARNING, "mmcore"):
-            BanMemory(state, limits, ClockOffset(), machine).keep()
-    assert "a restart will not know of the ban" in caplog.text
-    assert limits.wait_ns(Sender.CANCEL, machine.mono_ns()) == 60 * NS_PER_S
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    banned(limits, machine, 60)
+    memory = BanMemory(tmp_path / "ban", limits, ClockOffset(), machine)
+    with caplog.at_level(logging.WARNING, "mmcore"):
+        memory.share()
+        banned(limits, machine, 61)
+        memory.share()
+    assert caplog.text.count("other bots and a restart may not know of a ban") == 1
+    assert limits.wait_ns(Sender.CANCEL, machine.mono_ns()) == 61 * NS_PER_S
+    assert not (tmp_path / "ban").exists()
