@@ -826,9 +826,10 @@ MM_API void mm_feed_free(mm_feed *feed);
  * code that of their half (-2022 when it was not tried, or the whole request's when neither was). LOST: what the other event does
  * not tell is open.
  * A reply that states counts (rateLimits) ends with a BUDGET record.
- * Reports and balances of numbers that do not fit are refused, but for what cannot be ours: reports of other symbols, and balances
- * of such assets, are left out. externalLockUpdate is a BALANCE_DELTA of -d free and +d locked. Assets with more than 15 bytes are
- * no assets of ours: their balances are left out. */
+ * Reports of numbers that do not fit are refused, but for what cannot be ours: reports of other symbols, and balances of such
+ * assets and changes of them, are left out. externalLockUpdate is a BALANCE_DELTA of -d free and +d locked. Assets with more than
+ * 15 bytes are no assets of ours: their balances and changes of them are left out, a fill whose fee is in one is refused
+ * (MM_E_OVERFLOW). No asset's name is ever cut. */
 MM_API mm_status mm_feed_decode(mm_feed *feed, const char *text, size_t text_bytes, int64_t recv_ns, mm_record *out,
                                 size_t out_capacity, size_t *out_count, size_t *error_at);
 /* Texts are cut to fit at a whole character. After an error: what had been read until then. Of an array of rows, the last. */

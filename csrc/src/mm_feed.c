@@ -397,13 +397,12 @@ const char *mm__feed_scan_array(feed_call *call, const char *p, feed_table *tabl
     if (json_next(reader, &p) == ']') {
         return p + 1;
     }
-    for (;;) { /* an element a turn */
-        char c = json_next(reader, &p);
+    char c = ',';
+    while (c == ',') { /* an element a turn */
+        c = json_next(reader, &p);
         if (c == '{') {
             p = mm__feed_scan_object(call, p, table);
-            if (p == NULL || !each(call, table, context)) {
-                return NULL;
-            }
+            p = p != NULL && each(call, table, context) ? p : NULL;
         } else if (c == '[') {
             p = json_skip_container(reader, p, JSON_DEPTH_MAX - 1);
         } else {
@@ -413,14 +412,10 @@ const char *mm__feed_scan_array(feed_call *call, const char *p, feed_table *tabl
             return NULL;
         }
         c = json_next(reader, &p);
-        if (c == ']') {
-            return p + 1;
-        }
-        if (c != ',') {
-            return json_fault(reader, MM_E_SYNTAX, p);
-        }
         p++;
     }
+    MM_ASSERT(c == ']');
+    return p;
 }
 
 /* ---- Market data ---- */

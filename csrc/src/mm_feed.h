@@ -268,7 +268,10 @@ static inline bool feed_want_natural(feed_call *call, const feed_table *table, u
     if (!feed_want_integer(call, table, slot, value)) {
         return false;
     }
-    return *value >= 0 || feed_fault(call, MM_E_SYNTAX, table->slots[slot].at);
+    if (*value < 0) {
+        return feed_fault(call, MM_E_SYNTAX, table->slots[slot].at);
+    }
+    return true;
 }
 
 /* Milliseconds or microseconds since the epoch, told apart by size, as microseconds. */
@@ -290,8 +293,11 @@ static inline bool feed_want_bool(feed_call *call, const feed_table *table, uint
     if (token == NULL) {
         return false;
     }
+    if (token->kind != JSON_TRUE && token->kind != JSON_FALSE) {
+        return feed_wrong_type(call, token);
+    }
     *value = token->kind == JSON_TRUE;
-    return token->kind == JSON_TRUE || token->kind == JSON_FALSE || feed_wrong_type(call, token);
+    return true;
 }
 
 /* The decimal of a string token, by the rules of mm_fixed_parse. */
@@ -305,7 +311,10 @@ static inline bool feed_read_decimal(feed_call *call, const json_token *token, i
         return true;
     }
     mm_status status = mm_fixed_parse(token->at, token->value.bytes, value_e8);
-    return status == MM_OK || feed_fault(call, status, token->at);
+    if (status != MM_OK) {
+        return feed_fault(call, status, token->at);
+    }
+    return true;
 }
 
 static inline bool feed_want_signed(feed_call *call, const feed_table *table, uint32_t slot,
@@ -323,7 +332,10 @@ static inline bool feed_want_decimal(feed_call *call, const feed_table *table, u
     if (token == NULL || !feed_read_decimal(call, token, value_e8)) {
         return false;
     }
-    return *token->at != '-' || feed_fault(call, MM_E_SYNTAX, token->at);
+    if (*token->at == '-') {
+        return feed_fault(call, MM_E_SYNTAX, token->at);
+    }
+    return true;
 }
 
 /* A price or quantity that some messages do not have; then *value_e8 stays. */
@@ -379,7 +391,8 @@ typedef bool (*feed_element)(feed_call *call, const feed_table *table, const voi
 
 /* Scans the object at p into the table. */
 const char *mm__feed_scan_object(feed_call *call, const char *p, feed_table *table);
-/* Scans the array at p and calls `each` on every object in it; other elements are passed over. */
+/* Scans the array at p, which was skipped before and so is JSON, and calls `each` on every object in it; other elements are passed
+ * over. An object may still be refused: its keys may stand there twice. */
 const char *mm__feed_scan_array(feed_call *call, const char *p, feed_table *table,
                                 feed_element each, const void *context);
 

@@ -3,6 +3,13 @@
 
 #include <string.h>
 
+/* Of a name in a record, its zero included. */
+#define ASSET_BYTES 16
+
+MM_STATIC_ASSERT(sizeof(((mm_balance_body *)0)->asset) == ASSET_BYTES &&
+                     sizeof(((mm_fill_body *)0)->fee_asset) == ASSET_BYTES,
+                 names_of_assets_are_alike);
+
 /* ---- Ids ---- */
 
 /* The number of digits of a base up to 36 that is all of text[0..bytes); false when it is none, or
@@ -103,8 +110,11 @@ static bool read_status(feed_call *call, const json_token *token, int16_t *statu
 /* A side that is neither BUY nor SELL counts as one that was not said. */
 static bool read_side(feed_call *call, const json_token *token, int16_t *side)
 {
+    if (!feed_is_string(token)) {
+        return feed_fault(call, MM_E_SYNTAX, token->at);
+    }
     *side = feed_text_is(token, "BUY") ? MM_BID : feed_text_is(token, "SELL") ? MM_ASK : -1;
-    return feed_is_string(token) || feed_fault(call, MM_E_SYNTAX, token->at);
+    return true;
 }
 
 /* The client id under the slot into info, whose order it is into `report` and `flags`. */
@@ -143,6 +153,21 @@ static bool take_order(feed_call *call, const feed_table *table, mm_report_body 
             read_side(call, &table->slots[SLOT_SIDE], &report->side));
 }
 
+/* The name of an asset. *named: it fits a record, as that of every asset of ours does; else the record's name stays, since cut it
+ * could be another asset's. */
+static bool take_asset(feed_call *call, const feed_table *table, uint32_t slot, char asset[ASSET_BYTES], bool *named)
+{
+    char name[ASSET_BYTES + 8] = {0}; /* cut at a whole character it still is too long */
+    if (!feed_want_text(call, table, slot, name, sizeof name)) {
+        return false;
+    }
+    *named = memchr(name, '\0', ASSET_BYTES) != NULL;
+    if (*named) {
+        memcpy(asset, name, ASSET_BYTES);
+    }
+    return true;
+}
+
 static bool take_fill(feed_call *call, const feed_table *table, mm_record *records)
 {
     mm_report_body *report = &records[0].body.report;
@@ -158,8 +183,17 @@ static bool take_fill(feed_call *call, const feed_table *table, mm_record *recor
         return false;
     }
     records[0].flags |= (uint16_t)(MM_FLAG_FILL | (maker ? MM_FLAG_MAKER : 0));
-    return feed_has_kind(table, SLOT_OF('N'), JSON_NULL) ||
-           feed_want_text(call, table, SLOT_OF('N'), fill->fee_asset, sizeof fill->fee_asset);
+    if (feed_has_kind(table, SLOT_OF('N'), JSON_NULL)) {
+        return true;
+    }
+    bool named = false;
+    if (!take_asset(call, table, SLOT_OF('N'), fill->fee_asset, &named)) {
+        return false;
+    }
+    if (!named) { /* a fee cannot be left out */
+        return feed_fault(call, MM_E_OVERFLOW, table->slots[SLOT_OF('N')].at);
+    }
+    return true;
 }
 
 /* Why an order was rejected, as far as it matters what to do about it. */
@@ -179,12 +213,9 @@ static int32_t reject_reason(const feed_table *table)
  * amended order has its new id in `c` and the one it was placed with in `C`. */
 static uint32_t reported_id_slot(const feed_table *table, const json_token *execution)
 {
-    const json_token *original = &table->slots[SLOT_OF('C')];
     bool renamed = feed_text_is(execution, "CANCELED") || feed_text_is(execution, "REPLACED");
-    return renamed && feed_has(table, SLOT_OF('C')) && feed_is_string(original) &&
-                   original->value.bytes > 0
-               ? SLOT_OF('C')
-               : SLOT_OF('c');
+    bool original = feed_has(table, SLOT_OF('C')) && !feed_text_is(&table->slots[SLOT_OF('C')], "");
+    return renamed && original ? SLOT_OF('C') : SLOT_OF('c');
 }
 
 bool mm__feed_on_execution_report(feed_call *call, const feed_table *table)
@@ -234,37 +265,37 @@ bool mm__feed_on_execution_report(feed_call *call, const feed_table *table)
 
 /* ---- Balances ---- */
 
-/* False: the quantity is more than can be counted here. */
-static bool fits(feed_call *call, const feed_table *table, uint32_t slot, int64_t *value_e8)
+/* False: the quantity was not read. When it is more than can be counted here, that is no fault. */
+static bool fits(feed_call *call, bool read)
 {
-    if (feed_want_decimal(call, table, slot, value_e8)) {
-        return true;
-    }
     if (call->reader.status == MM_E_OVERFLOW) {
         call->reader.status = MM_OK;
     }
-    return false;
+    return read;
+}
+
+static bool emit_balance(feed_call *call, uint16_t kind, const mm_balance_body *body)
+{
+    mm_record *record = feed_emit(call, kind, 0, 1);
+    if (record != NULL) {
+        record->body.balance = *body;
+    }
+    return record != NULL;
 }
 
 static bool on_balance(feed_call *call, const feed_table *table, const void *context)
 {
     const int64_t *time_us = context;
+    bool named = false;
     mm_balance_body body;
     memset(&body, 0, sizeof body);
-    if (!feed_want_text(call, table, SLOT_OF('a'), body.asset, sizeof body.asset) ||
-        !fits(call, table, SLOT_OF('f'), &body.free_e8) ||
-        !fits(call, table, SLOT_OF('l'), &body.locked_e8)) {
+    if (!take_asset(call, table, SLOT_OF('a'), body.asset, &named) ||
+        !fits(call, feed_want_decimal(call, table, SLOT_OF('f'), &body.free_e8)) ||
+        !fits(call, feed_want_decimal(call, table, SLOT_OF('l'), &body.locked_e8))) {
         return call->reader.status == MM_OK;
     }
-    if (table->slots[SLOT_OF('a')].value.bytes >= sizeof body.asset) {
-        return true; /* no asset of ours has a name that long, and cut it could be taken for one */
-    }
     body.time_us = *time_us;
-    mm_record *record = feed_emit(call, MM_KIND_BALANCE, 0, 1);
-    if (record != NULL) {
-        record->body.balance = body;
-    }
-    return record != NULL;
+    return !named || emit_balance(call, MM_KIND_BALANCE, &body);
 }
 
 bool mm__feed_on_account_position(feed_call *call, const feed_table *table)
@@ -285,22 +316,19 @@ static bool take_delta(feed_call *call, const feed_table *table, bool lock)
 {
     mm_balance_body body;
     int64_t delta_e8 = 0;
+    bool named = false;
     memset(&body, 0, sizeof body);
-    if (!feed_want_text(call, table, SLOT_OF('a'), body.asset, sizeof body.asset) ||
-        !feed_want_signed(call, table, SLOT_OF('d'), &delta_e8) ||
-        !feed_want_time(call, table, SLOT_OF('T'), &body.time_us)) {
-        return false;
+    if (!take_asset(call, table, SLOT_OF('a'), body.asset, &named) ||
+        !feed_want_time(call, table, SLOT_OF('T'), &body.time_us) ||
+        !fits(call, feed_want_signed(call, table, SLOT_OF('d'), &delta_e8))) {
+        return call->reader.status == MM_OK;
     }
-    if (delta_e8 == INT64_MIN) {
-        return feed_fault(call, MM_E_OVERFLOW, table->slots[SLOT_OF('d')].at);
+    if (!named || delta_e8 == INT64_MIN) { /* its negative does not fit */
+        return true;
     }
     body.free_e8 = lock ? -delta_e8 : delta_e8;
     body.locked_e8 = lock ? delta_e8 : 0;
-    mm_record *record = feed_emit(call, MM_KIND_BALANCE_DELTA, 0, 1);
-    if (record != NULL) {
-        record->body.balance = body;
-    }
-    return record != NULL;
+    return emit_balance(call, MM_KIND_BALANCE_DELTA, &body);
 }
 
 bool mm__feed_on_balance_update(feed_call *call, const feed_table *table)

@@ -103,8 +103,10 @@ static bool check_root(sbe_call *call, size_t least_bytes)
     if (call->root_bytes < least_bytes) {
         return fault(call, MM_E_SYNTAX, 0);
     }
-    return has(call, HEADER_BYTES, call->root_bytes) ||
-           fault(call, MM_E_SYNTAX, call->byte_count);
+    if (!has(call, HEADER_BYTES, call->root_bytes)) {
+        return fault(call, MM_E_SYNTAX, call->byte_count);
+    }
+    return true;
 }
 
 /* The group at *at, whose head counts its entries in `count_bytes` (2 or 4) bytes; *at goes behind
@@ -211,7 +213,10 @@ static inline bool take_value(sbe_call *call, size_t at, const sbe_scale *scale,
 static bool take_natural(sbe_call *call, size_t at, int64_t *value)
 {
     *value = load_i64(call->bytes + at);
-    return *value >= 0 || fault(call, MM_E_SYNTAX, at);
+    if (*value < 0) {
+        return fault(call, MM_E_SYNTAX, at);
+    }
+    return true;
 }
 
 /* ---- Messages ---- */

@@ -253,6 +253,8 @@ static const char *const samples[] = {
                        FAILED("-2010", "Order would immediately match and take."))),
     REPLACE_ERROR("400", "-2022",
                   LEGS("FAILURE", FAILED("-2011", "Unknown order sent."), "NOT_ATTEMPTED", "null")),
+    REPLY_ERROR("\"q123\"", "400", "-2013", "Order does not exist."),
+    "{\"lastUpdateId\":1,\"bids\":[],\"asks\":[]}",
     ORDER_ACK,
     "[" ORDER_QUERY "," ORDER_QUERY "]",
     "{\"code\":-1121,\"msg\":\"Invalid symbol.\"}",
@@ -739,6 +741,13 @@ static const char *const malformed_texts[] = {
     "{\"e\":\"depthUpdate\",\"s\":\"X\",\"E\":@-1,\"U\":1,\"u\":2,\"b\":[],\"a\":[]}",
     "{\"e\":\"depthUpdate\",\"s\":@1,\"U\":1,\"u\":2,\"b\":[],\"a\":[]}",
     "{\"lastUpdateId\":1,\"bids\":[],\"asks\":@{}}",
+    "{\"lastUpdateId\":1,\"E\":@-1,\"bids\":[],\"asks\":[]}",
+    "{\"lastUpdateId\":1,\"symbol\":@5,\"bids\":[],\"asks\":[]}",
+    "{\"e\":\"depthUpdate\",\"b\":[],\"data\":{\"e\":\"depthUpdate\",\"b\":@[]}}",
+    "{\"lastUpdateId\":1,\"bids\":[],\"e\":\"depthUpdate\",\"b\":@[]}",
+    "{\"\\u0061@\xFF\":1}",
+    "{\"e\":\"\\u0061@\xFF\"}",
+    "{\"e\":\"outboundAccountPosition\",\"u\":1,\"B\":[{\"a\":\"X\",@\"a\":\"Y\"}]}",
     "{\"stream\":\"x\",\"data\":{},\"result\":@{}}",
     "{\"event\":{},\"data\":@{}}",
     "{\"stream\":@5,\"data\":{}}",
@@ -985,8 +994,8 @@ static void keys_and_strings_may_be_escaped(void)
     MM_CHECK_TEXT(info()->request_id, "\xF0\x9F\x98\x80\xC3\xA9\xE4\xB8\xAD");
     decode("{\"code\":-1,\"msg\":\"\\u001b[31m\\r\\n\\u0085\\u0000\\u007f\xC2\x9B end\"}");
     MM_CHECK_TEXT(info()->error_text, "?[31m????");
-    decode("{\"code\":-1,\"msg\":\"a\\tb \xC2\xA0\xC2\xBF\"}");
-    MM_CHECK_TEXT(info()->error_text, "a?b \xC2\xA0\xC2\xBF");
+    decode("{\"code\":-1,\"msg\":\"a\\tb \xC2\xA0\xC2\xBF\x7F\"}");
+    MM_CHECK_TEXT(info()->error_text, "a?b \xC2\xA0\xC2\xBF?");
 }
 
 static void escapes_decode_to_utf8_at_every_length(void)
@@ -1100,7 +1109,7 @@ static void a_side_holds_ten_thousand_levels_and_no_more(void)
     mm_record *records = malloc(MM_EVENT_RECORDS_MAX * sizeof *records);
     MM_REQUIRE(text != NULL && records != NULL);
     open_feed("");
-    for (size_t over = 0; over < 2; over++) {
+    for (size_t over = 0; over < 5; over++) { /* in the record of the last level, and behind it */
         size_t used = (size_t)snprintf(text, room, "{\"lastUpdateId\":1,\"asks\":[],\"bids\":[");
         for (size_t i = 0; i < MAX + over; i++) {
             used += (size_t)snprintf(text + used, room - used, "%s[\"%zu\",\"%zu\"]",
@@ -1189,6 +1198,15 @@ static void a_cancel_closes_the_order_it_names_and_not_itself(void)
     MM_CHECK_UINT(got.records[0].body.report.order_seq, ==, 5);
     MM_CHECK_INT(got.records[0].body.report.qty_e8, ==, 100000000);
     MM_CHECK_INT(got.records[0].body.report.status, ==, MM_ORDER_LIVE);
+    MM_REQUIRE(check_event("{\"e\":\"executionReport\",\"s\":\"BTCUSDT\",\"c\":\"mA1-0k3f9zq-5-b0\",\"S\":\"BUY\","
+                           "\"x\":\"CANCELED\",\"X\":\"CANCELED\",\"i\":7,\"p\":\"1\",\"q\":\"1\",\"z\":\"0\",\"T\":1}",
+                           MM_KIND_REPORT, 0, 2));
+    MM_CHECK_UINT(got.records[0].body.report.order_seq, ==, 5);
+    check_refused("{\"e\":\"executionReport\",\"s\":\"X\",\"C\":\"x\",\"S\":\"BUY\",\"x\":\"CANCELED\",\"X\":\"CANCELED\"@}",
+                  MM_E_SYNTAX);
+    check_refused("{\"e\":\"executionReport\",\"s\":\"X\",\"c\":\"x\",\"C\":@5,\"S\":\"BUY\",\"x\":\"CANCELED\","
+                  "\"X\":\"CANCELED\"}",
+                  MM_E_SYNTAX);
 }
 
 /* Every execution type and state there is, with the fields that come with self-trade prevention, pegs and expiry. */
@@ -1308,6 +1326,42 @@ static void deposits_and_locks_become_deltas(void)
     MM_REQUIRE(check_event(EXTERNAL_LOCK, MM_KIND_BALANCE_DELTA, 0, 1));
     MM_CHECK_INT(got.records[0].body.balance.free_e8, ==, -1000000000);
     MM_CHECK_INT(got.records[0].body.balance.locked_e8, ==, 1000000000);
+}
+
+/* Cut to fit a record such a name could be another asset's; and no asset of ours has one. */
+static void an_asset_whose_name_does_not_fit_is_left_out_and_never_cut(void)
+{
+#define DELTA(event, asset, delta) "{\"e\":\"" event "\",\"a\":\"" asset "\",\"d\":\"" delta "\",\"T\":1}"
+    static const char *const left_out[] = {
+        DELTA("balanceUpdate", "ABCDEFGHIJKLMNOP", "1"),
+        DELTA("externalLockUpdate", "ABCDEFGHIJKLMNOP", "1"),
+        DELTA("balanceUpdate", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "1"),
+        DELTA("balanceUpdate", "\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80", "1"),
+        "{\"e\":\"outboundAccountPosition\",\"u\":1,\"B\":[{\"a\":\"ABCDEFGHIJKLMNOP\",\"f\":\"1\",\"l\":\"0\"}]}",
+        /* Nor is more of it than can be counted ours. */
+        DELTA("balanceUpdate", "PEPE", "92233720368.54775808"),
+        DELTA("balanceUpdate", "PEPE", "-92233720368.54775808"),
+        DELTA("externalLockUpdate", "PEPE", "-92233720368.54775808"),
+    };
+    open_feed("");
+    for (size_t i = 0; i < MM_TEST_COUNT(left_out); i++) {
+        check_nothing(left_out[i]);
+    }
+    /* Fifteen bytes fit, however they are written. */
+    MM_CHECK(check_event(DELTA("balanceUpdate", "\\u0041BCDEFGHIJKLMNO", "1"), MM_KIND_BALANCE_DELTA, 0, 1));
+    MM_CHECK_TEXT(got.records[0].body.balance.asset, "ABCDEFGHIJKLMNO");
+    MM_CHECK(check_event("{\"e\":\"outboundAccountPosition\",\"u\":1,\"B\":[{\"a\":\"\\u0041\\u0042\\u0043\","
+                         "\"f\":\"1\",\"l\":\"0\"}]}",
+                         MM_KIND_BALANCE, 0, 1));
+    MM_CHECK_TEXT(got.records[0].body.balance.asset, "ABC");
+    check_refused(DELTA("balanceUpdate", "BTC", "@x"), MM_E_SYNTAX);
+    check_refused("{\"e\":\"balanceUpdate\",\"a\":@5,\"d\":\"1\",\"T\":1}", MM_E_SYNTAX);
+    /* A fill stands with its fee. */
+    check_refused("{\"e\":\"executionReport\",\"s\":\"X\",\"c\":\"x\",\"S\":\"SELL\",\"q\":\"4\",\"p\":\"3\",\"x\":\"TRADE\","
+                  "\"X\":\"FILLED\",\"i\":2,\"z\":\"4\",\"T\":5,\"t\":1,\"L\":\"3\",\"l\":\"4\",\"n\":\"1\","
+                  "\"N\":\"@ABCDEFGHIJKLMNOP\",\"m\":false}",
+                  MM_E_OVERFLOW);
+#undef DELTA
 }
 
 static void notices_are_told_in_every_wrapping(void)
@@ -1480,6 +1534,8 @@ static void refusals_are_sorted_into_definite_and_open(void)
                   MM_E_SYNTAX);
     check_refused("{\"id\":\"x\",\"status\":200,\"rateLimits\":[{\"count\":1,@\"count\":2}]}",
                   MM_E_SYNTAX);
+    check_refused("{\"id\":\"x\",\"status\":400,\"error\":{\"code\":-1,@\"code\":-2}}", MM_E_SYNTAX);
+    check_refused("{\"id\":5,\"code\":1@}", MM_E_SYNTAX);
     check_refused("{\"id\":\"p1\",\"status\":200,\"result\":{@}}", MM_E_SYNTAX);
 }
 
@@ -1534,11 +1590,11 @@ static void replies_to_other_requests_are_told_and_give_no_records(void)
     MM_CHECK_INT(info()->operation, ==, MM_OP_NONE);
     MM_CHECK_INT(info()->retry_after_ms, ==, INT64_C(1659146400000));
     static const char *const limited[] = {"-1003", "-1015"};
-    for (size_t i = 0; i < 2; i++) { /* too many orders stop nothing but new ones */
+    for (size_t i = 0; i < 4; i++) { /* too many orders stop nothing but new ones; a time that is none is not said */
         char text[TEXT_MAX];
         snprintf(text, sizeof text,
-                 "{\"id\":\"c5\",\"status\":429,\"error\":{\"code\":%s,\"msg\":\"x\",\"data\":{\"retryAfter\":5}}}",
-                 limited[i]);
+                 "{\"id\":\"c5\",\"status\":429,\"error\":{\"code\":%s,\"msg\":\"x\",\"data\":{\"retryAfter\":%s}}}",
+                 limited[i % 2], i < 2 ? "5" : "9223372036855");
         MM_CHECK(check_event(text, MM_KIND_CANCEL_REJECT, 0, 1));
         MM_CHECK_INT(got.records[0].body.outcome.until_ns, ==, i == 0 ? 5000000 : 0);
     }
@@ -1618,6 +1674,7 @@ static void an_amend_is_answered_with_the_order_as_it_is_now(void)
     MM_CHECK_INT(report->side, ==, MM_ASK);
     check_refused("{\"id\":\"a77\",\"status\":200,\"result\":{\"executionId\":1@}}", MM_E_SYNTAX);
     check_refused("{\"id\":\"a77\",\"status\":200,\"result\":{\"amendedOrder\":@[]}}", MM_E_SYNTAX);
+    check_refused("{\"id\":\"a77\",\"status\":200,\"result\":{\"amendedOrder\":{\"orderId\":1,@\"orderId\":2}}}", MM_E_SYNTAX);
 }
 
 /* What one half of a cancelReplace became: `code` of an outcome, order_seq of either. */
@@ -1712,6 +1769,32 @@ static void the_halves_of_a_replacement_are_told_apart_whatever_became_of_each(v
     }
     check_refused("{\"id\":\"r9\",\"status\":200,\"result\":null@}", MM_E_SYNTAX);
     check_refused("{\"id\":\"r9\",\"status\":200@}", MM_E_SYNTAX);
+}
+
+static void a_half_of_a_replacement_that_is_no_answer_is_refused(void)
+{
+    static const char *const orders[] = {"{\"orderId\":1,@\"orderId\":2}", "{\"orderId\":1@}"};
+    static const struct {
+        const char *text;
+        mm_status status;
+    } failures[] = {{"{\"code\":-1,@\"code\":-2,\"msg\":\"\"}", MM_E_SYNTAX},
+                    {"{\"code\":-1@}", MM_E_SYNTAX},
+                    {"{\"code\":@-2147483649,\"msg\":\"\"}", MM_E_OVERFLOW},
+                    {"{\"code\":@2147483648,\"msg\":\"\"}", MM_E_OVERFLOW}};
+    char text[TEXT_MAX];
+    open_feed("");
+    for (size_t i = 0; i < MM_TEST_COUNT(orders); i++) {
+        snprintf(text, sizeof text, "{\"id\":\"r9\",\"status\":200,\"result\":{\"cancelResult\":\"SUCCESS\",\"cancelResponse\":%s}}",
+                 orders[i]);
+        check_refused(text, MM_E_SYNTAX);
+    }
+    for (size_t i = 0; i < MM_TEST_COUNT(failures); i++) {
+        snprintf(text, sizeof text,
+                 "{\"id\":\"r9\",\"status\":409,\"error\":{\"code\":-2022,\"msg\":\"\",\"data\":{\"cancelResult\":\"FAILURE\","
+                 "\"cancelResponse\":%s}}}",
+                 failures[i].text);
+        check_refused(text, failures[i].status);
+    }
 }
 
 static void an_order_of_another_run_that_was_replaced_is_told_as_such(void)
@@ -1822,14 +1905,34 @@ static void client_ids_tell_whose_order_it_is(void)
         MM_CHECK_UINT(flags, ==, cases[i].flags);
         free(exact);
     }
-    mm_feed_config none;
-    memset(&none, 0, sizeof none);
-    mm_feed *plain = mm_feed_new(&none);
-    MM_REQUIRE(plain != NULL);
-    uint16_t flags = 0;
-    MM_CHECK_UINT(mm_feed_order_seq(plain, "1-b0", 4, &flags), ==, 0);
-    MM_CHECK_UINT(flags, ==, MM_FLAG_FOREIGN);
-    mm_feed_free(plain);
+}
+
+/* An epoch is compared only where both ids have one in the same place. */
+static void without_an_epoch_to_compare_no_run_is_a_later_one(void)
+{
+    static const struct {
+        const char *order_prefix;
+        const char *account_prefix;
+        const char *id;
+        uint16_t flags;
+    } cases[] = {{"", "", "1-b0", MM_FLAG_FOREIGN},
+                 {"", "mA1-", "mA1-zzzzzzz-1-b0", MM_FLAG_OLD_RUN},
+                 {"mB1-0k3f9zq-", "mA1-", "mA1-zzzzzzz-1-b0", MM_FLAG_OLD_RUN},
+                 {"mA1-", "mA1-", "mA1-zzzzzzz-1-b0", MM_FLAG_OLD_RUN},
+                 {"mA1--", "mA1-", "mA1-z-1-b0", MM_FLAG_OLD_RUN},
+                 {"mA1-0-", "mA1-", "mA1-z-1-b0", MM_FLAG_NEW_RUN}};
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        mm_feed_config config;
+        memset(&config, 0, sizeof config);
+        snprintf(config.order_prefix, sizeof config.order_prefix, "%s", cases[i].order_prefix);
+        snprintf(config.account_prefix, sizeof config.account_prefix, "%s", cases[i].account_prefix);
+        mm_feed *made = mm_feed_new(&config);
+        MM_REQUIRE(made != NULL);
+        uint16_t flags = 0;
+        MM_CHECK_UINT(mm_feed_order_seq(made, cases[i].id, strlen(cases[i].id), &flags), ==, 0);
+        MM_CHECK_UINT(flags, ==, cases[i].flags);
+        mm_feed_free(made);
+    }
 }
 
 static void errors_fall_into_the_class_the_engine_acts_by(void)
@@ -1863,6 +1966,7 @@ static void errors_fall_into_the_class_the_engine_acts_by(void)
         {-2015, 401, "Invalid API-key, IP, or permissions for action.", MM_REJECT_CREDENTIALS},
         {0, 401, "", MM_REJECT_CREDENTIALS},
         {-2011, 400, "Unknown order sent.", MM_REJECT_UNKNOWN_ORDER},
+        {-2011, 400, NULL, MM_REJECT_UNKNOWN_ORDER},
         {-2011, 400, "Order was not canceled due to cancel restrictions.", MM_REJECT_OTHER},
         {-2013, 400, "Order does not exist.", MM_REJECT_UNKNOWN_ORDER},
         {-1121, 400, "Invalid symbol.", MM_REJECT_OTHER},
@@ -1884,9 +1988,13 @@ static void memory_and_configuration_are_checked(void)
     MM_CHECK_INT(mm_feed_init(memory, mm_feed_bytes() - 1, &config, &made), ==, MM_E_ARGUMENT);
     MM_CHECK_INT(mm_feed_init(memory + 4, mm_feed_bytes(), &config, &made), ==, MM_E_ARGUMENT);
     MM_CHECK_INT(mm_feed_init(memory, mm_feed_bytes(), &config, &made), ==, MM_OK);
-    memset(config.symbol, 'X', sizeof config.symbol);
-    MM_CHECK_INT(mm_feed_init(memory, mm_feed_bytes(), &config, &made), ==, MM_E_ARGUMENT);
-    MM_CHECK(mm_feed_new(&config) == NULL);
+    char *const texts[] = {config.order_prefix, config.account_prefix, config.symbol};
+    for (size_t i = 0; i < MM_TEST_COUNT(texts); i++) { /* a text that does not end */
+        memset(&config, 0, sizeof config);
+        memset(texts[i], 'X', sizeof config.symbol);
+        MM_CHECK_INT(mm_feed_init(memory, mm_feed_bytes(), &config, &made), ==, MM_E_ARGUMENT);
+        MM_CHECK(mm_feed_new(&config) == NULL);
+    }
     /* What stands behind a text's end does not matter. */
     config.symbol[1] = '\0';
     MM_REQUIRE(mm_feed_init(memory, mm_feed_bytes(), &config, &made) == MM_OK);
@@ -1934,6 +2042,7 @@ int main(int argc, char **argv)
         MM_TEST(a_report_of_a_refusal_says_of_which_class_it_is),
         MM_TEST(balances_become_one_record_an_asset),
         MM_TEST(deposits_and_locks_become_deltas),
+        MM_TEST(an_asset_whose_name_does_not_fit_is_left_out_and_never_cut),
         MM_TEST(notices_are_told_in_every_wrapping),
         MM_TEST(replies_to_our_orders_become_their_outcome),
         MM_TEST(refusals_are_sorted_into_definite_and_open),
@@ -1942,10 +2051,12 @@ int main(int argc, char **argv)
         MM_TEST(counts_of_a_reply_become_a_budget_behind_its_event),
         MM_TEST(an_amend_is_answered_with_the_order_as_it_is_now),
         MM_TEST(the_halves_of_a_replacement_are_told_apart_whatever_became_of_each),
+        MM_TEST(a_half_of_a_replacement_that_is_no_answer_is_refused),
         MM_TEST(an_order_of_another_run_that_was_replaced_is_told_as_such),
         MM_TEST(what_a_fill_does_not_say_is_said_to_be_unknown),
         MM_TEST(long_texts_are_cut_at_a_whole_character),
         MM_TEST(client_ids_tell_whose_order_it_is),
+        MM_TEST(without_an_epoch_to_compare_no_run_is_a_later_one),
         MM_TEST(errors_fall_into_the_class_the_engine_acts_by),
         MM_TEST(memory_and_configuration_are_checked),
     };

@@ -4,15 +4,16 @@
 
 #include "mm_test.h"
 
-enum { RECORDS = 64, MESSAGE_MAX = 1024 };
+enum { RECORDS = 64, MESSAGE_MAX = 200000 };
 
 #define RECV_NS 777
 
 static uint8_t message[MESSAGE_MAX];
 static size_t message_bytes;
-static mm_record records[RECORDS];
+static mm_record records[MM_EVENT_RECORDS_MAX];
 static size_t count;
 static size_t error_at;
+static const char *wanted_symbol = "BTCUSDT";
 
 /* ---- Writing a message ---- */
 
@@ -79,16 +80,23 @@ static void write_trades(void)
     put_symbol();
 }
 
-static void write_ticker(void)
+/* All mantissas are 0 but that at `place` (0 to 3: bid price and quantity, ask price and quantity). */
+static void write_ticker_with(int32_t exponent, size_t place, int64_t mantissa)
 {
     put_head(50, 10001);
     put(1672515782136000, 8);
     put(160, 8);
-    put(0xF8F8, 2);
-    for (uint64_t i = 1; i <= 4; i++) {
-        put(i, 8);
+    put((uint8_t)exponent, 1);
+    put((uint8_t)exponent, 1);
+    for (size_t i = 0; i < 4; i++) {
+        put(i == place ? (uint64_t)mantissa : 0, 8);
     }
     put_symbol();
+}
+
+static void write_ticker(void)
+{
+    write_ticker_with(-8, 0, 1);
 }
 
 static void write_partial(void)
@@ -113,7 +121,7 @@ static mm_status decode_some(size_t bytes, size_t capacity)
     count = 99;
     if (exact != NULL && out != NULL) {
         memcpy(exact, message, bytes);
-        status = mm_sbe_decode("BTCUSDT", exact, bytes, RECV_NS, out, capacity, &count, &error_at);
+        status = mm_sbe_decode(wanted_symbol, exact, bytes, RECV_NS, out, capacity, &count, &error_at);
         memcpy(records, out, (count < capacity ? count : 0) * sizeof *out);
     }
     free(exact);
@@ -163,6 +171,77 @@ static void trades_become_one_event_each(void)
     MM_CHECK_INT(records[1].body.trade.trade_time_us, ==, 1672515782135000);
 }
 
+static void values_are_scaled_exactly_or_refused_at_their_place(void)
+{
+    static const struct {
+        int32_t exponent;
+        int64_t mantissa;
+        mm_status status;
+        int64_t value_e8;
+    } cases[] = {{-8, INT64_MAX, MM_OK, INT64_MAX},
+                 {-8, -1, MM_E_SYNTAX, 0},
+                 {-5, INT64_MAX / 1000, MM_OK, INT64_MAX / 1000 * 1000},
+                 {-5, INT64_MAX / 1000 + 1, MM_E_OVERFLOW, 0},
+                 {10, 9, MM_OK, INT64_C(9000000000000000000)},
+                 {10, 10, MM_E_OVERFLOW, 0},
+                 {11, 0, MM_OK, 0},
+                 {11, 1, MM_E_OVERFLOW, 0},
+                 {-26, INT64_C(7000000000000000000), MM_OK, 7},
+                 {-26, INT64_C(7000000000000000001), MM_E_PRECISION, 0},
+                 {-27, INT64_C(7000000000000000000), MM_E_PRECISION, 0},
+                 {-128, 0, MM_OK, 0},
+                 {-128, 1, MM_E_PRECISION, 0}};
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        for (size_t place = 0; place < 4; place++) {
+            write_ticker_with(cases[i].exponent, place, cases[i].mantissa);
+            mm_status status = decode_some(message_bytes, RECORDS);
+            MM_CHECK_INT(status, ==, cases[i].status);
+            if (status != MM_OK) {
+                MM_CHECK_UINT(error_at, ==, 26 + 8 * place);
+                continue;
+            }
+            const mm_ticker_body *ticker = &records[0].body.ticker;
+            const int64_t values_e8[] = {ticker->bid_price_e8, ticker->bid_qty_e8, ticker->ask_price_e8, ticker->ask_qty_e8};
+            MM_CHECK_INT(values_e8[place], ==, cases[i].value_e8);
+        }
+    }
+}
+
+static void without_a_symbol_that_is_wanted_every_message_is_read(void)
+{
+    static const struct {
+        const char *symbol;
+        bool wanted;
+    } cases[] = {{"", true}, {"BTCUSDT", true}, {"BTCUSD", false}, {"ETHUSDT", false}};
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        wanted_symbol = cases[i].symbol;
+        for (size_t k = 0; k < MM_TEST_COUNT(kinds); k++) {
+            kinds[k].write();
+            mm_status status = decode_some(message_bytes, RECORDS);
+            MM_CHECK_INT(status, ==, MM_OK);
+            MM_CHECK_UINT(count, ==, cases[i].wanted ? kinds[k].record_count : 0);
+        }
+    }
+    wanted_symbol = "BTCUSDT";
+}
+
+static void a_side_holds_ten_thousand_levels_and_no_more(void)
+{
+    static const uint16_t levels[][2] = {{10000, 0}, {0, 10000}, {10001, 0}, {0, 10001}};
+    for (size_t i = 0; i < MM_TEST_COUNT(levels); i++) {
+        put_head(18, 10002);
+        put(1672515782136000, 8);
+        put(160, 8);
+        put(0xF8F8, 2);
+        put_side(levels[i][0], 1000);
+        put_side(levels[i][1], 1000);
+        put_symbol();
+        mm_status status = decode_some(message_bytes, MM_EVENT_RECORDS_MAX);
+        MM_CHECK_INT(status, ==, i < 2 ? MM_OK : MM_E_CAPACITY);
+        MM_CHECK_UINT(count, ==, i < 2 ? 3335 : 0);
+    }
+}
+
 static void no_message_is_read_past_its_end_wherever_it_is_cut(void)
 {
     for (size_t k = 0; k < MM_TEST_COUNT(kinds); k++) {
@@ -209,6 +288,9 @@ int main(int argc, char **argv)
     static const mm_test tests[] = {
         MM_TEST(a_depth_message_becomes_a_header_and_its_levels),
         MM_TEST(trades_become_one_event_each),
+        MM_TEST(values_are_scaled_exactly_or_refused_at_their_place),
+        MM_TEST(without_a_symbol_that_is_wanted_every_message_is_read),
+        MM_TEST(a_side_holds_ten_thousand_levels_and_no_more),
         MM_TEST(no_message_is_read_past_its_end_wherever_it_is_cut),
         MM_TEST(no_record_is_written_past_the_room),
         MM_TEST(damaged_messages_stay_within_their_bytes),
