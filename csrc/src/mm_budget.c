@@ -132,7 +132,7 @@ static window window_at(const mm_budget *budget, int32_t which, int64_t now_ns)
     window w = budget->windows[which];
     int64_t index = server_ns(budget, now_ns) / w.span_ns;
     if (index > w.index) {
-        w.before = index == w.index + 1 ? w.used : 0;
+        w.before = index == w.index + 1 ? w.used : index == w.index + 2 ? w.late : 0;
         w.used = index == w.index + 1 ? w.late : 0;
         w.late = 0;
         w.index = index;

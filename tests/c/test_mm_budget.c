@@ -240,6 +240,21 @@ static void the_window_before_holds_orders_back_until_its_edge_is_over(void)
     MM_CHECK_INT(mm_budget_orders(budget, MM_NEED_MOVE, START + 10 * SECOND + 500 * MS), >, 0);
 }
 
+/* What was sent at the end of one window may be counted in the next: then it still fills that one when the one after begins. */
+static void the_window_before_also_holds_what_came_late_in_the_one_before_it(void)
+{
+    mm_budget_config config = plain();
+    config.orders_day_limit = 1000000;
+    config.orders_pct = 50;
+    mm_budget *budget = make(&config);
+    for (int i = 0; i < 50; i++) {
+        mm_budget_sent(budget, MM_OP_PLACE, START + 10 * SECOND - 1);
+    }
+    MM_CHECK_INT(mm_budget_orders(budget, MM_NEED_EMPTY, START + 20 * SECOND), ==, 0);
+    MM_CHECK_INT(mm_budget_orders(budget, MM_NEED_EMPTY, START + 20 * SECOND + 500 * MS), >, 0);
+    MM_CHECK_INT(mm_budget_orders(budget, MM_NEED_EMPTY, START + 30 * SECOND), >, 0);
+}
+
 static void a_clock_that_is_set_back_keeps_what_was_counted(void)
 {
     mm_budget_config config = plain();
@@ -273,6 +288,7 @@ int main(int argc, char **argv)
         MM_TEST(what_did_not_leave_is_taken_back_in_the_windows_it_was_counted_in),
         MM_TEST(close_to_an_edge_a_request_counts_on_both_sides_and_nothing_told_is_believed),
         MM_TEST(the_window_before_holds_orders_back_until_its_edge_is_over),
+        MM_TEST(the_window_before_also_holds_what_came_late_in_the_one_before_it),
         MM_TEST(a_clock_that_is_set_back_keeps_what_was_counted),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
