@@ -27,7 +27,8 @@
  *
  * Conventions.
  *   - Prices, quantities and cash are int64 counts of 1e-8 and end in _e8; times are int64 nanoseconds of
- *     one monotonic clock (_ns) or microseconds since the epoch as the exchange states them (_us).
+ *     one monotonic clock (_ns, 0..2^61) or microseconds since the epoch as the exchange states them (_us).
+ *     What the exchange's clock is ahead of ours lies under 2^62 ns either way.
  *   - Four kinds of error, never mixed: a programmer's mistake is MM_ASSERT; a failure at a boundary is an
  *     mm_status < 0; expected absence (empty, full, no best) is `false`; a business verdict is a set of
  *     reason bits.
@@ -1120,7 +1121,7 @@ typedef struct mm_signal {
 
 typedef struct mm_signal_config {
     int64_t imbalance_levels;      /* 1..32 */
-    double volatility_halflife_s;  /* > 0 */
+    double volatility_halflife_s;  /* > 0, these three <= 10^9 */
     double trade_flow_halflife_s;  /* > 0; of trade_flow and ofi */
     double warmup_s;               /* time after a reset before the EWMAs count as ready, >= 0 */
 } mm_signal_config;
@@ -1250,7 +1251,7 @@ typedef struct mm_order_change {
 /* What is due for an order that is UNKNOWN or whose cancel had no answer. */
 enum { MM_DUE_NONE = 0, MM_DUE_CANCEL = 1, MM_DUE_QUERY = 2, MM_DUE_TRADES = 4, MM_DUE_UNKNOWN = 8 };
 
-typedef struct mm_order_config {
+typedef struct mm_order_config { /* all 1..10^17 */
     int64_t reply_timeout_ns;    /* no reply within this: UNKNOWN (1 s) */
     int64_t recv_window_ns;      /* of NEW (1 s) */
     int64_t unknown_first_ns;    /* first cancel this long after UNKNOWN (300 ms) */
@@ -1472,7 +1473,7 @@ typedef struct mm_risk_config {
     int64_t open_orders_max;         /* [C9] per side */
     int64_t in_flight_max;           /* [C10] PENDING per side */
     int64_t unknown_max;             /* [C10] UNKNOWN in total: so many block the sides they are on, more block both */
-    int64_t orders_per_1s_max;       /* [C11] bursts; the windows of the exchange are mm_budget's */
+    int64_t orders_per_1s_max;       /* [C11] bursts, <= 100,000; the windows of the exchange are mm_budget's */
     int64_t rejects_per_min_max;     /* [C13] definitive rejects, would-match exempt; of those that stop all quoting, the first */
     int64_t duplicate_window_ns;     /* [C15] same side, price, qty */
     int64_t stale_book_ns;           /* [C16] */
@@ -1693,15 +1694,15 @@ typedef struct mm_engine_config {
     mm_quote_config quote;
     mm_order_config order;
     int64_t strategy;               /* MM_STRATEGY_* */
-    double refresh_tolerance_bps;   /* a resting order nearer than this to its wanted price stays, >= 0 */
+    double refresh_tolerance_bps;   /* a resting order nearer than this to its wanted price stays, 0..10,000 */
     int64_t inventory_target_e8;    /* base; INT64_MIN = the balance at start */
-    int64_t book_levels;            /* a side */
-    int64_t sync_records;           /* records of diffs held while a snapshot is on its way */
-    int64_t snapshot_levels;        /* asked of REST */
+    int64_t book_levels;            /* a side, 1..1,000,000 */
+    int64_t sync_records;           /* records of diffs held while a snapshot is on its way, MM_EVENT_RECORDS_MAX..2^24 */
+    int64_t snapshot_levels;        /* asked of REST, 1..MM_DEPTH_LEVELS_MAX */
     int64_t orders_max;             /* own orders not ended, <= 2 * MM_PLAN_MAX */
-    int64_t tombstones;
+    int64_t tombstones;             /* 1..2^24 */
     int64_t trade_ids;              /* fills remembered, power of two */
-    int64_t crossed_max_ns;         /* a crossed book is resynced after this (250 ms) */
+    int64_t crossed_max_ns;         /* a crossed book is resynced after this (250 ms); this and the next three <= 2^61 */
     int64_t warm_ns;                /* time after a sync before quoting, >= 0 */
     int64_t stop_confirm_ns;        /* between the two empty openOrders at the end (1 s) */
     int64_t audit_ns;               /* the book is compared with a new snapshot so often, 0 = never */

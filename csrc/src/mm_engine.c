@@ -28,6 +28,12 @@ static parts parts_of(const mm_engine_config *config)
     return p;
 }
 
+/* `least_ns` or more. */
+static bool is_span(int64_t span_ns, int64_t least_ns)
+{
+    return span_ns >= least_ns && mm__is_time(span_ns);
+}
+
 /* A second to a day. */
 static bool is_period(int64_t period_ns)
 {
@@ -61,16 +67,16 @@ static const char *bad_config_field(const mm_engine_config *config)
     if (config->tombstones < 1 || config->tombstones > (1 << 24)) {
         return "tombstones";
     }
-    if (config->crossed_max_ns < 1) {
+    if (!is_span(config->crossed_max_ns, 1)) {
         return "crossed_max_ns";
     }
-    if (config->warm_ns < 0) {
+    if (!is_span(config->warm_ns, 0)) {
         return "warm_ns";
     }
-    if (config->stop_confirm_ns < 1) {
+    if (!is_span(config->stop_confirm_ns, 1)) {
         return "stop_confirm_ns";
     }
-    if (config->audit_ns < 0) {
+    if (!is_span(config->audit_ns, 0)) {
         return "audit_ns";
     }
     if (memchr(config->fee_asset, 0, sizeof config->fee_asset) == NULL) {
@@ -85,7 +91,7 @@ static const char *bad_config_field(const mm_engine_config *config)
     if (!is_period(config->reconcile_account_ns)) {
         return "reconcile_account_ns";
     }
-    return NULL;
+    return mm__is_clock_offset(config->utc_offset_ns) ? NULL : "utc_offset_ns";
 }
 
 size_t mm_engine_bytes(const mm_engine_config *config)

@@ -605,7 +605,7 @@ static bool emit_outcome(feed_call *call, uint16_t kind, uint64_t order_seq, int
     outcome->http_status = call->info->http_status;
     outcome->detail = mm_feed_reject_class(code, call->info->http_status, message);
     int64_t until_ms = call->info->retry_after_ms;
-    if (outcome->detail == MM_REJECT_LIMIT && code != TOO_MANY_ORDERS && until_ms <= INT64_MAX / 1000000) {
+    if (outcome->detail == MM_REJECT_LIMIT && code != TOO_MANY_ORDERS && until_ms <= MM__EPOCH_MAX_NS / 1000000) {
         outcome->until_ns = until_ms * 1000000;
     }
     return true;

@@ -126,6 +126,22 @@ static inline int64_t mm__grid_floor_small(const mm_grid *grid, double value)
     return (int64_t)((uint64_t)(int64_t)(value * grid->inverse) * (uint64_t)grid->step_e8);
 }
 
+/* Times of the monotonic clock and spans between them lie in 0..MM__TIME_MAX_NS (73 years), those of the exchange's clock in
+ * 0..MM__EPOCH_MAX_NS (the year 2116), and what one is ahead of the other under that: sums and differences of two or three fit int64.
+ * What comes from outside is held to it where it comes in. */
+#define MM__TIME_MAX_NS ((int64_t)1 << 61)
+#define MM__EPOCH_MAX_NS ((int64_t)1 << 62)
+
+static inline bool mm__is_time(int64_t time_ns)
+{
+    return time_ns >= 0 && time_ns <= MM__TIME_MAX_NS;
+}
+
+static inline bool mm__is_clock_offset(int64_t offset_ns)
+{
+    return offset_ns > -MM__EPOCH_MAX_NS && offset_ns < MM__EPOCH_MAX_NS;
+}
+
 /* Memory of mm_X_new: aligned to a cache line and cleared; NULL when there is none (errno says so).
  * Nothing but mm_X_new may call it. */
 void *mm__memory_new(size_t bytes);

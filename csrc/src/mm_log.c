@@ -78,6 +78,42 @@ static bool is_single(uint16_t kind)
            (kind >= MM_KIND_TRADES_END && kind <= MM_KIND_PRICE) || kind == MM_KIND_CLOCK || kind == MM_KIND_TIMER;
 }
 
+/* Its times are such as clocks tell. */
+static bool has_times(const mm_record *record)
+{
+    const mm_outcome_body *outcome = &record->body.outcome;
+    switch (record->kind) {
+    case MM_KIND_DEPTH:
+    case MM_KIND_SNAPSHOT:
+    case MM_KIND_PARTIAL:
+        return mm__is_time(record->body.depth.recv_ns);
+    case MM_KIND_TICKER:
+        return mm__is_time(record->body.ticker.recv_ns);
+    case MM_KIND_TRADE:
+        return mm__is_time(record->body.trade.recv_ns);
+    case MM_KIND_MARKET_LINK:
+    case MM_KIND_MARKET_FAULT:
+    case MM_KIND_ORDER_LINK:
+        return mm__is_time(record->body.link.recv_ns);
+    case MM_KIND_REJECT:
+    case MM_KIND_CANCEL_REJECT:
+    case MM_KIND_AMEND_REJECT:
+    case MM_KIND_LIMIT:
+    case MM_KIND_LOST:
+    case MM_KIND_SENT:
+    case MM_KIND_NOT_SENT:
+        return mm__is_time(outcome->recv_ns) && outcome->until_ns >= 0 && outcome->until_ns <= MM__EPOCH_MAX_NS;
+    case MM_KIND_BUDGET:
+        return mm__is_time(record->body.budget.recv_ns);
+    case MM_KIND_BATCH_END:
+        return mm__is_time(record->body.command.now_ns);
+    case MM_KIND_CLOCK:
+        return mm__is_clock_offset(record->body.command.value);
+    default: /* no time that is reckoned with */
+        return true;
+    }
+}
+
 /* The engine trusts its rings; a file is not to be trusted: its events must have the records their kind says, and the
  * numbers that steer the engine must be such. */
 static bool has_shape(const mm_record *record)
@@ -131,7 +167,7 @@ mm_status mm_log_replay(mm_engine *engine, const mm_record *records, size_t reco
     while (at < record_count) {
         const mm_record *record = &records[at];
         size_t count = record->count;
-        if (!has_shape(record)) {
+        if (!has_shape(record) || !has_times(record)) {
             return MM_E_SYNTAX;
         }
         if (count > record_count - at) {

@@ -1598,6 +1598,15 @@ static void replies_to_other_requests_are_told_and_give_no_records(void)
         MM_CHECK(check_event(text, MM_KIND_CANCEL_REJECT, 0, 1));
         MM_CHECK_INT(got.records[0].body.outcome.until_ns, ==, i == 0 ? 5000000 : 0);
     }
+    static const char *const latest[] = {"4611686018427", "4611686018428"}; /* ms: later is no time of an exchange */
+    for (size_t i = 0; i < 2; i++) {
+        char text[TEXT_MAX];
+        snprintf(text, sizeof text,
+                 "{\"id\":\"c5\",\"status\":429,\"error\":{\"code\":-1003,\"msg\":\"x\",\"data\":{\"retryAfter\":%s}}}",
+                 latest[i]);
+        MM_CHECK(check_event(text, MM_KIND_CANCEL_REJECT, 0, 1));
+        MM_CHECK_INT(got.records[0].body.outcome.until_ns, ==, i == 0 ? INT64_C(4611686018427000000) : 0);
+    }
     decode(REPLY("\"x\"", "418", "\"error\":{\"code\":-1003,\"msg\":\"Way too much\",\"data\":{\"retryAfter\":7}}"));
     MM_CHECK_INT(info()->retry_after_ms, ==, 7);
     MM_CHECK_INT(info()->error_code, ==, -1003);

@@ -1217,6 +1217,44 @@ static void a_log_with_rules_that_cannot_be_is_damaged(void)
     MM_CHECK(replay_of(records, MM_SYMBOL_RECORDS, 64, &consumed) == MM_E_SYNTAX);
 }
 
+static void check_time(uint16_t kind, size_t offset, int64_t least, int64_t most)
+{
+    const struct {
+        int64_t value;
+        mm_status status;
+    } cases[] = {{least, MM_OK}, {most, MM_OK}, {least - 1, MM_E_SYNTAX}, {most + 1, MM_E_SYNTAX}, {INT64_MAX, MM_E_SYNTAX},
+                 {INT64_MIN, MM_E_SYNTAX}};
+    size_t consumed = 0;
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        mm_record record = host_event(kind);
+        memcpy((unsigned char *)&record + offset, &cases[i].value, sizeof cases[i].value);
+        mm_status status = replay_of(&record, 1, 64, &consumed);
+        MM_CHECK_INT(status, ==, cases[i].status);
+    }
+}
+
+static void a_log_with_times_that_no_clock_tells_is_damaged(void)
+{
+    const int64_t most = INT64_C(1) << 61, epoch_most = INT64_C(1) << 62;
+    static const uint16_t outcomes[] = {MM_KIND_REJECT, MM_KIND_CANCEL_REJECT, MM_KIND_AMEND_REJECT, MM_KIND_LIMIT,
+                                        MM_KIND_LOST,   MM_KIND_SENT,          MM_KIND_NOT_SENT};
+    static const uint16_t depths[] = {MM_KIND_DEPTH, MM_KIND_SNAPSHOT, MM_KIND_PARTIAL};
+    static const uint16_t links[] = {MM_KIND_MARKET_LINK, MM_KIND_MARKET_FAULT, MM_KIND_ORDER_LINK};
+    for (size_t i = 0; i < MM_TEST_COUNT(outcomes); i++) {
+        check_time(outcomes[i], offsetof(mm_record, body.outcome.recv_ns), 0, most);
+        check_time(outcomes[i], offsetof(mm_record, body.outcome.until_ns), 0, epoch_most);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        check_time(depths[i], offsetof(mm_record, body.depth.recv_ns), 0, most);
+        check_time(links[i], offsetof(mm_record, body.link.recv_ns), 0, most);
+    }
+    check_time(MM_KIND_TICKER, offsetof(mm_record, body.ticker.recv_ns), 0, most);
+    check_time(MM_KIND_TRADE, offsetof(mm_record, body.trade.recv_ns), 0, most);
+    check_time(MM_KIND_BUDGET, offsetof(mm_record, body.budget.recv_ns), 0, most);
+    check_time(MM_KIND_BATCH_END, offsetof(mm_record, body.command.now_ns), 0, most);
+    check_time(MM_KIND_CLOCK, offsetof(mm_record, body.command.value), 1 - epoch_most, epoch_most - 1);
+}
+
 static void a_log_that_holds_what_no_engine_takes_is_damaged(void)
 {
     static const uint16_t kinds[] = {MM_KIND_NONE, MM_KIND_LEVELS, MM_KIND_MORE, 9, 17, 36, 46, 56, 69, 83, 999};
@@ -1306,6 +1344,7 @@ int main(int argc, char **argv)
         MM_TEST(new_rules_quotes_and_reports_are_replayed_and_a_cut_event_waits_for_its_rest),
         MM_TEST(actions_that_were_never_made_or_have_no_room_end_a_replay),
         MM_TEST(a_log_with_rules_that_cannot_be_is_damaged),
+        MM_TEST(a_log_with_times_that_no_clock_tells_is_damaged),
         MM_TEST(a_log_that_holds_what_no_engine_takes_is_damaged),
         MM_TEST(the_header_of_a_log_says_what_made_it),
     };

@@ -193,6 +193,13 @@ BAD = [b"", b"<html>", b"null", b"5", b'"x"', b"{", b"NaN", b'{"a":Infinity}', b
        b'{"serverTime":' + b"9" * 5000 + b"}"]
 
 
+@pytest.mark.parametrize("told", [0, -1, 2**62 // 10**6 + 1, 2**63, 10**30])
+def test_a_time_that_no_exchange_has_is_no_reply(told: int) -> None:
+    with pytest.raises(MalformedError):
+        replies.server_time_ms(b'{"serverTime":%d}' % told)
+    assert replies.server_time_ms(b'{"serverTime":4611686018427}') == 4611686018427
+
+
 @pytest.mark.parametrize("body", BAD)
 def test_what_is_no_reply_is_an_error_for_every_reader(body: bytes) -> None:
     for reader in (replies.server_time_ms, replies.account, replies.commission, replies.open_orders,

@@ -24,6 +24,9 @@ from mmcore.exchange.base import (
 )
 from mmcore.units import E8, INT64_MAX, parse_e8
 
+_TIME_MAX_MS: Final = 2**62 // 10**6
+"""What the core reckons with: the year 2116."""
+
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "NEW": Outcome.ACKED,
     "PENDING_NEW": Outcome.ACKED,
@@ -68,8 +71,11 @@ def error_of(body: bytes) -> tuple[int, str]:
 
 
 def server_time_ms(body: bytes) -> int:
-    """Of /time."""
-    return _int(_object(document(body)), "serverTime")
+    """Of /time, ms since the epoch."""
+    found = _int(_object(document(body)), "serverTime")
+    if not 0 < found <= _TIME_MAX_MS:
+        raise MalformedError("the answer's serverTime is no time")
+    return found
 
 
 def best_bid_e8(body: bytes) -> int | None:
