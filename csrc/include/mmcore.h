@@ -458,7 +458,8 @@ typedef struct mm_budget_body {
     int32_t raw_5m_limit;
 } mm_budget_body;
 
-/* BALANCE, BALANCE_DELTA (then free_e8 is the delta), PRICE (then it is the price in quote, 0 = not known), WANT_PRICE, ACCOUNT_END, TRADES_END, OPEN_END. */
+/* BALANCE, BALANCE_DELTA (then free_e8 is the delta), PRICE (then it is the price in quote, 0 = not known), WANT_PRICE,
+ * ACCOUNT_END, TRADES_END, OPEN_END. */
 typedef struct mm_balance_body {
     char asset[16];
     int64_t free_e8;
@@ -1355,8 +1356,9 @@ MM_API bool mm_ledger_fill(mm_ledger *ledger, int32_t side, int64_t price_e8, in
 MM_API void mm_ledger_rebase(mm_ledger *ledger);
 /* The next report of each asset counts whatever its time: after the exchange's clock stepped back, newer ones look older. */
 MM_API void mm_ledger_forget_times(mm_ledger *ledger);
-/* Applies, once by id and side, a trade of the account that no order of this run made (the operator's own doing): as deposits and withdrawals, so
- * that balances stay right and P&L is not touched. Before the first report of an asset nothing of it is moved. */
+/* Applies, once by id and side, a trade of the account that no order of this run made (the operator's own doing): as
+ * deposits and withdrawals, so that balances stay right and P&L is not touched. Before the first report of an asset nothing
+ * of it is moved. */
 MM_API mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t qty_e8, const mm_fill_body *fill);
 /* What the account, as last reported, has more or less than the ledger counts as put in or taken out, as by mm_ledger_deposit: when
  * events were lost, and no trade explains the difference. Before the first report of an asset nothing of it is moved. MM_E_OVERFLOW,
@@ -1747,7 +1749,7 @@ typedef struct mm_engine_status {
     uint64_t foreign_orders;   /* reports of orders that are not ours */
     uint64_t reconciles;       /* reads of open orders, trades and balances that were answered, start and stop not counted */
     uint64_t unpriced_fees;    /* fills whose fee counts 0 in P&L: mm_ledger_unpriced */
-    uint64_t reconcile_repairs; /* what they put right: fills, deposits and withdrawals nobody had told, orders doubted, own orders nobody knew */
+    uint64_t reconcile_repairs; /* what they put right: fills, deposits, withdrawals not told; orders doubted; unknown own orders */
     /* Moves: a wish that no order serves (place or replace), or that one serves which is too large (amend). Each is counted once while
      * it waits: wanted = made + merged + withheld. */
     uint64_t moves_wanted;

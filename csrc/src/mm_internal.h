@@ -118,7 +118,8 @@ static inline int64_t mm__grid_floor(const mm_grid *grid, int64_t value)
 /* Whole numbers this small are rounded to the grid by one multiplication in floating point. */
 #define MM__GRID_SMALL ((int64_t)1 << 50)
 
-/* The multiple of the step at or under a whole number of 0 to 2 * MM__GRID_SMALL - step; one below 0 gives 0 or less. With the
+/* The multiple of the step at or under a whole number of 0 to 2 * MM__GRID_SMALL - step, for any step below 2 *
+ * MM__GRID_SMALL (a larger one gives 0 for any number up to MM__GRID_SMALL); a number below 0 gives 0 or less. With the
  * rounding of the product the inverse is over 1 / step by at most 2^-51 of it: a multiple never falls under itself, and a number
  * one under a multiple never reaches it. */
 static inline int64_t mm__grid_floor_small(const mm_grid *grid, double value)

@@ -67,7 +67,7 @@ static inline bool mm__quote_short(const mm_quote_config *config, const mm_quote
     int64_t other_e8 = mm__grid_floor_small(&input->lot, (double)config->order_qty_e8);
     quotes->bids[0].qty_e8 = is_long ? adding_e8 : other_e8;
     quotes->asks[0].qty_e8 = is_long ? other_e8 : adding_e8;
-    if (MM_UNLIKELY(bid_e8 <= 0 || adding_e8 == 0)) { /* so the other is none */
+    if (MM_UNLIKELY(bid_e8 <= 0 || adding_e8 == 0)) { /* a side without a quote: the long way leaves it out */
         return false;
     }
     /* The tick is no more than the bid, so the sum is small enough. */

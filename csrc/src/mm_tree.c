@@ -1,7 +1,7 @@
-/* The B+ tree of mm_tree.h. A search goes down to the leaf, or looks into the first one at once: most is asked of the smallest
- * keys. Where a leaf has to be split or merged, a second way down keeps the path, and the change walks it back up. A separator above the leaves may be smaller than the smallest key below its child (a
- * removal leaves it alone) but never larger, and never as small as a key of the child before. That
- * of the leftmost children is the least there is. */
+/* The B+ tree of mm_tree.h. A search goes down to the leaf, or looks into the first one at once: most is asked of the
+ * smallest keys. Where a leaf has to be split or merged, a second way down keeps the path, and the change walks it back up.
+ * A separator above the leaves may be smaller than the smallest key below its child (a removal leaves it alone) but never
+ * larger, and never as small as a key of the child before. That of the leftmost children is the least there is. */
 #include "mm_tree.h"
 
 #include <string.h>

@@ -33,11 +33,11 @@ static void small_steps_are_divided(const mm_grid *grid, int64_t value)
 static void small_numbers_are_divided_exactly_in_floating_point(void)
 {
     for (int n = 0; n < 300000; n++) {
-        /* Steps of a few digits, powers of ten, and of any size. */
-        static const int64_t tens[] = {1, 10, 1000, 1000000, 100000000};
+        /* Steps of a few digits, powers of ten (and one of two that is almost too large), and of any size. */
+        static const int64_t tens[] = {1, 10, 1000, 1000000, 100000000, MM__GRID_SMALL / 2};
         uint64_t kind = mm_test_below(3);
         int64_t step = kind == 0   ? mm_test_between(1, 1000)
-                       : kind == 1 ? tens[mm_test_below(5)]
+                       : kind == 1 ? tens[mm_test_below(6)]
                                    : mm_test_between(1, (int64_t)1 << mm_test_below(51));
         mm_grid grid;
         MM_CHECK_INT(mm_grid_init(&grid, step), ==, MM_OK);
