@@ -93,6 +93,18 @@ static inline void bot_frame(mm_ws *ws, uint8_t opcode, const char *payload, siz
     mm_ws_filled(ws, header + bytes);
 }
 
+/* The frame into the parser as a socket would leave it there: its last bytes are not counted yet. */
+static inline size_t bot_unread(bot *b, const char *json)
+{
+    size_t room = 0, bytes = strlen(json);
+    uint8_t *at = mm_ws_space(b->market_ws, &room);
+    MM_CHECK(bytes < 126 && room >= bytes + 2);
+    at[0] = 0x80 | MM_WS_TEXT;
+    at[1] = (uint8_t)bytes;
+    memcpy(at + 2, json, bytes);
+    return bytes + 2;
+}
+
 static inline uint32_t bot_market(bot *b, const char *json)
 {
     uint8_t reply[256];
@@ -215,6 +227,27 @@ static inline void bot_start(bot *b)
     (void)mm_loop_run(b->loop, 1, b->now_ns);
     MM_CHECK(bot_work(b, &wanted));
     bot_snapshot(b, 101);
+}
+
+static inline mm_gate *bot_gate(int64_t orders_per_1s_max, bool logged_on)
+{
+    mm_gate_config config;
+    memset(&config, 0, sizeof config);
+    strcpy(config.symbol, "BTCUSDT");
+    strcpy(config.order_prefix, "mA1-0k3f9zq-");
+    strcpy(config.stp_mode, "EXPIRE_TAKER");
+    strcpy(config.api_key, "key");
+    config.signature = logged_on ? MM_SIGN_ED25519 : MM_SIGN_HMAC;
+    config.place_window_ms = 1000;
+    config.other_window_ms = 5000;
+    config.stale_decision_ns = SECOND;
+    config.orders_per_1s_max = orders_per_1s_max;
+    config.orders_per_10s_max = 4000;
+    config.orders_per_day_max = 100000;
+    mm_gate *gate = mm_gate_new(&config);
+    mm_gate_clock(gate, 0);
+    mm_gate_session(gate, logged_on);
+    return gate;
 }
 
 #endif /* MM_LOOP_HOST_H */

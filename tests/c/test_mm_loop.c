@@ -67,27 +67,6 @@ static void cancels_come_before_orders(void)
     bot_close(&b);
 }
 
-static mm_gate *open_gate(int64_t orders_per_1s_max, bool logged_on)
-{
-    mm_gate_config config;
-    memset(&config, 0, sizeof config);
-    strcpy(config.symbol, "BTCUSDT");
-    strcpy(config.order_prefix, "mA1-0k3f9zq-");
-    strcpy(config.stp_mode, "EXPIRE_TAKER");
-    strcpy(config.api_key, "key");
-    config.signature = logged_on ? MM_SIGN_ED25519 : MM_SIGN_HMAC;
-    config.place_window_ms = 1000;
-    config.other_window_ms = 5000;
-    config.stale_decision_ns = SECOND;
-    config.orders_per_1s_max = orders_per_1s_max;
-    config.orders_per_10s_max = 1000;
-    config.orders_per_day_max = 1000;
-    mm_gate *gate = mm_gate_new(&config);
-    mm_gate_clock(gate, 0);
-    mm_gate_session(gate, logged_on);
-    return gate;
-}
-
 static void push_place(bot *b, uint64_t seq)
 {
     mm_record place = host_event(MM_KIND_PLACE);
@@ -109,7 +88,7 @@ static mm_record pop_outcome(bot *b)
 static void actions_of_a_decision_become_one_burst_and_what_the_gate_refuses_is_told(void)
 {
     bot b = bot_open(NULL, 0);
-    mm_gate *gate = open_gate(2, true);
+    mm_gate *gate = bot_gate(2, true);
     const char *payload = NULL;
     size_t payload_bytes = 0;
     int32_t asked = 0;
@@ -145,7 +124,7 @@ static void actions_of_a_decision_become_one_burst_and_what_the_gate_refuses_is_
 static void a_burst_that_could_not_be_handed_over_was_not_sent(void)
 {
     bot b = bot_open(NULL, 0);
-    mm_gate *gate = open_gate(100, true);
+    mm_gate *gate = bot_gate(100, true);
     const char *payload = NULL;
     size_t payload_bytes = 0;
     int32_t asked = 0;
@@ -168,7 +147,7 @@ static void without_a_log_on_each_request_of_a_burst_is_signed_on_the_way(void)
 {
     static const char signature[] = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71";
     bot b = bot_open(NULL, 0);
-    mm_gate *gate = open_gate(100, false);
+    mm_gate *gate = bot_gate(100, false);
     const char *payload = NULL;
     size_t payload_bytes = 0;
     int32_t asked = 0;
@@ -199,7 +178,7 @@ static void a_request_that_was_never_signed_is_not_told_as_sent(void)
 {
     static const char signature[] = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71";
     bot b = bot_open(NULL, 0);
-    mm_gate *gate = open_gate(100, false);
+    mm_gate *gate = bot_gate(100, false);
     const char *payload = NULL;
     size_t payload_bytes = 0;
     int32_t asked = 0;
@@ -236,18 +215,6 @@ static void a_request_that_was_never_signed_is_not_told_as_sent(void)
 #define ANOTHER_TICK                                                                                                   \
     "{\"e\":\"depthUpdate\",\"E\":1,\"s\":\"BTCUSDT\",\"U\":104,\"u\":104,\"b\":[[\"66990.00\",\"1\"]],\"a\":[]}"
 
-/* The frame into the parser as a socket would leave it there: its last bytes are not counted yet. */
-static size_t unread_frame(bot *b, const char *json)
-{
-    size_t room = 0, bytes = strlen(json);
-    uint8_t *at = mm_ws_space(b->market_ws, &room);
-    MM_CHECK(bytes < 126 && room >= bytes + 2);
-    at[0] = 0x80 | MM_WS_TEXT;
-    at[1] = (uint8_t)bytes;
-    memcpy(at + 2, json, bytes);
-    return bytes + 2;
-}
-
 typedef struct turn_result {
     uint32_t bits;
     const uint8_t *burst;
@@ -259,7 +226,7 @@ static turn_result take_turn_of(bot *b, uint32_t holder, const char *json)
     uint8_t reply[256];
     size_t reply_bytes = 0;
     turn_result result = {0, NULL, 0};
-    size_t filled = unread_frame(b, json);
+    size_t filled = bot_unread(b, json);
     result.bits = mm_loop_turn(b->loop, holder, 0, b->market_ws, filled, b->market_feed, b->now_ns, reply, sizeof reply,
                                &reply_bytes, &result.burst, &result.burst_bytes);
     result.bits &= ~(uint32_t)MM_RUN_WORK; /* the REST worker is told of states all the while */
@@ -274,7 +241,7 @@ static turn_result take_turn(bot *b, uint32_t holder)
 static void a_turn_sends_what_the_single_calls_would(void)
 {
     bot one = bot_open(NULL, 0), other = bot_open(NULL, 0);
-    mm_gate *gate = open_gate(100, true), *other_gate = open_gate(100, true);
+    mm_gate *gate = bot_gate(100, true), *other_gate = bot_gate(100, true);
     const char *payload = NULL;
     const uint8_t *bytes = NULL;
     size_t payload_bytes = 0;
@@ -311,7 +278,7 @@ static void a_turn_sends_what_the_single_calls_would(void)
 static void a_turn_leaves_orders_to_their_holder(void)
 {
     bot b = bot_open(NULL, 0);
-    mm_gate *gate = open_gate(100, true);
+    mm_gate *gate = bot_gate(100, true);
     mm_role *orders = mm_loop_role(b.loop, MM_ROLE_ORDERS);
     bot_start(&b);
     mm_loop_lend_gate(b.loop, gate);
@@ -346,7 +313,7 @@ static void where_no_gate_is_lent_a_turn_leaves_orders_to_others(void)
 static void a_turn_whose_orders_are_all_refused_has_nothing_to_hand_over(void)
 {
     bot b = bot_open(NULL, 0);
-    mm_gate *gate = open_gate(100, true);
+    mm_gate *gate = bot_gate(100, true);
     bot_start(&b);
     mm_gate_kill(gate);
     mm_loop_lend_gate(b.loop, gate);
@@ -361,7 +328,7 @@ static void a_turn_whose_orders_are_all_refused_has_nothing_to_hand_over(void)
 static void a_turn_that_was_not_handed_over_is_not_sent_and_asks_for_what_waits(void)
 {
     bot b = bot_open(NULL, 0);
-    mm_gate *gate = open_gate(100, true);
+    mm_gate *gate = bot_gate(100, true);
     bot_start(&b);
     mm_loop_lend_gate(b.loop, gate);
     turn_result turn = take_turn(&b, 1);
@@ -379,7 +346,7 @@ static void a_turn_that_was_not_handed_over_is_not_sent_and_asks_for_what_waits(
 static void a_burst_ends_where_its_outcomes_would_have_no_room(void)
 {
     bot b = bot_open(NULL, 0);
-    mm_gate *gate = open_gate(1000, true);
+    mm_gate *gate = bot_gate(1000, true);
     const char *payload = NULL;
     size_t payload_bytes = 0;
     int32_t asked = 0;
@@ -1006,7 +973,7 @@ static void order_messages_wait_in_the_socket_while_the_engine_has_no_room_for_t
 static void a_full_burst_says_whether_more_waits(void)
 {
     bot b = bot_open(NULL, 0);
-    mm_gate *gate = open_gate(1000, true);
+    mm_gate *gate = bot_gate(1000, true);
     const char *payload = NULL;
     size_t payload_bytes = 0;
     for (uint64_t seq = 1; seq <= MM_GATE_BURST_MAX; seq++) {
@@ -1024,7 +991,7 @@ static void a_full_burst_says_whether_more_waits(void)
 static void a_burst_that_goes_while_one_request_waits_for_its_signature_leaves_that_one_behind(void)
 {
     bot b = bot_open(NULL, 0);
-    mm_gate *gate = open_gate(100, false);
+    mm_gate *gate = bot_gate(100, false);
     const char *payload = NULL;
     size_t payload_bytes = 0;
     push_place(&b, 1);
