@@ -1697,7 +1697,7 @@ typedef struct mm_engine_config {
     mm_order_config order;
     int64_t strategy;               /* MM_STRATEGY_* */
     double refresh_tolerance_bps;   /* a resting order nearer than this to its wanted price stays, 0..10,000 */
-    int64_t inventory_target_e8;    /* base; INT64_MIN = the balance at start */
+    int64_t inventory_target_e8;    /* base, >= 0; INT64_MIN = the balance at start */
     int64_t book_levels;            /* a side, 1..1,000,000 */
     int64_t sync_records;           /* records of diffs held while a snapshot is on its way, MM_EVENT_RECORDS_MAX..2^24 */
     int64_t snapshot_levels;        /* asked of REST, 1..MM_DEPTH_LEVELS_MAX */

@@ -52,6 +52,9 @@ static const char *bad_config_field(const mm_engine_config *config)
     if (!(config->refresh_tolerance_bps >= 0.0 && config->refresh_tolerance_bps <= 10000.0)) {
         return "refresh_tolerance_bps";
     }
+    if (config->inventory_target_e8 < 0 && config->inventory_target_e8 != INT64_MIN) {
+        return "inventory_target_e8";
+    }
     if (config->book_levels < 1 || config->book_levels > 1000000) {
         return "book_levels";
     }

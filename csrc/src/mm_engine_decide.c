@@ -24,7 +24,7 @@ void mm__engine_view(const mm_engine *engine, const mm_top *top, mm_risk_view *v
 
 static void count_time(mm_engine *engine, int64_t from_ns)
 {
-    if (engine->synced_ns == 0 || from_ns == 0) {
+    if (engine->synced_ns == 0) {
         return;
     }
     int64_t since_ns = from_ns > engine->synced_ns ? from_ns : engine->synced_ns;
@@ -72,34 +72,37 @@ static uint64_t life_verdict(mm_engine *engine)
     return verdict;
 }
 
-/* What the inventory target alone has gained or lost since the start: it is held by intent, so it is not the bot's trading, and the
- * loss limits judge trading. */
-static bool holding_gain(const mm_engine *engine, int64_t mid_e8, int64_t *gain_e8)
+/* P&L by trading, and equity as trading alone made it: deposits do not move them, nor does what the inventory target alone has gained
+ * or lost since the start; it is held by intent, and the loss limits judge trading. false: one of them does not fit. */
+static bool count_equity(mm_engine *engine, int64_t mid_e8, int64_t *equity_e8, int64_t *traded_e8)
 {
-    int64_t move_e8 = 0;
-    return mm_fixed_sub(mid_e8, engine->first_mid_e8, &move_e8) == MM_OK &&
-           mm_fixed_mul(engine->target_e8, move_e8, MM_ROUND_FLOOR, gain_e8) == MM_OK;
+    mm_pnl pnl;
+    int64_t start_e8 = 0, move_e8 = 0, held_e8 = 0;
+    if (!mm_ledger_pnl(engine->ledger, mid_e8, &pnl) || !mm_ledger_equity(engine->ledger, mid_e8, equity_e8)) {
+        return false;
+    }
+    bool fits = mm_fixed_sub(*equity_e8, pnl.total_e8, &start_e8) == MM_OK;
+    if (engine->start_equity_e8 == 0) {
+        engine->start_equity_e8 = start_e8;
+    }
+    fits &= mm_fixed_sub(mid_e8, engine->first_mid_e8, &move_e8) == MM_OK;
+    fits &= mm_fixed_mul(engine->target_e8, move_e8, MM_ROUND_FLOOR, &held_e8) == MM_OK;
+    fits &= mm_fixed_sub(pnl.total_e8, held_e8, traded_e8) == MM_OK;
+    fits &= mm_fixed_add(engine->start_equity_e8, *traded_e8, equity_e8) == MM_OK;
+    return fits;
 }
 
 static void judge_equity(mm_engine *engine, int64_t mid_e8)
 {
-    mm_pnl pnl;
-    int64_t equity_e8 = 0, held_e8 = 0, traded_e8 = 0;
-    if (!mm_ledger_pnl(engine->ledger, mid_e8, &pnl) || !mm_ledger_equity(engine->ledger, mid_e8, &equity_e8)) {
-        return;
-    }
+    int64_t equity_e8 = 0, traded_e8 = 0, until_ns = 0;
     bool kill = false;
-    if (engine->start_equity_e8 == 0) {
-        engine->start_equity_e8 = equity_e8 - pnl.total_e8;
+    if (engine->first_mid_e8 == 0) {
+        return; /* profit begins with the next mid */
     }
-    /* Equity as trading alone made it: neither deposits nor the price of what is held by intent move it. */
-    if (!holding_gain(engine, mid_e8, &held_e8) || mm_fixed_sub(pnl.total_e8, held_e8, &traded_e8) != MM_OK ||
-        mm_fixed_add(engine->start_equity_e8, traded_e8, &equity_e8) != MM_OK) {
-        engine->killed = 1; /* money that cannot be counted is not risked */
-        engine->kill_bits |= MM_BIT(MM_REASON_LOSS_LIMIT);
+    if (!count_equity(engine, mid_e8, &equity_e8, &traded_e8)) {
+        mm__engine_kill(engine, MM_REASON_LOSS_LIMIT); /* money that cannot be counted is not risked */
         return;
     }
-    int64_t until_ns = 0;
     int64_t utc_day = (engine->now_ns + engine->config.utc_offset_ns) / DAY_NS;
     uint64_t bits =
         mm_risk_equity(engine->risk, equity_e8, traded_e8, utc_day, engine->now_ns, &kill, &until_ns);
@@ -117,9 +120,11 @@ static void judge_equity(mm_engine *engine, int64_t mid_e8)
 static uint64_t observed_verdict(mm_engine *engine, uint64_t market_verdict)
 {
     mm_top top;
-    if (market_verdict != 0 || !mm__engine_top(engine, &top)) {
+    if (market_verdict != 0) {
         return 0;
     }
+    bool known = mm__engine_top(engine, &top);
+    MM_ASSERT(known); /* else the market's verdict would say so */
     int64_t mid_e8 = top.bid_price_e8 + (top.ask_price_e8 - top.bid_price_e8) / 2;
     if (engine->started) {
         judge_equity(engine, mid_e8);

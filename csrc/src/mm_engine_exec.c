@@ -41,12 +41,12 @@ static void start_inventory(mm_engine *engine)
 
 int64_t mm__engine_inventory(const mm_engine *engine)
 {
-    int64_t inventory_e8 = 0;
-    if (engine->target_e8 == INT64_MIN ||
-        mm_fixed_sub(mm_ledger_base(engine->ledger), engine->target_e8, &inventory_e8) != MM_OK) {
+    if (engine->target_e8 == INT64_MIN) {
         return 0;
     }
-    return inventory_e8;
+    int64_t base_e8 = mm_ledger_base(engine->ledger);
+    MM_ASSERT(base_e8 >= 0 && engine->target_e8 >= 0);
+    return base_e8 - engine->target_e8;
 }
 
 void mm__engine_difference(const mm_engine *engine, uint64_t *more)
@@ -131,8 +131,7 @@ static void on_balance(mm_engine *engine, const mm_record *event)
 /* Refusals that the engine's own view of its orders and balances should have foreseen. */
 static bool is_surprise(int32_t reject_class)
 {
-    return reject_class == MM_REJECT_OTHER || reject_class == MM_REJECT_BALANCE ||
-           reject_class == MM_REJECT_FILTER || reject_class == MM_REJECT_DUPLICATE;
+    return reject_class == MM_REJECT_OTHER || reject_class == MM_REJECT_BALANCE || reject_class == MM_REJECT_FILTER;
 }
 
 /* A refusal for what stops all quoting anyway, and did before it came: orders that had left together are refused together. Only the

@@ -238,7 +238,8 @@ static uint64_t judge(plans *p, const side_plan *s, uint32_t layer, mm_order *le
         return verdict;
     }
     int64_t room_e8 = mm_risk_room(engine->risk, &view, s->side, wish->price_e8);
-    if (room_e8 <= 0 || room_e8 >= *qty_e8 || (leaves != NULL && is_as_good(p, leaves, wish, room_e8))) {
+    MM_ASSERT(room_e8 < *qty_e8); /* or it would not have been refused for its size */
+    if (room_e8 <= 0 || (leaves != NULL && is_as_good(p, leaves, wish, room_e8))) {
         return verdict;
     }
     uint64_t cut = mm_risk_order(engine->risk, &view, s->side, (int32_t)layer, wish->price_e8, room_e8);
@@ -283,18 +284,18 @@ static uint64_t send(plans *p, const move *m)
     return 0;
 }
 
-/* The outermost layer gives up its balance for the wish at `layer`, if that is a better one. */
+/* The outermost layer gives up its balance for the wish at `layer`, if that is a better one. While it cannot be asked no other does. */
 static void drop_outermost(mm_engine *engine, side_plan *s, int32_t layer)
 {
     mm_order *outermost = NULL;
     for (size_t i = 0; i < s->order_count; i++) {
-        if (s->plan.keep[i] > layer && can_ask(engine, s->orders[i])) {
+        if (s->plan.keep[i] > layer) {
             outermost = s->orders[i];
             layer = s->plan.keep[i];
         }
     }
     s->dropped = true;
-    if (outermost != NULL) {
+    if (outermost != NULL && can_ask(engine, outermost)) {
         (void)mm__engine_emit_cancel(engine, outermost);
     }
 }

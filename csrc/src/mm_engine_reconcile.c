@@ -227,20 +227,22 @@ static void judge_open(mm_engine *engine)
     if (engine->shown_count > MM__SHOWN_MAX) {
         return; /* more rows than orders can be ours: not all were kept */
     }
-    for (size_t i = 0; i < count && missing_count < MM_ARRAY_COUNT(missing); i++) {
+    MM_ASSERT(count <= MM_ARRAY_COUNT(missing));
+    for (size_t i = 0; i < count; i++) {
         mm_order *order = open[i];
         bool rested = order->state == MM_ORDER_LIVE && !order->cancel_pending && order->live_ns < asked_ns;
         if (!rested || was_shown(engine, order->seq)) {
             continue;
         }
         int64_t since_ns = missing_since(engine, order->seq);
-        if (since_ns != 0 && asked_ns - since_ns >= READ_SPACING_NS) {
+        if (since_ns != 0) {
+            MM_ASSERT(asked_ns - since_ns >= READ_SPACING_NS); /* as far apart are they asked for */
             engine->counters.reconcile_repairs++;
             mm__engine_doubt(engine, order);
             continue;
         }
         missing[missing_count].seq = order->seq;
-        missing[missing_count++].since_ns = since_ns != 0 ? since_ns : asked_ns;
+        missing[missing_count++].since_ns = asked_ns;
     }
     memcpy(engine->missing, missing, missing_count * sizeof missing[0]);
     engine->missing_count = missing_count;

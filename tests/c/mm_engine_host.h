@@ -149,20 +149,25 @@ static inline void host_feed(host *h, const mm_record *event)
     (void)mm_engine_step(h->engine, event);
 }
 
-/* A decision at the present time. */
-static inline void host_decide(host *h)
+/* A decision at the present time, with room for so many actions and cancels. */
+static inline void host_decide_in(host *h, int64_t action_room, int64_t cancel_room)
 {
     mm_record end = host_event(MM_KIND_BATCH_END);
     size_t count = 0;
     end.body.command.now_ns = h->now_ns;
-    end.body.command.value = 512;
-    end.body.command.value2 = 512;
+    end.body.command.value = action_room;
+    end.body.command.value2 = cancel_room;
     h->bits = mm_engine_step(h->engine, &end);
     const mm_record *made = mm_engine_actions(h->engine, &count);
     h->batch_first = h->action_count;
     for (size_t i = 0; i < count && h->action_count < HOST_ACTIONS_MAX; i++) {
         h->actions[h->action_count++] = made[i];
     }
+}
+
+static inline void host_decide(host *h)
+{
+    host_decide_in(h, 512, 512);
 }
 
 static inline const mm_record *host_find(const host *h, uint16_t kind)
@@ -306,14 +311,34 @@ static inline void host_answer_open(host *h)
     }
 }
 
+/* The best prices as a ticker tells them, `ahead` update ids after the book. */
+static inline void host_ticker(host *h, int64_t ahead, mm_top top)
+{
+    mm_record record = host_event(MM_KIND_TICKER);
+    record.body.ticker.update_id = h->last_id + ahead;
+    record.body.ticker.bid_price_e8 = top.bid_price_e8;
+    record.body.ticker.bid_qty_e8 = top.bid_qty_e8;
+    record.body.ticker.ask_price_e8 = top.ask_price_e8;
+    record.body.ticker.ask_qty_e8 = top.ask_qty_e8;
+    record.body.ticker.recv_ns = h->now_ns;
+    host_feed(h, &record);
+}
+
+/* The next best prices are five ticks off another mid. */
+static inline void host_mid(host *h, int64_t mid_e8)
+{
+    const mm_top top = {mid_e8 - 5 * TICK, MM_ONE_E8, mid_e8 + 5 * TICK, MM_ONE_E8};
+    host_ticker(h, 1, top);
+}
+
 /* Account read, channels up, no orders of earlier runs. */
-static inline void host_start(host *h)
+static inline void host_start_with(host *h, int64_t base_e8, int64_t quote_e8)
 {
     host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_ORDER, MM_LINK_UP);
     host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_UP);
     host_clock(h);
-    host_balance(h, "BTC", MM_ONE_E8, 0);
-    host_balance(h, "USDT", INT64_C(100000) * MM_ONE_E8, 0);
+    host_balance(h, "BTC", base_e8, 0);
+    host_balance(h, "USDT", quote_e8, 0);
     host_end(h, MM_KIND_ACCOUNT_END, 0);
     host_command(h, MM_COMMAND_START, 0);
     host_decide(h);
@@ -322,6 +347,11 @@ static inline void host_start(host *h)
     host_pass(h, SECOND);
     host_answer_open(h);
     host_decide(h);
+}
+
+static inline void host_start(host *h)
+{
+    host_start_with(h, MM_ONE_E8, INT64_C(100000) * MM_ONE_E8);
 }
 
 /* Market connected and the book exact; decides once with it. */
@@ -411,8 +441,23 @@ static inline void host_exchange(host *h)
 static inline mm_engine_status host_status(const host *h)
 {
     mm_engine_status status;
+    memset(&status, 0, sizeof status);
     mm_engine_read(h->engine, &status);
     return status;
+}
+
+static inline bool host_says(const host *h, int32_t reason)
+{
+    return (host_status(h).verdict & MM_BIT(reason)) != 0;
+}
+
+/* Started and synced, both sides' first orders on their way. */
+static inline host *host_quoting(const mm_engine_config *config)
+{
+    host *h = host_open(config);
+    host_start(h);
+    host_sync(h);
+    return h;
 }
 
 #endif /* MM_ENGINE_HOST_H */

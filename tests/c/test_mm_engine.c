@@ -1,6 +1,8 @@
 /* The engine: one thread, virtual time, the exchange played by the test. */
 #include "mm_engine_host.h"
 
+#include "mm_engine.h"
+
 static host *quoting(void)
 {
     mm_engine_config config = host_config();
@@ -35,7 +37,8 @@ static void it_quotes_both_sides_once_started_and_synced(void)
     host_close(h);
 }
 
-static void nothing_is_wanted_before_two_empty_reads_of_open_orders_a_second_apart(void)
+/* Told to start, and the open orders are asked for. */
+static host *starting(void)
 {
     mm_engine_config config = host_config();
     host *h = host_open(&config);
@@ -46,6 +49,12 @@ static void nothing_is_wanted_before_two_empty_reads_of_open_orders_a_second_apa
     host_balance(h, "USDT", INT64_C(100000) * MM_ONE_E8, 0);
     host_command(h, MM_COMMAND_START, 0);
     host_decide(h);
+    return h;
+}
+
+static void nothing_is_wanted_before_two_empty_reads_of_open_orders_a_second_apart(void)
+{
+    host *h = starting();
     host_answer_open(h);
     host_decide(h);
     MM_CHECK(host_find(h, MM_KIND_WANT_OPEN) == NULL); /* too early for the second */
@@ -59,15 +68,7 @@ static void nothing_is_wanted_before_two_empty_reads_of_open_orders_a_second_apa
 
 static void an_own_order_of_an_earlier_run_is_cancelled_and_a_foreign_one_is_not(void)
 {
-    mm_engine_config config = host_config();
-    host *h = host_open(&config);
-    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_ORDER, MM_LINK_UP);
-    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_UP);
-    host_clock(h);
-    host_balance(h, "BTC", MM_ONE_E8, 0);
-    host_balance(h, "USDT", INT64_C(100000) * MM_ONE_E8, 0);
-    host_command(h, MM_COMMAND_START, 0);
-    host_decide(h);
+    host *h = starting();
     const mm_record *asked = host_find(h, MM_KIND_WANT_OPEN);
     MM_REQUIRE(asked != NULL);
     int64_t token = asked->body.command.command;
@@ -116,28 +117,19 @@ static void a_pong_is_a_sign_of_life_and_a_quiet_book_is_not_stale(void)
     host_close(h);
 }
 
-static void ticker(host *h, mm_top top)
+static void a_ticker_that_lacks_a_side_is_no_top(void)
 {
-    mm_record record = host_event(MM_KIND_TICKER);
-    record.body.ticker.update_id = h->last_id + 1;
-    record.body.ticker.bid_price_e8 = top.bid_price_e8;
-    record.body.ticker.bid_qty_e8 = top.bid_qty_e8;
-    record.body.ticker.ask_price_e8 = top.ask_price_e8;
-    record.body.ticker.ask_qty_e8 = top.ask_qty_e8;
-    record.body.ticker.recv_ns = h->now_ns;
-    host_feed(h, &record);
-    host_decide(h);
-}
-
-static void a_ticker_without_a_price_is_no_top(void)
-{
-    host *h = quoting();
-    host_exchange(h);
-    mm_top top = {0, MM_ONE_E8, 1, MM_ONE_E8};
-    ticker(h, top);
-    MM_CHECK(has(host_status(h).verdict, MM_REASON_ONE_SIDED));
-    MM_CHECK(!mm_panic_killed());
-    host_close(h);
+    static const mm_top tops[] = {{0, MM_ONE_E8, 1, MM_ONE_E8}, {1, 0, 2, MM_ONE_E8}, {1, MM_ONE_E8, 0, MM_ONE_E8}, {1, MM_ONE_E8, 2, 0}};
+    for (size_t i = 0; i < MM_TEST_COUNT(tops); i++) {
+        host *h = quoting();
+        host_exchange(h);
+        host_ticker(h, 1, tops[i]);
+        host_decide(h);
+        MM_CHECK(has(host_status(h).verdict, MM_REASON_ONE_SIDED));
+        MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 2);
+        MM_CHECK(!mm_panic_killed());
+        host_close(h);
+    }
 }
 
 static void a_ticker_below_zero_is_malformed_and_the_book_is_read_anew(void)
@@ -146,7 +138,8 @@ static void a_ticker_below_zero_is_malformed_and_the_book_is_read_anew(void)
     for (size_t i = 0; i < MM_TEST_COUNT(tops); i++) {
         host *h = quoting();
         host_exchange(h);
-        ticker(h, tops[i]);
+        host_ticker(h, 1, tops[i]);
+        host_decide(h);
         MM_CHECK_UINT(host_status(h).malformed, ==, 1);
         MM_CHECK(has(host_status(h).verdict, MM_REASON_SYNCING));
         host_close(h);
@@ -162,7 +155,8 @@ static void a_tolerance_as_wide_as_the_highest_price_fits(void)
     host_sync(h);
     host_exchange(h);
     mm_top top = {INT64_MAX - 1, 1, INT64_MAX, 1}; /* the mid is 2^63 as a double */
-    ticker(h, top);
+    host_ticker(h, 1, top);
+    host_decide(h);
     MM_CHECK_INT(host_status(h).mid_e8, ==, INT64_MAX - 1);
     MM_CHECK(!mm_panic_killed());
     host_close(h);
@@ -237,24 +231,20 @@ static void a_new_connection_has_nothing_held_up(void)
     host_close(h);
 }
 
+static const mm_top usual_top = {MID - 5 * TICK, MM_ONE_E8, MID + 5 * TICK, MM_ONE_E8};
+
 static void a_ticker_the_depth_does_not_catch_up_with_makes_the_book_stale(void)
 {
     host *h = quoting();
     host_exchange(h);
-    mm_record ticker = host_event(MM_KIND_TICKER);
-    ticker.body.ticker.update_id = h->last_id + 5;
-    ticker.body.ticker.bid_price_e8 = MID - 5 * TICK;
-    ticker.body.ticker.bid_qty_e8 = MM_ONE_E8;
-    ticker.body.ticker.ask_price_e8 = MID + 5 * TICK;
-    ticker.body.ticker.ask_qty_e8 = MM_ONE_E8;
-    ticker.body.ticker.recv_ns = h->now_ns;
-    host_feed(h, &ticker);
+    host_ticker(h, 5, usual_top);
     host_decide(h);
     MM_CHECK(!has(host_status(h).verdict, MM_REASON_STALE_BOOK));
+    host_tick(h); /* depth goes on, and is not there yet */
     h->now_ns += 301 * MS;
     host_decide(h);
     MM_CHECK(has(host_status(h).verdict, MM_REASON_STALE_BOOK));
-    host_depth(h, MM_KIND_DEPTH, h->last_id + 1, h->last_id + 5, 1, 0);
+    host_depth(h, MM_KIND_DEPTH, h->last_id + 1, h->last_id + 4, 1, 0);
     host_decide(h);
     MM_CHECK(!has(host_status(h).verdict, MM_REASON_STALE_BOOK));
     host_close(h);
@@ -402,14 +392,42 @@ static void a_side_that_has_left_the_known_depth_comes_back_with_a_second_look(v
 {
     host *h = quoting_in_a_deep_book(0);
     bids_leave(h, 40);
-    host_decide(h);
+    host_decide_in(h, 0, 512); /* the look has to wait for room, and the book is not given up for that */
     MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 2);
-    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_SNAPSHOT), ==, 1);
+    MM_CHECK_INT(host_status(h).sync_state, ==, MM_SYNC_SYNCED);
     host_exchange(h);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_SNAPSHOT), ==, 1);
     second_snapshot(h, h->last_id, 40, 40);
     host_decide(h);
     MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
     MM_CHECK_UINT(host_status(h).gaps, ==, 0);
+    MM_CHECK_UINT(host_status(h).resyncs, ==, 0);
+    host_close(h);
+}
+
+static void a_second_look_that_cannot_be_read_or_comes_twice_leaves_the_book_in_use(void)
+{
+    host *h = quoting_in_a_deep_book(0);
+    bids_leave(h, 37);
+    host_decide(h);
+    host_exchange(h);
+    second_snapshot(h, -1, 37, 40);
+    host_decide(h);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
+    MM_CHECK_UINT(host_status(h).book_audits, ==, 0);
+    h->now_ns += 250 * MS;
+    pong(h, MS);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_SNAPSHOT), ==, 1); /* and another is asked for */
+    host_exchange(h);
+    for (int copy = 0; copy < 2; copy++) {
+        second_snapshot(h, h->last_id, 37, 40);
+        host_decide(h);
+        MM_CHECK_UINT(host_status(h).book_audits, ==, 1);
+        MM_CHECK_INT(bid_horizon_e8(h), ==, MID - (5 + 10 * 76) * TICK);
+    }
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
     MM_CHECK_UINT(host_status(h).resyncs, ==, 0);
     host_close(h);
 }
@@ -518,6 +536,60 @@ static void snapshots_keep_to_their_budget(void)
         MM_CHECK_UINT(host_status(h).book_audit_failures, ==, 0);
         host_close(h);
     }
+}
+
+static void a_snapshot_costs_by_its_levels(void)
+{
+    static const int64_t cases[][2] = {{1, 5},    {100, 5},   {101, 25},   {500, 25},
+                                       {501, 50}, {1000, 50}, {1001, 250}, {5000, 250}};
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        MM_CHECK_INT(mm__engine_snapshot_weight(cases[i][0]), ==, cases[i][1]);
+    }
+}
+
+static void depth_that_cannot_be_read_throws_the_book_away_and_a_snapshot_that_cannot_be_is_asked_for_again(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    host_depth(h, MM_KIND_DEPTH, h->last_id + 2, h->last_id + 1, 1, 0);
+    host_decide(h);
+    MM_CHECK_UINT(host_status(h).malformed, ==, 1);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_SYNCING));
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 2);
+    host_exchange(h);
+    host_tick(h);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_SNAPSHOT), ==, 1);
+    host_depth(h, MM_KIND_SNAPSHOT, -1, -1, 40, 0);
+    MM_CHECK_UINT(host_status(h).malformed, ==, 2);
+    host_tick(h);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_SNAPSHOT), ==, 0); /* not at once */
+    h->now_ns += 250 * MS;
+    host_tick(h);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_SNAPSHOT), ==, 1);
+    host_depth(h, MM_KIND_SNAPSHOT, h->last_id, h->last_id, 40, 0);
+    host_decide(h);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
+    host_close(h);
+}
+
+static void a_partial_book_is_a_sign_of_life_and_nothing_more(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    int64_t book_id = host_status(h).last_update_id;
+    for (int i = 0; i < 3; i++) {
+        h->now_ns += 900 * MS;
+        host_depth(h, MM_KIND_PARTIAL, h->last_id + 7, h->last_id + 7, 20, 100 * TICK);
+        host_decide(h);
+        MM_CHECK(!has(host_status(h).verdict, MM_REASON_STALE_BOOK));
+    }
+    MM_CHECK_INT(host_status(h).last_update_id, ==, book_id);
+    MM_CHECK_INT(host_status(h).mid_e8, ==, MID);
+    MM_CHECK_UINT(host_status(h).gaps, ==, 0);
+    host_close(h);
 }
 
 /* Each comes over two connections, 100 ms apart. */
@@ -701,7 +773,7 @@ static void killed_is_for_ever_and_still_cancels(void)
     host_close(h);
 }
 
-static void without_room_nothing_is_sent_and_it_is_planned_again(void)
+static host *waiting_for_a_snapshot(void)
 {
     mm_engine_config config = host_config();
     host *h = host_open(&config);
@@ -709,13 +781,15 @@ static void without_room_nothing_is_sent_and_it_is_planned_again(void)
     host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_UP);
     host_depth(h, MM_KIND_DEPTH, h->last_id + 1, h->last_id + 2, 1, 0);
     host_decide(h);
+    return h;
+}
+
+static void without_room_nothing_is_sent_and_it_is_planned_again(void)
+{
+    host *h = waiting_for_a_snapshot();
     host_depth(h, MM_KIND_SNAPSHOT, h->last_id + 1, h->last_id + 1, 40, 0);
-    mm_record end = host_event(MM_KIND_BATCH_END);
-    end.body.command.now_ns = h->now_ns;
-    (void)mm_engine_step(h->engine, &end); /* rings full */
-    size_t count = 1;
-    (void)mm_engine_actions(h->engine, &count);
-    MM_CHECK_UINT(count, ==, 0);
+    host_decide_in(h, 0, 0); /* rings full */
+    MM_CHECK_UINT(h->action_count, ==, h->batch_first);
     MM_CHECK_INT(mm_engine_deadline(h->engine), <=, h->now_ns + MS);
     host_decide(h);
     MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
@@ -763,15 +837,9 @@ static void account_events_on_another_channel_doubt_no_order_and_read_trades_and
     host_close(h);
 }
 
-static void a_python_strategy_is_asked_and_its_answer_is_fitted_and_placed(void)
+/* A strategy's answer: one wish a side. */
+static void answer_quote(host *h, mm_level bid, mm_level ask)
 {
-    mm_engine_config config = host_config();
-    config.strategy = MM_STRATEGY_PYTHON;
-    host *h = host_open(&config);
-    host_start(h);
-    host_sync(h);
-    MM_CHECK((h->bits & MM_STEP_NEED_QUOTE) != 0);
-    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 0);
     mm_record quote[3];
     memset(quote, 0, sizeof quote);
     quote[0].kind = MM_KIND_QUOTE;
@@ -779,12 +847,21 @@ static void a_python_strategy_is_asked_and_its_answer_is_fitted_and_placed(void)
     quote[0].body.command.command = 1;
     quote[0].body.command.value = 1;
     quote[1].kind = MM_KIND_LEVELS;
-    quote[1].body.levels[0].price_e8 = MID - 1000 * TICK + 7; /* off the tick */
-    quote[1].body.levels[0].qty_e8 = 100000;
+    quote[1].body.levels[0] = bid;
     quote[2].kind = MM_KIND_LEVELS;
-    quote[2].body.levels[0].price_e8 = MID + 1000 * TICK - 7;
-    quote[2].body.levels[0].qty_e8 = 100999; /* off the step */
+    quote[2].body.levels[0] = ask;
     host_feed(h, quote);
+}
+
+static void a_python_strategy_is_asked_and_its_answer_is_fitted_and_placed(void)
+{
+    mm_engine_config config = host_config();
+    config.strategy = MM_STRATEGY_PYTHON;
+    host *h = host_quoting(&config);
+    MM_CHECK((h->bits & MM_STEP_NEED_QUOTE) != 0);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 0);
+    const mm_level bid_wish = {MID - 1000 * TICK + 7, 100000}, ask_wish = {MID + 1000 * TICK - 7, 100999};
+    answer_quote(h, bid_wish, ask_wish); /* off the tick, off the step */
     host_decide(h);
     MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
     const mm_record *bid = host_find(h, MM_KIND_PLACE);
@@ -902,23 +979,28 @@ static void ack(host *h, uint64_t seq, int64_t exchange_id)
 
 static void orders_of_one_moment_may_be_numbered_in_any_order_but_a_later_one_not_below_them(void)
 {
-    host *h = quoting();
-    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
-    ack(h, 1, 6002);
-    ack(h, 2, 6001);
-    host_decide(h);
-    MM_CHECK(!has(host_status(h).verdict, MM_REASON_ACCOUNT_RESET));
-    h->now_ns += SECOND / 2;
-    host_depth(h, MM_KIND_DEPTH, h->last_id + 1, h->last_id + 1, 1, 0);
-    h->last_id++;
-    fill_one(h, 78);
-    host_decide(h);
-    const mm_record *next = host_find(h, MM_KIND_PLACE);
-    MM_REQUIRE(next != NULL);
-    ack(h, next->body.action.order_seq, 5000);
-    host_decide(h);
-    MM_CHECK(has(host_status(h).verdict, MM_REASON_ACCOUNT_RESET));
-    host_close(h);
+    for (int64_t accepts = 0; accepts <= 1; accepts++) {
+        mm_engine_config config = host_config();
+        config.accept_reset = accepts;
+        host *h = host_quoting(&config);
+        MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
+        ack(h, 1, 6002);
+        ack(h, 2, 6001);
+        host_decide(h);
+        MM_CHECK(!has(host_status(h).verdict, MM_REASON_ACCOUNT_RESET));
+        h->now_ns += SECOND / 2;
+        host_tick(h);
+        fill_one(h, 78);
+        host_decide(h);
+        const mm_record *next = host_find(h, MM_KIND_PLACE);
+        MM_REQUIRE(next != NULL);
+        ack(h, next->body.action.order_seq, 5000);
+        host_decide(h);
+        /* Where resets are accepted the balances will tell: ids alone stop nothing. */
+        MM_CHECK(has(host_status(h).verdict, MM_REASON_ACCOUNT_RESET) == (accepts == 0));
+        MM_CHECK_INT(host_status(h).state, ==, accepts ? MM_STATE_ACTIVE : MM_STATE_HALTED);
+        host_close(h);
+    }
 }
 
 static void a_state_that_could_not_be_told_is_told_when_there_is_room(void)
@@ -926,9 +1008,7 @@ static void a_state_that_could_not_be_told_is_told_when_there_is_room(void)
     host *h = quoting();
     host_exchange(h);
     host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_ORDER, MM_LINK_DOWN);
-    mm_record end = host_event(MM_KIND_BATCH_END);
-    end.body.command.now_ns = h->now_ns;
-    (void)mm_engine_step(h->engine, &end); /* room for nothing */
+    host_decide_in(h, 0, 0);
     h->now_ns += MS;
     host_decide(h);
     const mm_record *told = host_find(h, MM_KIND_STATE);
@@ -1029,22 +1109,9 @@ static void an_answer_from_before_an_outage_is_not_quoted_after_it(void)
 {
     mm_engine_config config = host_config();
     config.strategy = MM_STRATEGY_PYTHON;
-    host *h = host_open(&config);
-    host_start(h);
-    host_sync(h);
-    mm_record quote[3];
-    memset(quote, 0, sizeof quote);
-    quote[0].kind = MM_KIND_QUOTE;
-    quote[0].count = 3;
-    quote[0].body.command.command = 1;
-    quote[0].body.command.value = 1;
-    quote[1].kind = MM_KIND_LEVELS;
-    quote[1].body.levels[0].price_e8 = MID - 1000 * TICK;
-    quote[1].body.levels[0].qty_e8 = 100000;
-    quote[2].kind = MM_KIND_LEVELS;
-    quote[2].body.levels[0].price_e8 = MID + 1000 * TICK;
-    quote[2].body.levels[0].qty_e8 = 100000;
-    host_feed(h, quote);
+    host *h = host_quoting(&config);
+    const mm_level bid = {MID - 1000 * TICK, 100000}, ask = {MID + 1000 * TICK, 100000};
+    answer_quote(h, bid, ask);
     host_decide(h);
     MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
     host_exchange(h);
@@ -1055,7 +1122,7 @@ static void an_answer_from_before_an_outage_is_not_quoted_after_it(void)
     host_sync(h);
     MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 0);
     MM_CHECK((h->bits & MM_STEP_NEED_QUOTE) != 0);
-    host_feed(h, quote);
+    answer_quote(h, bid, ask);
     host_decide(h);
     MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 2);
     host_close(h);
@@ -1063,12 +1130,7 @@ static void an_answer_from_before_an_outage_is_not_quoted_after_it(void)
 
 static void a_snapshot_asked_for_before_a_reconnect_makes_no_book_after_it(void)
 {
-    mm_engine_config config = host_config();
-    host *h = host_open(&config);
-    host_start(h);
-    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_UP);
-    host_depth(h, MM_KIND_DEPTH, h->last_id + 1, h->last_id + 2, 1, 0);
-    host_decide(h);
+    host *h = waiting_for_a_snapshot();
     MM_CHECK(host_find(h, MM_KIND_WANT_SNAPSHOT) != NULL);
     host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_DOWN);
     host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_UP);
@@ -1085,18 +1147,29 @@ static void a_snapshot_asked_for_before_a_reconnect_makes_no_book_after_it(void)
 
 static void a_gate_that_latched_kills_the_engine(void)
 {
-    host *h = quoting();
-    const mm_record *placed = host_find(h, MM_KIND_PLACE);
-    MM_REQUIRE(placed != NULL);
-    mm_record refused = host_event(MM_KIND_NOT_SENT);
-    refused.body.outcome.order_seq = placed->body.action.order_seq;
-    refused.body.outcome.operation = MM_OP_PLACE;
-    refused.body.outcome.verdict = (uint64_t)1 << MM_REASON_COUNT_MISMATCH | (uint64_t)1 << MM_REASON_KILLED;
-    host_feed(h, &refused);
-    host_decide(h);
-    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_KILLED);
-    MM_CHECK(has(host_status(h).verdict, MM_REASON_COUNT_MISMATCH));
-    host_close(h);
+    static const struct {
+        uint64_t verdict;
+        int32_t reason;
+    } cases[] = {
+        {MM_BIT(MM_REASON_COUNT_MISMATCH) | MM_BIT(MM_REASON_KILLED), MM_REASON_COUNT_MISMATCH},
+        {MM_BIT(MM_REASON_KILLED), MM_REASON_KILLED},
+        {MM_BIT(MM_REASON_RATE_LIMIT), MM_REASON_NONE},
+    };
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        host *h = quoting();
+        const mm_record *placed = host_find(h, MM_KIND_PLACE);
+        MM_REQUIRE(placed != NULL);
+        mm_record refused = host_event(MM_KIND_NOT_SENT);
+        refused.body.outcome.order_seq = placed->body.action.order_seq;
+        refused.body.outcome.operation = MM_OP_PLACE;
+        refused.body.outcome.verdict = cases[i].verdict;
+        host_feed(h, &refused);
+        host_decide(h);
+        bool killed = cases[i].reason != MM_REASON_NONE;
+        MM_CHECK((host_status(h).state == MM_STATE_KILLED) == killed);
+        MM_CHECK(!killed || has(host_status(h).verdict, cases[i].reason));
+        host_close(h);
+    }
 }
 
 static void an_order_taken_for_never_placed_that_is_among_the_open_ones_is_cancelled_and_kills(void)
@@ -1225,16 +1298,8 @@ static void a_newer_ticker_is_waited_for_when_the_older_one_has_been_caught_up_w
 {
     host *h = quoting();
     host_exchange(h);
-    mm_record ticker = host_event(MM_KIND_TICKER);
-    ticker.body.ticker.bid_price_e8 = MID - 5 * TICK;
-    ticker.body.ticker.bid_qty_e8 = MM_ONE_E8;
-    ticker.body.ticker.ask_price_e8 = MID + 5 * TICK;
-    ticker.body.ticker.ask_qty_e8 = MM_ONE_E8;
-    ticker.body.ticker.recv_ns = h->now_ns;
-    for (int i = 0; i < 2; i++) {
-        ticker.body.ticker.update_id = h->last_id + 5 + 5 * i;
-        host_feed(h, &ticker);
-    }
+    host_ticker(h, 5, usual_top);
+    host_ticker(h, 10, usual_top);
     host_depth(h, MM_KIND_DEPTH, h->last_id + 1, h->last_id + 7, 1, 0);
     h->now_ns += 301 * MS;
     host_decide(h);
@@ -1349,6 +1414,8 @@ static void each_field_outside_its_range_is_named(void)
     } cases[] = {
         {offsetof(mm_engine_config, strategy), INT64_C(-1), "strategy"},
         {offsetof(mm_engine_config, strategy), INT64_C(99), "strategy"},
+        {offsetof(mm_engine_config, inventory_target_e8), INT64_C(-1), "inventory_target_e8"},
+        {offsetof(mm_engine_config, inventory_target_e8), INT64_MIN + 1, "inventory_target_e8"},
         {offsetof(mm_engine_config, book_levels), INT64_C(0), "book_levels"},
         {offsetof(mm_engine_config, book_levels), INT64_C(1000001), "book_levels"},
         {offsetof(mm_engine_config, sync_records), INT64_C(1), "sync_records"},
@@ -1454,7 +1521,7 @@ int main(int argc, char **argv)
         MM_TEST(an_own_order_of_an_earlier_run_is_cancelled_and_a_foreign_one_is_not),
         MM_TEST(silence_pulls_the_quotes_after_one_second),
         MM_TEST(a_pong_is_a_sign_of_life_and_a_quiet_book_is_not_stale),
-        MM_TEST(a_ticker_without_a_price_is_no_top),
+        MM_TEST(a_ticker_that_lacks_a_side_is_no_top),
         MM_TEST(a_ticker_below_zero_is_malformed_and_the_book_is_read_anew),
         MM_TEST(a_tolerance_as_wide_as_the_highest_price_fits),
         MM_TEST(a_frame_after_silence_may_be_old_and_the_answer_to_a_young_ping_ends_it),
@@ -1465,10 +1532,14 @@ int main(int argc, char **argv)
         MM_TEST(a_price_near_the_end_of_the_known_depth_brings_more_of_it_while_quotes_stay),
         MM_TEST(a_snapshot_ahead_of_the_book_waits_until_the_book_has_come_to_it),
         MM_TEST(a_side_that_has_left_the_known_depth_comes_back_with_a_second_look),
+        MM_TEST(a_second_look_that_cannot_be_read_or_comes_twice_leaves_the_book_in_use),
         MM_TEST(a_book_too_thin_whose_second_looks_fail_is_built_anew),
         MM_TEST(the_book_is_held_against_a_new_snapshot_from_time_to_time),
         MM_TEST(a_book_that_differs_from_the_exchanges_is_thrown_away_and_counted),
         MM_TEST(snapshots_keep_to_their_budget),
+        MM_TEST(a_snapshot_costs_by_its_levels),
+        MM_TEST(depth_that_cannot_be_read_throws_the_book_away_and_a_snapshot_that_cannot_be_is_asked_for_again),
+        MM_TEST(a_partial_book_is_a_sign_of_life_and_nothing_more),
         MM_TEST(three_malformed_messages_in_a_minute_halt_however_many_connections_bring_them),
         MM_TEST(of_malformed_messages_one_connection_brings_none_twice),
         MM_TEST(an_order_without_an_answer_is_unknown_then_cancelled_queried_and_only_proof_ends_it),

@@ -71,6 +71,27 @@ static void check_identity(const host *h)
     MM_CHECK_UINT(status.replaces + status.amends, <=, status.moves_made);
 }
 
+/* Tells the engine what the exchange has counted, at a quiet moment of the ten seconds or the minute; -1 = not said. */
+static void tell(host *h, int64_t window_ns, int32_t orders_10s, int32_t weight_1m)
+{
+    h->now_ns += window_ns - (h->now_ns + HOST_CLOCK_NS) % window_ns + SECOND;
+    mm_record record = host_event(MM_KIND_BUDGET);
+    const mm_budget_body said = {h->now_ns, orders_10s, -1, -1, -1, weight_1m, -1, -1, -1};
+    record.body.budget = said;
+    host_feed(h, &record);
+    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_PONG);
+}
+
+static void tell_counts(host *h, int32_t orders_10s)
+{
+    tell(h, 10 * SECOND, orders_10s, -1);
+}
+
+static void tell_weight(host *h, int32_t weight_1m)
+{
+    tell(h, 60 * SECOND, -1, weight_1m);
+}
+
 /* ---- which request ------------------------------------------------------------------------ */
 
 static void another_price_replaces_the_resting_order_with_one_request(void)
@@ -242,6 +263,85 @@ static void layers_move_together_each_by_the_shift(void)
     host_close(h);
 }
 
+static void an_order_whose_number_at_the_exchange_is_not_known_is_not_replaced_but_cancelled(void)
+{
+    mm_engine_config config = host_config();
+    host *h = begin_unanswered(&config);
+    host_said(h, MM_KIND_ACK, 1, 0, MM_ORDER_LIVE, 0);
+    host_said(h, MM_KIND_ACK, 2, 5002, MM_ORDER_LIVE, 0);
+    h->now_ns += SECOND / 2;
+    wish(MM_BID, 0, 900, 100000);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_REPLACE), ==, 0);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 1);
+    const mm_record *cancel = host_find(h, MM_KIND_CANCEL);
+    MM_REQUIRE(cancel != NULL);
+    MM_CHECK_UINT(cancel->body.action.order_seq, ==, 1);
+    host_close(h);
+}
+
+/* Three layers a side rest, and the best of one was placed last. */
+static host *three_layers(int32_t younger)
+{
+    mm_engine_config config = host_config();
+    config.risk.in_flight_max = 4;
+    host *h = begin_with(&config);
+    for (uint32_t layer = 1; layer <= 2; layer++) {
+        wish(MM_BID, layer, 1000 + 100 * layer, 100000);
+        wish(MM_ASK, layer, 1000 + 100 * layer, 100000);
+    }
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 4);
+    host_exchange(h);
+    host_said(h, MM_KIND_CANCELED, younger == MM_BID ? 1 : 2, younger == MM_BID ? 5001 : 5002, MM_ORDER_CANCELED, 0);
+    h->now_ns += SECOND; /* an order that the exchange ended is placed again after that */
+    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_PONG);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 1);
+    host_exchange(h);
+    h->now_ns += SECOND / 2;
+    return h;
+}
+
+static void the_best_wish_takes_the_place_of_the_best_order_whenever_that_was_placed(void)
+{
+    for (int32_t younger = MM_BID; younger <= MM_ASK; younger++) {
+        host *h = three_layers(younger);
+        for (int32_t side = MM_BID; side <= MM_ASK; side++) {
+            *(side == MM_BID ? &wished.bid_count : &wished.ask_count) = 0;
+            wish(side, 0, 1500, 100000);
+        }
+        decide(h);
+        MM_CHECK_UINT(host_count(h, MM_KIND_REPLACE), ==, 2);
+        MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 4); /* of the others */
+        for (size_t i = h->batch_first; i < h->action_count; i++) {
+            const mm_record *action = &h->actions[i];
+            int32_t side = action->flags >> 8;
+            int64_t best_id = side == younger ? 5007 : side == MM_BID ? 5001 : 5002;
+            MM_CHECK((action->body.action.exchange_id == best_id) == (action->kind == MM_KIND_REPLACE));
+        }
+        host_close(h);
+    }
+}
+
+static void a_wish_far_smaller_than_an_order_that_cannot_be_made_smaller_ends_that_order(void)
+{
+    mm_engine_config config = host_config();
+    config.symbol.no_amend = 1;
+    config.risk.position_max_e8 = 130000; /* so that the smaller one may not be placed beside it */
+    host *h = begin_with(&config);
+    wish(MM_BID, 0, 1000, 40000);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_REPLACE) + host_count(h, MM_KIND_PLACE), ==, 0);
+    const mm_record *cancel = host_find(h, MM_KIND_CANCEL);
+    MM_REQUIRE(cancel != NULL);
+    MM_CHECK_UINT(cancel->body.action.order_seq, ==, 1);
+    host_exchange(h);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 1);
+    host_close(h);
+}
+
 static void near_the_position_limit_the_old_order_goes_first(void)
 {
     mm_engine_config config = host_config();
@@ -267,6 +367,132 @@ static void the_old_orders_balance_pays_for_its_replacement(void)
     wish(MM_BID, 0, 1100, 100000);
     decide(h);
     MM_CHECK_UINT(host_count(h, MM_KIND_REPLACE), ==, 1);
+    host_close(h);
+}
+
+static void an_order_cut_to_the_balance_is_replaced_when_more_can_be_paid_for(void)
+{
+    mm_engine_config config = host_config();
+    host *h = begin_with(&config);
+    wish(MM_BID, 0, 1000, 60000);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_AMEND), ==, 1);
+    host_exchange(h);
+    host_balance(h, "USDT", 0, INT64_C(41) * MM_ONE_E8);
+    wish(MM_BID, 0, 1000, 200000); /* more than twice of what rests, and the balance is for that */
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_REPLACE) + host_count(h, MM_KIND_PLACE), ==, 0);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 0); /* it is all there can be */
+    MM_CHECK(has(host_status(h).bid_verdict, MM_REASON_NO_BALANCE));
+    host_balance(h, "USDT", INT64_C(40) * MM_ONE_E8, INT64_C(41) * MM_ONE_E8);
+    decide(h);
+    const mm_record *action = host_find(h, MM_KIND_REPLACE);
+    MM_REQUIRE(action != NULL);
+    MM_CHECK_INT(action->body.action.qty_e8, >, 115000);
+    MM_CHECK_INT(action->body.action.qty_e8, <, 122000);
+    host_close(h);
+}
+
+/* Bids at three prices, the best of which has been filled, and no balance for another. */
+static host *best_layer_is_gone(void)
+{
+    host *h = three_layers(MM_ASK);
+    host_balance(h, "USDT", 0, INT64_C(134) * MM_ONE_E8);
+    host_said(h, MM_KIND_CANCELED, 1, 5001, MM_ORDER_CANCELED, 0);
+    h->now_ns += SECOND;
+    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_PONG);
+    return h;
+}
+
+static void the_outermost_layer_gives_up_its_balance_for_a_better_one_and_no_other_does(void)
+{
+    host *h = best_layer_is_gone();
+    for (int again = 0; again < 2; again++) {
+        decide(h);
+        MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 1);
+        const mm_record *cancel = host_find(h, MM_KIND_CANCEL);
+        MM_REQUIRE(cancel != NULL);
+        MM_CHECK_INT(cancel->body.action.price_e8, ==, MID - 1200 * TICK);
+        if (again == 0) { /* it does not leave: then the layer before it is not given up in its place */
+            host_outcome(h, MM_KIND_NOT_SENT, cancel->body.action.order_seq, MM_OP_CANCEL, 0, 0);
+            decide(h);
+            MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 0);
+            h->now_ns += 20 * MS;
+        }
+    }
+    host_exchange(h);
+    host_balance(h, "USDT", INT64_C(67) * MM_ONE_E8, INT64_C(67) * MM_ONE_E8);
+    decide(h);
+    const mm_record *placed = host_find(h, MM_KIND_PLACE);
+    MM_REQUIRE(placed != NULL);
+    MM_CHECK_INT(placed->body.action.price_e8, ==, MID - 1000 * TICK);
+    host_close(h);
+}
+
+static void of_two_layers_short_of_balance_only_one_takes_anothers(void)
+{
+    host *h = best_layer_is_gone();
+    host_said(h, MM_KIND_CANCELED, 3, 5003, MM_ORDER_CANCELED, 0); /* the second layer, too */
+    h->now_ns += SECOND;
+    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_PONG);
+    host_balance(h, "USDT", 0, INT64_C(67) * MM_ONE_E8);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 0);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 1);
+    host_close(h);
+}
+
+static void without_a_place_in_the_order_table_a_wish_waits(void)
+{
+    mm_engine_config config = host_config();
+    config.orders_max = 2;
+    host *h = begin_with(&config);
+    wish(MM_BID, 1, 1200, 100000);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 0);
+    MM_CHECK(has(host_status(h).bid_verdict, MM_REASON_POOL));
+    MM_CHECK_UINT(host_status(h).moves_withheld, ==, 1);
+    host_said(h, MM_KIND_CANCELED, 2, 5002, MM_ORDER_CANCELED, 0);
+    wished.ask_count = 0;
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 1);
+    check_identity(h);
+    host_close(h);
+}
+
+/* Cancels that never leave let the orders of three plans pile up on one side: more than one plan can hold. */
+static void orders_that_one_plan_cannot_hold_are_planned_with_the_next(void)
+{
+    mm_engine_config config = host_config();
+    config.symbol.no_replace = 1;
+    config.risk.in_flight_max = config.risk.open_orders_max = 32;
+    config.risk.orders_per_1s_max = 100;
+    config.budget.orders_10s_limit = 10000;
+    host *h = begin_with(&config);
+    wished.ask_count = 0;
+    for (uint32_t round = 0; round < 3; round++) {
+        for (uint32_t layer = 0; layer < MM_LAYERS_MAX; layer++) {
+            wish(MM_BID, layer, 1000 + 100 * layer + 30 * round, 100000);
+        }
+        decide(h);
+        size_t last = h->action_count;
+        for (size_t i = h->batch_first; i < last; i++) {
+            if (h->actions[i].kind == MM_KIND_CANCEL) {
+                host_outcome(h, MM_KIND_NOT_SENT, h->actions[i].body.action.order_seq, MM_OP_CANCEL, 0, 0);
+            } else {
+                host_take(h, &h->actions[i]);
+            }
+        }
+    }
+    MM_CHECK_INT(host_status(h).open_orders, ==, 3 * MM_LAYERS_MAX + 1);
+    decide(h);
+    MM_CHECK_INT(mm_engine_deadline(h->engine), <=, h->now_ns + MS);
+    for (int i = 0; i < 10; i++) {
+        host_exchange(h);
+        h->now_ns += 20 * MS;
+        decide(h);
+    }
+    MM_CHECK_INT(host_status(h).open_orders, ==, MM_LAYERS_MAX);
     host_close(h);
 }
 
@@ -398,19 +624,71 @@ static void an_amend_told_as_sent_and_then_as_not_sent_does_no_harm(void)
     host_close(h);
 }
 
-/* ---- a budget that is short --------------------------------------------------------------- */
-
-/* Tells the engine what the exchange has counted, at a quiet moment of the ten seconds. */
-static void tell_counts(host *h, int32_t orders_10s)
+static void a_refusal_of_an_amend_for_the_clock_asks_for_the_clock(void)
 {
-    const int64_t ten_ns = 10 * SECOND;
-    h->now_ns += ten_ns - (h->now_ns + HOST_CLOCK_NS) % ten_ns + SECOND;
-    mm_record record = host_event(MM_KIND_BUDGET);
-    const mm_budget_body said = {h->now_ns, orders_10s, -1, -1, -1, -1, -1, -1, -1};
-    record.body.budget = said;
-    host_feed(h, &record);
-    host_link(h, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_PONG);
+    host *h = begin();
+    wish(MM_ASK, 0, 1000, 60000);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_AMEND), ==, 1);
+    host_outcome(h, MM_KIND_AMEND_REJECT, 2, MM_OP_AMEND, MM_REJECT_CLOCK, -1021);
+    decide(h);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_CLOCK));
+    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_CLOCK), ==, 1);
+    host_close(h);
 }
+
+static void an_amend_waits_for_room_for_the_pause_after_one_that_did_not_leave_and_for_weight(void)
+{
+    host *h = begin();
+    wish(MM_ASK, 0, 1000, 60000);
+    host_tick(h);
+    host_decide_in(h, 0, 512);
+    MM_CHECK_UINT(h->action_count, ==, h->batch_first);
+    MM_CHECK_INT(mm_engine_deadline(h->engine), ==, h->now_ns + MS);
+    tell_weight(h, 4197); /* of 4,200: an amend weighs 4 */
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_AMEND), ==, 0);
+    MM_CHECK_UINT(host_status(h).moves_withheld, ==, 1);
+    tell_weight(h, 4196);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_AMEND), ==, 1);
+    host_outcome(h, MM_KIND_NOT_SENT, 2, MM_OP_AMEND, 0, 0);
+    h->now_ns += 19 * MS;
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_AMEND), ==, 0);
+    h->now_ns += MS;
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_AMEND), ==, 1);
+    check_identity(h);
+    host_close(h);
+}
+
+/* Two cancels did not leave, the second one later than the first: the next decision is due for the first. */
+static void what_was_held_back_first_is_tried_again_first(void)
+{
+    host *h = begin();
+    wished.bid_count = wished.ask_count = 0;
+    wished.bid_verdict = wished.ask_verdict = MM_BIT(MM_REASON_STRATEGY_PASS);
+    decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 2);
+    host_outcome(h, MM_KIND_NOT_SENT, 1, MM_OP_CANCEL, 0, 0);
+    int64_t first_ns = h->now_ns;
+    h->now_ns += 5 * MS;
+    decide(h);
+    host_outcome(h, MM_KIND_NOT_SENT, 2, MM_OP_CANCEL, 0, 0);
+    decide(h);
+    MM_CHECK_INT(mm_engine_deadline(h->engine), ==, first_ns + 20 * MS);
+    h->now_ns = first_ns + 20 * MS;
+    decide(h);
+    const mm_record *cancel = host_find(h, MM_KIND_CANCEL);
+    MM_REQUIRE(cancel != NULL);
+    MM_CHECK_UINT(cancel->body.action.order_seq, ==, 1);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 1);
+    MM_CHECK_INT(mm_engine_deadline(h->engine), ==, first_ns + 25 * MS);
+    host_close(h);
+}
+
+/* ---- a budget that is short --------------------------------------------------------------- */
 
 static void the_side_without_an_order_goes_before_the_farthest_move(void)
 {
@@ -456,6 +734,26 @@ static void of_two_moves_the_farther_one_goes_first(void)
     MM_CHECK_INT(action->flags >> 8, ==, MM_BID);
     check_identity(h);
     host_close(h);
+}
+
+/* An amend that is not answered may not be counted by the exchange yet: its weight comes on top of what that says. */
+static void a_weight_told_while_an_amend_is_under_way_leaves_it_out(void)
+{
+    for (int under_way = 0; under_way <= 1; under_way++) {
+        host *h = begin();
+        wish(MM_ASK, 0, 1000, 60000);
+        decide(h);
+        MM_CHECK_UINT(host_count(h, MM_KIND_AMEND), ==, 1);
+        if (!under_way) {
+            host_exchange(h);
+        }
+        tell_weight(h, 4196); /* and one more for the move makes 4,197 of 4,200 */
+        wish(MM_BID, 0, 1100, 100000);
+        decide(h);
+        MM_CHECK_UINT(host_count(h, MM_KIND_REPLACE), ==, under_way ? 0 : 1);
+        MM_CHECK(has(host_status(h).bid_verdict, MM_REASON_RATE_LIMIT) == (under_way != 0));
+        host_close(h);
+    }
 }
 
 static void a_price_that_became_too_good_is_cancelled_at_once_without_budget(void)
@@ -539,6 +837,41 @@ static void an_order_state_nobody_knows_halts_the_symbol_until_the_host_says_it_
     decide(h);
     MM_CHECK(!has(host_status(h).verdict, MM_REASON_SYMBOL_HALT));
     MM_CHECK(has(host_status(h).verdict, MM_REASON_SYNCING)); /* and then everything is read anew */
+    host_close(h);
+}
+
+/* Bids at one price, of which others have so many. */
+static double flow_after(host *h, int64_t ticks_from_mid, int64_t qty_e8)
+{
+    mm_record diff[2];
+    memset(diff, 0, sizeof diff);
+    diff[0].kind = MM_KIND_DEPTH;
+    diff[0].count = 2;
+    diff[0].body.depth.first_id = diff[0].body.depth.last_id = ++h->last_id;
+    diff[0].body.depth.prev_id = -1;
+    diff[0].body.depth.recv_ns = h->now_ns;
+    diff[0].body.depth.bid_count = 1;
+    diff[1].kind = MM_KIND_LEVELS;
+    diff[1].body.levels[0].price_e8 = MID - ticks_from_mid * TICK;
+    diff[1].body.levels[0].qty_e8 = qty_e8;
+    host_feed(h, diff);
+    host_decide(h);
+    return host_status(h).signal.ofi;
+}
+
+static void an_own_order_at_the_touch_is_no_flow_of_the_market(void)
+{
+    host *h = begin();
+    (void)flow_after(h, 4, 500000);
+    double before = flow_after(h, 4, 300000);
+    MM_CHECK_F64(before, <, 1.0);
+    wish(MM_BID, 0, 4, 100000);
+    decide(h);
+    host_exchange(h);
+    MM_CHECK_F64(flow_after(h, 4, 400000), ==, before); /* ours is one of the four */
+    double more = flow_after(h, 4, 600000);
+    MM_CHECK_F64(more, >, before);
+    MM_CHECK_F64(flow_after(h, 4, 100000), <, more); /* alone it is the touch */
     host_close(h);
 }
 
@@ -706,20 +1039,33 @@ int main(int argc, char **argv)
         MM_TEST(where_orders_cannot_be_replaced_the_new_one_is_placed_and_the_old_one_cancelled),
         MM_TEST(where_orders_cannot_be_amended_a_smaller_size_takes_a_new_order),
         MM_TEST(layers_move_together_each_by_the_shift),
+        MM_TEST(an_order_whose_number_at_the_exchange_is_not_known_is_not_replaced_but_cancelled),
+        MM_TEST(the_best_wish_takes_the_place_of_the_best_order_whenever_that_was_placed),
+        MM_TEST(a_wish_far_smaller_than_an_order_that_cannot_be_made_smaller_ends_that_order),
         MM_TEST(near_the_position_limit_the_old_order_goes_first),
         MM_TEST(the_old_orders_balance_pays_for_its_replacement),
+        MM_TEST(an_order_cut_to_the_balance_is_replaced_when_more_can_be_paid_for),
+        MM_TEST(the_outermost_layer_gives_up_its_balance_for_a_better_one_and_no_other_does),
+        MM_TEST(of_two_layers_short_of_balance_only_one_takes_anothers),
+        MM_TEST(without_a_place_in_the_order_table_a_wish_waits),
+        MM_TEST(orders_that_one_plan_cannot_hold_are_planned_with_the_next),
         MM_TEST(a_replacement_whose_cancel_failed_is_no_refusal_and_backs_nothing_off),
         MM_TEST(orders_refused_together_for_a_wrong_clock_count_as_one_refusal),
         MM_TEST(a_replacement_that_would_have_matched_leaves_the_side_empty_until_its_back_off_is_over),
         MM_TEST(a_lost_replacement_blocks_its_side_and_cancels_both),
         MM_TEST(a_cancel_that_is_held_back_is_tried_again_after_pauses_not_at_every_event),
         MM_TEST(an_amend_told_as_sent_and_then_as_not_sent_does_no_harm),
+        MM_TEST(a_refusal_of_an_amend_for_the_clock_asks_for_the_clock),
+        MM_TEST(an_amend_waits_for_room_for_the_pause_after_one_that_did_not_leave_and_for_weight),
+        MM_TEST(what_was_held_back_first_is_tried_again_first),
         MM_TEST(the_side_without_an_order_goes_before_the_farthest_move),
         MM_TEST(of_two_moves_the_farther_one_goes_first),
+        MM_TEST(a_weight_told_while_an_amend_is_under_way_leaves_it_out),
         MM_TEST(a_price_that_became_too_good_is_cancelled_at_once_without_budget),
         MM_TEST(wishes_that_change_while_they_wait_are_merged_and_those_that_go_are_withheld),
         MM_TEST(an_order_the_exchange_ends_is_not_placed_again_within_a_second),
         MM_TEST(an_order_state_nobody_knows_halts_the_symbol_until_the_host_says_it_trades),
+        MM_TEST(an_own_order_at_the_touch_is_no_flow_of_the_market),
         MM_TEST(in_a_volatile_market_both_sides_rest_and_the_exchange_never_refuses_for_the_count),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));

@@ -154,6 +154,97 @@ static void an_order_that_two_reads_do_not_show_is_in_doubt_and_not_dropped(void
     host_close(h);
 }
 
+static void a_read_that_shows_more_rows_than_can_be_kept_misses_no_order(void)
+{
+    host *h = trading();
+    for (int reads = 0; reads < 3; reads++) {
+        MM_REQUIRE(until_asked(h, MM_KIND_WANT_OPEN, 11 * SECOND));
+        for (uint64_t i = 0; i < 40; i++) { /* of this run by their names, but never placed */
+            mm_record row = order_row(1000 + i, (int64_t)(9000 + i), 0);
+            host_feed(h, &row);
+        }
+        host_answer(h, MM_KIND_WANT_OPEN); /* the two that rest are not among them */
+        host_decide(h);
+        MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 40);
+    }
+    MM_CHECK_INT(host_status(h).unknown_orders, ==, 0);
+    MM_CHECK_INT(host_status(h).open_orders, ==, 2);
+    host_close(h);
+}
+
+static void of_more_orders_of_earlier_runs_than_can_be_kept_the_next_read_shows_the_rest(void)
+{
+    enum { ROWS = 70, KEPT = 64 };
+    host *h = trading();
+    MM_REQUIRE(until_asked(h, MM_KIND_WANT_OPEN, 11 * SECOND));
+    for (int64_t i = 0; i < ROWS; i++) {
+        mm_record row = order_row(0, 9000 + i, MM_FLAG_OLD_RUN);
+        host_feed(h, &row);
+    }
+    show_open(h, 0);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, KEPT);
+    MM_REQUIRE(until_asked(h, MM_KIND_WANT_OPEN, 3 * SECOND));
+    for (int64_t i = KEPT; i < ROWS; i++) {
+        mm_record row = order_row(0, 9000 + i, MM_FLAG_OLD_RUN);
+        host_feed(h, &row);
+    }
+    show_open(h, 0);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, ROWS - KEPT);
+    host_close(h);
+}
+
+static void the_same_answer_twice_is_one_empty_read(void)
+{
+    mm_engine_config config = trading_config();
+    host *h = host_open(&config);
+    host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_ORDER, MM_LINK_UP);
+    host_command(h, MM_COMMAND_START, 0);
+    host_decide(h);
+    for (int copy = 0; copy < 2; copy++) {
+        host_answer_open(h);
+        host_end(h, MM_KIND_OPEN_END, 0);
+    }
+    host_decide(h);
+    MM_CHECK(host_says(h, MM_REASON_NOT_STARTED));
+    h->now_ns += SECOND;
+    host_decide(h);
+    host_answer_open(h);
+    host_decide(h);
+    MM_CHECK(!host_says(h, MM_REASON_NOT_STARTED));
+    host_close(h);
+}
+
+static void a_stop_waits_until_no_read_shows_an_order_any_more_not_even_one_that_has_ended(void)
+{
+    host *h = trading();
+    mm_order ended;
+    MM_REQUIRE(mm_engine_orders(h->engine, &ended, 1) == 1);
+    host_command(h, MM_COMMAND_STOP, 0);
+    host_decide(h);
+    host_exchange(h);
+    host_decide(h);
+    mm_record row = order_row(ended.seq, ended.exchange_id, 0);
+    host_feed(h, &row);
+    host_answer_open(h);
+    host_decide(h);
+    const mm_record *cancel = host_find(h, MM_KIND_CANCEL); /* once more, by its id */
+    MM_REQUIRE(cancel != NULL);
+    MM_CHECK_INT(cancel->body.action.exchange_id, ==, ended.exchange_id);
+    for (int reads = 0; reads < 2; reads++) {
+        for (int i = 0; i < 25 && host_find(h, MM_KIND_WANT_OPEN) == NULL; i++) {
+            h->now_ns += 100 * MS;
+            host_decide(h);
+        }
+        MM_CHECK_INT(host_status(h).state, ==, MM_STATE_STOPPING);
+        host_answer_open(h);
+        host_decide(h);
+    }
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_STOPPED);
+    host_close(h);
+}
+
 static void an_order_that_the_second_read_shows_again_was_never_gone(void)
 {
     host *h = trading();
@@ -322,17 +413,23 @@ static void a_fill_nobody_told_is_found_by_the_trades_and_applied_once(void)
     host_close(h);
 }
 
-static void a_trade_that_a_read_shows_a_moment_before_its_report_is_no_repair(void)
+static void a_trade_that_a_read_shows_before_its_report_may_have_been_late_is_no_repair(void)
 {
-    host *h = trading();
-    mm_order filled;
-    MM_REQUIRE(mm_engine_orders(h->engine, &filled, 1) == 1);
-    MM_REQUIRE(until_asked(h, MM_KIND_WANT_TRADES, 61 * SECOND));
-    trade_row(h, &filled, 41, 50 * MS, MM_KIND_TRADE_ROW);
-    trade_row(h, &filled, 41, 50 * MS, MM_KIND_REPORT);
-    MM_CHECK_UINT(host_status(h).fills, ==, 1);
-    MM_CHECK_UINT(host_status(h).reconcile_repairs, ==, 0);
-    host_close(h);
+    for (int clock_known = 0; clock_known <= 1; clock_known++) {
+        host *h = trading();
+        mm_order filled;
+        MM_REQUIRE(mm_engine_orders(h->engine, &filled, 1) == 1);
+        MM_REQUIRE(until_asked(h, MM_KIND_WANT_TRADES, 61 * SECOND));
+        if (!clock_known) {
+            host_outcome(h, MM_KIND_CANCEL_REJECT, filled.seq, MM_OP_CANCEL, MM_REJECT_CLOCK, -1021);
+        }
+        int64_t age_ns = clock_known ? 50 * MS : 20 * SECOND; /* without the exchange's clock no age can be told */
+        trade_row(h, &filled, 41, age_ns, MM_KIND_TRADE_ROW);
+        trade_row(h, &filled, 41, age_ns, MM_KIND_REPORT);
+        MM_CHECK_UINT(host_status(h).fills, ==, 1);
+        MM_CHECK_UINT(host_status(h).reconcile_repairs, ==, 0);
+        host_close(h);
+    }
 }
 
 static void a_read_without_an_answer_is_asked_for_again_ever_more_slowly(void)
@@ -587,6 +684,17 @@ static void a_shortage_after_a_reconnect_halts(void)
     }
 }
 
+static void what_was_put_in_and_cannot_be_counted_halts(void)
+{
+    host *h = trading();
+    lose_events(h, SECOND);
+    show_account(h, MM_ONE_E8, INT64_MAX, 30 * SECOND); /* base and quote together are more than fits */
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_HALTED);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_LEDGER_MISMATCH));
+    MM_CHECK_INT(host_status(h).quote_e8, ==, ALL_QUOTE);
+    host_close(h);
+}
+
 /* Balances at a time of the exchange's clock. */
 static void balance_at(host *h, int64_t free_e8, int64_t time_us)
 {
@@ -815,6 +923,50 @@ static void another_step_replaces_what_rests_off_it_without_a_new_book(void)
     host_close(h);
 }
 
+/* What happens to the orders before the step changes, and what follows. */
+enum { NOT_ANSWERED, IN_DOUBT, ON_ITS_WAY_OUT, WITHOUT_ROOM };
+
+static size_t cancels_after_a_step_of(int64_t step_e8, int before, bool until_live)
+{
+    mm_engine_config config = trading_config();
+    host *h = host_quoting(&config);
+    mm_symbol symbol = config.symbol;
+    uint64_t bid = 1;
+    symbol.step_e8 = symbol.qty_min_e8 = step_e8;
+    if (before != NOT_ANSWERED) {
+        host_exchange(h);
+    }
+    if (before == IN_DOUBT) {
+        host_outcome(h, MM_KIND_LOST, bid, MM_OP_PLACE, 0, 0);
+    }
+    host_command(h, MM_COMMAND_PAUSE, 0); /* nothing but what the new rules ask for is to be seen below */
+    if (before == ON_ITS_WAY_OUT) {
+        host_decide(h);
+        MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 2);
+    }
+    change_rules(h, &symbol);
+    host_decide_in(h, 512, before == WITHOUT_ROOM ? 0 : 512);
+    size_t cancels = host_count(h, MM_KIND_CANCEL);
+    if (until_live) {
+        host_said(h, MM_KIND_ACK, bid, 7001, MM_ORDER_LIVE, 0);
+        host_said(h, MM_KIND_ACK, bid + 1, 7002, MM_ORDER_LIVE, 0);
+        host_decide(h);
+        cancels = host_count(h, MM_KIND_CANCEL);
+    }
+    host_close(h);
+    return cancels;
+}
+
+static void what_rests_off_a_new_step_is_cancelled_once_and_as_soon_as_that_can_be_asked(void)
+{
+    MM_CHECK_UINT(cancels_after_a_step_of(30000, NOT_ANSWERED, false), ==, 0);
+    MM_CHECK_UINT(cancels_after_a_step_of(30000, NOT_ANSWERED, true), ==, 2);
+    MM_CHECK_UINT(cancels_after_a_step_of(30000, IN_DOUBT, false), ==, 1); /* the doubtful one has its own rounds */
+    MM_CHECK_UINT(cancels_after_a_step_of(30000, ON_ITS_WAY_OUT, false), ==, 0);
+    MM_CHECK_UINT(cancels_after_a_step_of(30000, WITHOUT_ROOM, false), ==, 0);
+    MM_CHECK_UINT(cancels_after_a_step_of(30000, WITHOUT_ROOM, true), ==, 2);
+}
+
 static void a_larger_least_notional_stops_what_is_too_small_and_says_so(void)
 {
     host *h = trading();
@@ -857,6 +1009,46 @@ static void refusals_by_a_filter_ask_for_the_rules_once_in_five_seconds(void)
     }
     MM_CHECK_UINT(asked, >=, 1);
     MM_CHECK_UINT(asked, <=, 3);
+    host_close(h);
+}
+
+static void rules_that_could_not_be_asked_for_are_when_there_is_room(void)
+{
+    host *h = trading();
+    host_command(h, MM_COMMAND_PAUSE, 0);
+    host_decide(h);
+    host_exchange(h);
+    host_command(h, MM_COMMAND_RESUME, 0);
+    h->now_ns += 200 * MS;
+    host_tick(h);
+    host_decide(h);
+    const mm_record *placed = host_find(h, MM_KIND_PLACE);
+    MM_REQUIRE(placed != NULL);
+    host_outcome(h, MM_KIND_REJECT, placed->body.action.order_seq, MM_OP_PLACE, MM_REJECT_FILTER, -1013);
+    host_decide_in(h, 0, 0);
+    MM_CHECK_UINT(h->action_count, ==, h->batch_first);
+    MM_CHECK_INT(mm_engine_deadline(h->engine), ==, h->now_ns + MS);
+    host_decide(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_WANT_RULES), ==, 1);
+    host_close(h);
+}
+
+static void a_symbol_that_trades_again_before_the_start_is_no_reason_to_doubt(void)
+{
+    mm_engine_config config = trading_config();
+    host *h = host_open(&config);
+    host_command(h, MM_COMMAND_SYMBOL, 0);
+    host_start(h);
+    MM_CHECK(host_says(h, MM_REASON_SYMBOL_HALT));
+    host_close(h);
+    h = host_open(&config);
+    host_command(h, MM_COMMAND_SYMBOL, 0);
+    host_command(h, MM_COMMAND_SYMBOL, 1);
+    host_start(h);
+    host_sync(h);
+    MM_CHECK_UINT(host_status(h).verdict, ==, 0);
+    MM_CHECK(host_general(h, MM_KIND_WANT_TRADES, 0) == NULL);
+    MM_CHECK(host_general(h, MM_KIND_WANT_ACCOUNT, 0) == NULL);
     host_close(h);
 }
 
@@ -1256,13 +1448,17 @@ int main(int argc, char **argv)
         MM_TEST(the_three_reads_repeat_each_with_its_own_period),
         MM_TEST(nothing_is_repeated_before_the_start_is_confirmed),
         MM_TEST(an_order_that_two_reads_do_not_show_is_in_doubt_and_not_dropped),
+        MM_TEST(a_read_that_shows_more_rows_than_can_be_kept_misses_no_order),
+        MM_TEST(of_more_orders_of_earlier_runs_than_can_be_kept_the_next_read_shows_the_rest),
+        MM_TEST(the_same_answer_twice_is_one_empty_read),
+        MM_TEST(a_stop_waits_until_no_read_shows_an_order_any_more_not_even_one_that_has_ended),
         MM_TEST(an_order_that_the_second_read_shows_again_was_never_gone),
         MM_TEST(an_order_placed_while_the_read_was_under_way_is_not_missed),
         MM_TEST(an_own_order_nobody_knows_is_cancelled_at_once_and_a_foreign_one_is_not),
         MM_TEST(an_order_or_a_cancel_of_a_later_run_ends_this_one),
         MM_TEST(an_order_that_ended_moments_ago_may_still_be_shown_but_not_for_long),
         MM_TEST(a_fill_nobody_told_is_found_by_the_trades_and_applied_once),
-        MM_TEST(a_trade_that_a_read_shows_a_moment_before_its_report_is_no_repair),
+        MM_TEST(a_trade_that_a_read_shows_before_its_report_may_have_been_late_is_no_repair),
         MM_TEST(a_read_without_an_answer_is_asked_for_again_ever_more_slowly),
         MM_TEST(an_answer_to_a_question_from_before_a_reconnect_proves_nothing),
         MM_TEST(a_refusal_nobody_expected_brings_the_reads_but_not_in_a_storm),
@@ -1272,14 +1468,18 @@ int main(int argc, char **argv)
         MM_TEST(a_difference_that_grows_after_the_first_read_is_not_adopted),
         MM_TEST(what_was_put_in_beside_a_lost_fill_is_adopted_and_the_fill_is_none_of_it),
         MM_TEST(a_shortage_after_a_reconnect_halts),
+        MM_TEST(what_was_put_in_and_cannot_be_counted_halts),
         MM_TEST(a_clock_of_the_exchange_that_stepped_back_does_not_make_the_account_differ_for_good),
         MM_TEST(the_price_of_the_discount_asset_is_asked_for_every_minute_from_the_start),
         MM_TEST(a_fee_in_a_third_asset_counts_at_its_price_or_apart_and_never_wrongly),
         MM_TEST(profit_is_the_change_of_the_wallet_with_fees_in_bnb_at_their_price_of_the_moment),
         MM_TEST(another_tick_rebuilds_the_book_and_replaces_what_rests_off_it),
         MM_TEST(another_step_replaces_what_rests_off_it_without_a_new_book),
+        MM_TEST(what_rests_off_a_new_step_is_cancelled_once_and_as_soon_as_that_can_be_asked),
         MM_TEST(a_larger_least_notional_stops_what_is_too_small_and_says_so),
         MM_TEST(refusals_by_a_filter_ask_for_the_rules_once_in_five_seconds),
+        MM_TEST(rules_that_could_not_be_asked_for_are_when_there_is_room),
+        MM_TEST(a_symbol_that_trades_again_before_the_start_is_no_reason_to_doubt),
         MM_TEST(after_a_halt_of_the_symbol_nothing_from_before_it_is_relied_on),
         MM_TEST(whatever_is_lost_or_late_engine_and_exchange_agree_again),
     };

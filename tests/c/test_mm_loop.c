@@ -1043,6 +1043,23 @@ static void a_strategy_elsewhere_is_asked_and_its_answer_becomes_orders(void)
     bot_close(&b);
 }
 
+static void what_a_strategy_was_asked_about_is_not_told_once_the_market_is_gone(void)
+{
+    bot b = bot_open_with(NULL, 0, MM_STRATEGY_PYTHON);
+    mm_quote_input input;
+    mm_level bids[4], asks[4];
+    size_t bid_count = 4, ask_count = 4;
+    bot_start(&b);
+    uint32_t bits = mm_loop_run(b.loop, 1, b.now_ns);
+    MM_CHECK((bits & MM_RUN_NEED_QUOTE) != 0);
+    mm_record link = host_event(MM_KIND_MARKET_LINK);
+    link.body.link.state = MM_LINK_DOWN;
+    link.body.link.recv_ns = b.now_ns;
+    (void)mm_engine_step(b.engine, &link); /* in the batch that runs when the strategy's thread comes */
+    MM_CHECK(!mm_loop_quote_input(b.loop, 2, &input, bids, &bid_count, asks, &ask_count));
+    bot_close(&b);
+}
+
 typedef struct reader {
     bot *b;
     mm_engine_status status;
@@ -1306,6 +1323,7 @@ int main(int argc, char **argv)
         MM_TEST(a_full_burst_says_whether_more_waits),
         MM_TEST(a_burst_that_goes_while_one_request_waits_for_its_signature_leaves_that_one_behind),
         MM_TEST(a_strategy_elsewhere_is_asked_and_its_answer_becomes_orders),
+        MM_TEST(what_a_strategy_was_asked_about_is_not_told_once_the_market_is_gone),
         MM_TEST(who_wants_the_engine_while_it_runs_waits_for_the_end_of_the_run),
         MM_TEST(a_log_whose_events_have_not_the_records_their_kind_says_is_refused),
         MM_TEST(new_rules_quotes_and_reports_are_replayed_and_a_cut_event_waits_for_its_rest),
