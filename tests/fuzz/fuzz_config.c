@@ -86,7 +86,7 @@ static const whole_range wholes[] = {
     ORDER(unknown_settle_ns),
     ORDER(tombstone_ns),
     {"strategy", AT(strategy), MM_STRATEGY_INVENTORY_SKEW, MM_STRATEGY_CUSTOM},
-    {"inventory_target_e8", AT(inventory_target_e8), INT64_MIN, INT64_MAX},
+    {"inventory_target_e8", AT(inventory_target_e8), 0, INT64_MAX}, /* or INT64_MIN */
     {"book_levels", AT(book_levels), 1, 1000000},
     {"sync_records", AT(sync_records), MM_EVENT_RECORDS_MAX, 1 << 24},
     {"snapshot_levels", AT(snapshot_levels), 1, MM_DEPTH_LEVELS_MAX},
@@ -145,7 +145,8 @@ static double real_of(const mm_engine_config *config, const real_range *range)
 static bool whole_is_good(const mm_engine_config *config, const whole_range *range)
 {
     int64_t value = whole_of(config, range);
-    return value >= range->low && value <= range->high;
+    bool of_account = range->at == AT(inventory_target_e8) && value == INT64_MIN; /* the balance at the start */
+    return of_account || (value >= range->low && value <= range->high);
 }
 
 static bool real_is_good(const mm_engine_config *config, const real_range *range)
