@@ -1,13 +1,22 @@
 /* What one update of the book costs at worst, counted: a child makes the updates and is stepped through them an
  * instruction at a time. Full books of 10,000 levels a side; the worst of all updates against the median of ordinary ones.
- * Linux alone lets a process be stepped so; under valgrind and sanitizers, whose instructions would be counted, the updates are
- * made and the book is checked. */
+ * Linux alone lets a process be stepped so; under valgrind, and in builds for sanitizers and coverage, whose instructions would be
+ * counted, the updates are made and the book is checked. */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
 #include "mm_test.h"
 
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__has_feature) /* clang's word for what gcc defines */
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+
+#if defined(__linux__) && !defined(SANITIZED) && !defined(MM_COVERAGE)
 #define COUNTED 1
 #include <signal.h>
 #include <sys/mman.h>
