@@ -38,7 +38,7 @@ static void find_best(book_side *side, uint64_t from)
     }
     bool known = value <= side->horizon;
     side->touch_key = known && inside ? side->best_key : NONE;
-    if (!entry_exact(side, 0) || side->care_end < care_end_least(side)) {
+    if (!entry_exact(side, 0)) { /* else the best is what it was, and the care reaches beyond it */
         side->care_end = care_end_least(side);
     }
     side->best->price_e8 = known ? price_of_value(side, value) : 0;
@@ -259,8 +259,12 @@ mm_status mm_book_apply(mm_book *book, const mm_level *bids, size_t bid_count, c
 /* mm_book_set of a level that needs care, or whose side is no side. */
 mm_status mm__book_set_carefully(mm_book *book, int32_t side, int64_t price_e8, int64_t qty_e8)
 {
-    book_side *of = &book->sides[side == MM_ASK];
-    MM_ASSERT(side == MM_BID || side == MM_ASK);
+    const bool sane = side == MM_BID || side == MM_ASK;
+    MM_ASSERT(sane);
+    if (!sane) {
+        return MM_E_ARGUMENT;
+    }
+    book_side *of = &book->sides[side];
     of->first = NONE;
     if (!apply_one(of, price_e8, qty_e8)) {
         return refuse(book, 1);
@@ -516,13 +520,11 @@ mm_status mm_book_init(void *memory, size_t memory_bytes, size_t levels_max, int
 mm_book *mm_book_new(size_t levels_max, int64_t tick_e8)
 {
     size_t bytes = mm_book_bytes(levels_max);
+    void *memory = bytes == 0 || tick_e8 <= 0 ? NULL : mm__memory_new(bytes);
     mm_book *book = NULL;
-    if (bytes == 0 || tick_e8 <= 0) {
-        return NULL;
-    }
-    void *memory = mm__memory_new(bytes);
-    if (memory != NULL && mm_book_init(memory, bytes, levels_max, tick_e8, &book) != MM_OK) {
-        mm__memory_free(memory);
+    if (memory != NULL) {
+        mm_status status = mm_book_init(memory, bytes, levels_max, tick_e8, &book);
+        MM_ASSERT(status == MM_OK);
     }
     return book;
 }

@@ -219,8 +219,7 @@ static inline int64_t window_put(book_window *window, uint64_t key, int64_t qty_
     return before_e8;
 }
 
-/* The first slot of an occupied word behind word `index`, going around; NONE if all words are
- * empty. */
+/* The first occupied slot of the words behind word `index`, going around to that word itself; NONE if all words are empty. */
 uint64_t mm__book_slot_behind(const book_window *window, uint64_t index);
 /* The last occupied key; the window is not empty. */
 uint64_t mm__book_last_key(const book_side *side);

@@ -190,10 +190,10 @@ static size_t top_extend(const book_side *side, size_t wanted)
 {
     book_top *top = side->top;
     size_t exact = 0;
-    while (exact < top->count && exact < wanted &&
-           value_of_price(side, top->entries[exact].level.price_e8) < top->changed) {
+    while (entry_exact(side, exact)) {
         exact++;
     }
+    MM_ASSERT(exact < wanted); /* else it would not be asked for */
     top->count = exact;
     if (side->touch_key != NONE) {
         top_extend_inside(side, wanted);

@@ -345,13 +345,14 @@ static void mend(mm__tree *tree, const path *way)
 {
     uint32_t floor = tree->floors - 1;
     mm__tree_node *node = &tree->nodes[way->nodes[floor]];
+    MM_ASSERT(tree->floors > 1); /* a leaf that is the root may be as empty as it is */
     for (; floor > 0 && node->count < MM__TREE_LOW; floor--) {
         mm__tree_node *parent = &tree->nodes[way->nodes[floor - 1]];
         uint32_t mine = way->slots[floor - 1];
         rebalance(tree, parent, mine > 0 ? mine - 1 : 0, floor == tree->floors - 1);
         node = parent;
     }
-    if (tree->floors > 1 && tree->nodes[tree->root].count == 1) {
+    if (tree->nodes[tree->root].count == 1) {
         uint32_t root = tree->root;
         tree->root = (uint32_t)tree->nodes[root].values[0];
         tree->floors--;

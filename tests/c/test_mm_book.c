@@ -513,13 +513,36 @@ static void a_message_with_an_invalid_level_empties_the_book(void)
             status = mm_book_set(book, side, bad[i].price_e8, bad[i].qty_e8);
             MM_CHECK_INT(status, ==, MM_E_ARGUMENT);
             MM_CHECK_UINT(mm_book_count(book, side), ==, 0);
-            status = mm_book_snapshot(book, levels, 3, levels, 3, 5);
+            /* The same where the window covers the price. */
+            status = mm_book_snapshot(book, levels, 1, levels, 1, 5);
+            MM_CHECK_INT(status, ==, MM_OK);
+            status = mm_book_set(book, side, bad[i].price_e8, bad[i].qty_e8);
+            MM_CHECK_INT(status, ==, MM_E_ARGUMENT);
+            MM_CHECK_UINT(mm_book_count(book, MM_BID) + mm_book_count(book, MM_ASK), ==, 0);
+            status = side == MM_BID ? mm_book_snapshot(book, levels, 3, levels, 1, 5)
+                                    : mm_book_snapshot(book, levels, 1, levels, 3, 5);
             MM_CHECK_INT(status, ==, MM_E_ARGUMENT);
             MM_CHECK_UINT(mm_book_count(book, MM_BID) + mm_book_count(book, MM_ASK), ==, 0);
             MM_CHECK(mm_book_valid(book));
         }
     }
 }
+
+#if defined(NDEBUG)
+static void a_level_of_no_side_changes_nothing(void)
+{
+    static const int32_t sides[] = {2, 3, -1, INT32_MIN};
+    start(10, TICK);
+    set_both(MM_BID, 99 * TICK, 1);
+    set_both(MM_ASK, 100 * TICK, 1);
+    for (size_t i = 0; i < MM_TEST_COUNT(sides); i++) {
+        mm_status status = MM_OK;
+        MM_CHECK_SURVIVES(status = mm_book_set(book, sides[i], 99 * TICK, 5));
+        MM_CHECK_INT(status, ==, MM_E_ARGUMENT);
+        check_everything();
+    }
+}
+#endif
 
 static void snapshot_both(const mm_level *bids, size_t bid_count, const mm_level *asks,
                           size_t ask_count, size_t levels_asked)
@@ -574,6 +597,167 @@ static void a_snapshot_replaces_the_book_and_sets_the_horizon(void)
     }
 }
 
+/* ---- The window ------------------------------------------------------------------------------ */
+
+/* A price `ticks` behind a side's first one; those below follow a window that begins 4096 ticks before it. */
+static int64_t behind(int32_t side, int64_t ticks)
+{
+    return side == MM_ASK ? (100000 + ticks) * TICK : (300000 - ticks) * TICK;
+}
+
+enum { BEFORE = 4096, END = SLOTS - BEFORE };
+
+/* A book whose one level stands behind(side, 0), and whose window covers behind(side, -BEFORE) to behind(side, END - 1). */
+static void start_window(int32_t side, size_t levels_max)
+{
+    const mm_level level = {behind(side, 0), 1};
+    start(levels_max, TICK);
+    snapshot_both(&level, side == MM_BID, &level, side == MM_ASK, 10);
+    const book_side *of = &book->sides[side];
+    MM_CHECK_UINT(of->low, ==, mm__book_key_from_value(of, value_of_price(of, behind(side, -BEFORE))));
+    MM_CHECK_UINT(of->span, ==, SLOTS);
+    MM_CHECK_UINT(of->low % WORD_BITS, !=, 0); /* both ends share a word */
+}
+
+static void check_window_begins(int32_t side, int64_t ticks)
+{
+    const book_side *of = &book->sides[side];
+    MM_CHECK_UINT(of->low, ==, mm__book_key_from_value(of, value_of_price(of, behind(side, ticks))));
+    MM_CHECK_UINT(of->low, ==, of->goal);
+}
+
+/* One message: a level behind(side, first), then new ones one tick after another from behind(side, then) on. */
+static void apply_level_and_run(int32_t side, int64_t first, int64_t then, size_t run_count)
+{
+    mm_level levels[64] = {{behind(side, first), 5}};
+    MM_REQUIRE(run_count < MM_TEST_COUNT(levels));
+    for (size_t i = 0; i < run_count; i++) {
+        levels[1 + i].price_e8 = behind(side, then + (int64_t)i);
+        levels[1 + i].qty_e8 = 1;
+    }
+    size_t count = 1 + run_count;
+    apply_both(levels, side == MM_BID ? count : 0, levels, side == MM_ASK ? count : 0);
+}
+
+static void levels_at_both_ends_of_a_window_are_told_apart(void)
+{
+    for (int32_t side = 0; side < 2; side++) {
+        start_window(side, 10);
+        set_both(side, behind(side, 1 - BEFORE), 3);
+        set_both(side, behind(side, END - 1), 4);
+        set_both(side, behind(side, 0), 0);
+        check_imbalance(3); /* of two levels: behind the last one's bit stands that of the first */
+        check_everything();
+    }
+}
+
+static void the_farthest_level_is_found_wherever_it_stands_in_the_window(void)
+{
+    for (int32_t side = 0; side < 2; side++) {
+        start_window(side, 1);
+        set_both(side, behind(side, 1 - BEFORE), 3); /* the first sends the other away */
+        check_everything();
+        set_both(side, behind(side, END + 10), 3); /* goes at once: behind it, in its own word, stands the only level */
+        MM_CHECK_INT(mm_book_qty(book, side, behind(side, 1 - BEFORE)), ==, 3);
+        check_everything();
+    }
+}
+
+static void an_empty_window_has_no_next_level(void)
+{
+    start(10, TICK);
+    MM_CHECK_UINT(mm__book_slot_behind(book->sides[MM_ASK].window, 5), ==, NONE);
+}
+
+static void a_window_that_goes_to_a_better_price_leaves_its_first_slot_last(void)
+{
+    for (int32_t side = 0; side < 2; side++) {
+        start_window(side, 100);
+        set_both(side, behind(side, -BEFORE), 3);
+        set_both(side, behind(side, 0), 0);
+        for (int64_t i = 0; i < 60; i++) { /* it waits for as many as it would have spared */
+            set_both(side, behind(side, -50000 + i % 2), 1 + i);
+            check_everything();
+        }
+        check_window_begins(side, -50000 - BEFORE);
+        MM_CHECK_INT(mm_book_qty(book, side, behind(side, -BEFORE)), ==, 3);
+    }
+}
+
+static void a_window_follows_to_prices_where_no_level_is(void)
+{
+    for (int32_t side = 0; side < 2; side++) {
+        start_window(side, 100);
+        set_both(side, behind(side, 100 - BEFORE), 3); /* better than where the best should stand in it */
+        for (int i = 0; i < 60; i++) {
+            set_both(side, behind(side, -10 - BEFORE), 0);
+        }
+        check_everything();
+        check_window_begins(side, 100 - 2 * BEFORE);
+    }
+}
+
+/* The best of a message is not known before its end: the window may be on its way to a worse one. */
+static void levels_before_where_the_window_goes_leave_it(void)
+{
+    for (int32_t side = 0; side < 2; side++) {
+        start_window(side, 100);
+        set_both(side, behind(side, 20000), 1);
+        set_both(side, behind(side, 0), 0);
+        apply_level_and_run(side, -4000, END + 10, 60);
+        MM_CHECK_INT(mm_book_qty(book, side, behind(side, -4000)), ==, 5);
+        check_everything();
+        /* The same of its last slot, when nothing of it stays. */
+        start_window(side, 100);
+        set_both(side, behind(side, 100000), 1);
+        set_both(side, behind(side, 0), 0);
+        apply_level_and_run(side, END - 1, 100001, 60);
+        MM_CHECK_INT(mm_book_qty(book, side, behind(side, END - 1)), ==, 5);
+        check_everything();
+    }
+}
+
+/* ---- Rules of what is known ------------------------------------------------------------------- */
+
+static void the_best_is_up_to_date_while_nothing_else_is_asked(void)
+{
+    for (int32_t side = 0; side < 2; side++) {
+        start_window(side, 10);
+        for (int64_t qty_e8 = 2; qty_e8 < 5; qty_e8++) {
+            mm_level best = {0, 0};
+            set_both(side, behind(side, 0), qty_e8);
+            MM_CHECK(mm_book_best(book, side, &best));
+            MM_CHECK_INT(best.price_e8, ==, behind(side, 0));
+            MM_CHECK_INT(best.qty_e8, ==, qty_e8);
+        }
+        check_everything();
+    }
+}
+
+/* Where the sum of two levels is kept, a third one joins it that is too large for that. */
+static void a_sum_is_kept_only_of_quantities_it_can_hold(void)
+{
+    for (int32_t side = 0; side < 2; side++) {
+        start_window(side, 10);
+        set_both(side, behind(side, 1), 7);
+        set_both(side, behind(side, 2), 2 * KEPT_QTY_MAX);
+        set_both(1 - side, behind(1 - side, 0), 7);
+        check_imbalance(2);
+        MM_CHECK_UINT(book->sides[side].top->kept_count, ==, 2);
+        set_both(side, behind(side, 0), 0);
+        MM_CHECK_UINT(book->sides[side].top->kept_count, ==, 0);
+        check_imbalance(2);
+        check_everything();
+    }
+}
+
+static void a_snapshot_of_nothing_is_an_empty_book_without_a_horizon(void)
+{
+    start_window(MM_ASK, 10);
+    snapshot_both(NULL, 0, NULL, 0, 0);
+    check_everything();
+}
+
 static void nothing_reads_past_the_horizon(void)
 {
     static const mm_level bids[] = {{100 * TICK, 1}, {99 * TICK, 2}};
@@ -616,6 +800,36 @@ static void at_capacity_the_farthest_level_goes_and_the_horizon_comes_in(void)
     MM_CHECK_INT(price_e8, ==, 102 * TICK - 1);
     MM_CHECK_INT(mm_book_qty(book, MM_ASK, 102 * TICK), ==, 0);
     check_everything();
+}
+
+static void a_dump_ends_where_its_room_does(void)
+{
+    mm_level out[3] = {{0, 0}, {0, 0}, {-1, -1}};
+    start_window(MM_ASK, 10);
+    for (int64_t i = 1; i < 5; i++) {
+        set_both(MM_ASK, behind(MM_ASK, i), 1);
+    }
+    MM_CHECK_UINT(mm_book_dump(book, MM_ASK, 2, out), ==, 2);
+    MM_CHECK_INT(out[1].price_e8, ==, behind(MM_ASK, 1));
+    MM_CHECK_INT(out[2].price_e8, ==, -1);
+}
+
+/* Means whose sums take 192 bits, rounded and not: both away from the best. */
+static void means_of_the_largest_sums_are_exact(void)
+{
+    for (int64_t over = 0; over < 3; over += 2) {
+        start(100, 1);
+        set_both(MM_BID, INT64_MAX, INT64_MAX);
+        set_both(MM_ASK, 1, INT64_MAX);
+        for (int64_t i = 1; i < 9; i++) { /* INT64_MAX leaves 7 modulo 9: with an excess of 2 the nine prices divide */
+            set_both(MM_BID, i + (i == 8 ? over : 0), INT64_MAX);
+            set_both(MM_ASK, INT64_MAX - i + 1, INT64_MAX - over * i);
+        }
+        for (size_t count = 1; count <= 9; count++) {
+            check_sums(MM_BID, count);
+            check_sums(MM_ASK, count);
+        }
+    }
 }
 
 static void prices_and_quantities_at_the_limits_are_exact(void)
@@ -764,6 +978,7 @@ static void memory_that_does_not_fit_is_refused(void)
     MM_CHECK_INT(mm_book_init(memory, bytes, 100, TICK, &made), ==, MM_OK);
     MM_CHECK(mm_book_valid(made)); /* whatever was in the memory before */
     MM_CHECK(mm_book_new(100, -1) == NULL);
+    MM_CHECK(mm_book_new(0, TICK) == NULL);
     for (size_t i = bytes; i < bytes + 64; i++) {
         MM_REQUIRE(memory[i] == 0xA5);
     }
@@ -798,10 +1013,24 @@ int main(int argc, char **argv)
         MM_TEST(a_jump_of_thirty_percent_and_back_loses_nothing),
         MM_TEST(levels_far_apart_are_found_again),
         MM_TEST(a_message_with_an_invalid_level_empties_the_book),
+#if defined(NDEBUG)
+        MM_TEST(a_level_of_no_side_changes_nothing),
+#endif
         MM_TEST(a_snapshot_replaces_the_book_and_sets_the_horizon),
+        MM_TEST(levels_at_both_ends_of_a_window_are_told_apart),
+        MM_TEST(the_farthest_level_is_found_wherever_it_stands_in_the_window),
+        MM_TEST(an_empty_window_has_no_next_level),
+        MM_TEST(a_window_that_goes_to_a_better_price_leaves_its_first_slot_last),
+        MM_TEST(a_window_follows_to_prices_where_no_level_is),
+        MM_TEST(levels_before_where_the_window_goes_leave_it),
+        MM_TEST(the_best_is_up_to_date_while_nothing_else_is_asked),
+        MM_TEST(a_sum_is_kept_only_of_quantities_it_can_hold),
+        MM_TEST(a_snapshot_of_nothing_is_an_empty_book_without_a_horizon),
         MM_TEST(nothing_reads_past_the_horizon),
         MM_TEST(at_capacity_the_farthest_level_goes_and_the_horizon_comes_in),
+        MM_TEST(a_dump_ends_where_its_room_does),
         MM_TEST(prices_and_quantities_at_the_limits_are_exact),
+        MM_TEST(means_of_the_largest_sums_are_exact),
         MM_TEST(a_sum_that_stops_fitting_is_cut_and_one_that_fits_again_is_exact),
         MM_TEST(a_damaged_book_is_not_valid),
         MM_TEST(a_locked_and_a_crossed_book_say_so),
