@@ -36,8 +36,7 @@ static bool layout_of(size_t object_bytes, size_t capacity, layout *result)
     }
     /* Half the address space leaves room for rounding up. */
     size_t per_slot_max = SIZE_MAX / 2 / capacity;
-    size_t per_slot_extra = OBJECT_ALIGN + SLOT_BYTES;
-    if (per_slot_max <= per_slot_extra || object_bytes > per_slot_max - per_slot_extra) {
+    if (object_bytes > per_slot_max || object_bytes + OBJECT_ALIGN + SLOT_BYTES > per_slot_max) {
         return false;
     }
     result->stride = round_up(object_bytes, OBJECT_ALIGN);

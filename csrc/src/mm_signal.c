@@ -162,11 +162,12 @@ void mm_signal_trade(mm_signals *signals, int64_t price_e8, int64_t qty_e8, bool
 /* ---- Reading
  * ------------------------------------------------------------------------------------- */
 
-/* -1..1 though both sums were rounded; 0 while there is nothing. */
+/* -1..1, as rounding keeps the order of numbers: neither of what a difference is taken of is below zero, and `total` adds them up.
+ * 0 while there is nothing. */
 static double ratio(double difference, double total)
 {
-    double share = total > 0.0 ? difference / total : 0.0;
-    return share > 1.0 ? 1.0 : share < -1.0 ? -1.0 : share;
+    MM_ASSERT(-total <= difference && difference <= total);
+    return total > 0.0 ? difference / total : 0.0;
 }
 
 /* A side without the own orders: its best level and the sum of the first levels. */

@@ -342,18 +342,17 @@ void mm_sync_keep(mm_sync *sync)
     sync->lost_id = sync->last_id; /* what came before is not kept */
 }
 
-/* The kept diffs from `at` on, into `fresh`. */
-static mm_status replay_kept(mm_sync *sync, mm_book *fresh, size_t at)
+/* The kept diffs from `at` on, into `fresh`. The book in use has taken them all, so they are valid. */
+static void replay_kept(mm_sync *sync, mm_book *fresh, size_t at)
 {
-    mm_status status = MM_OK;
-    while (at < sync->end && status == MM_OK) {
+    while (at < sync->end) {
         const mm_record *records = &sync->buffer[at];
         const mm_depth_body *body = &records->body.depth;
         event_levels(sync, records);
-        status = mm_book_apply(fresh, sync->bids, body->bid_count, sync->asks, body->ask_count);
+        mm_status status = mm_book_apply(fresh, sync->bids, body->bid_count, sync->asks, body->ask_count);
+        MM_ASSERT(status == MM_OK);
         at += records->count;
     }
-    return status;
 }
 
 int32_t mm_sync_merge(mm_sync *sync, mm_book *fresh, const mm_record *records, size_t levels_asked)
@@ -374,13 +373,12 @@ int32_t mm_sync_merge(mm_sync *sync, mm_book *fresh, const mm_record *records, s
     event_levels(sync, records);
     mm_status status = mm_book_snapshot(fresh, sync->bids, body->bid_count, sync->asks, body->ask_count,
                                         levels_asked);
-    if (status == MM_OK) {
-        status = replay_kept(sync, fresh, first);
-    }
-    stop_keeping(sync);
     if (status < 0) {
+        stop_keeping(sync);
         return status;
     }
+    replay_kept(sync, fresh, first);
+    stop_keeping(sync);
     sync->stats.snapshots++;
     if (body->last_id <= sync->last_id) {
         return MM_SYNC_REPLAYED;

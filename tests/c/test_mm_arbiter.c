@@ -419,6 +419,8 @@ static void every_trade_goes_on_once_whichever_connection_lost_it(void)
     }
     int32_t verdict = take_trade(0, N - 1024);
     MM_CHECK_INT(verdict, ==, MM_ARBITER_DROP);
+    verdict = take_trade(0, -1); /* no id at all */
+    MM_CHECK_INT(verdict, ==, MM_ARBITER_DROP);
     verdict = take_trade(0, N + 5000);
     MM_CHECK_INT(verdict, ==, MM_ARBITER_PASS);
     verdict = take_trade(1, N + 4999);

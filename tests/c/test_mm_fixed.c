@@ -516,6 +516,7 @@ static void from_double_refuses_what_is_outside_or_no_number(void)
         {100.0, 100, 200, 1, MM_OK},
         {200.0, 100, 200, 1, MM_OK},
         {200.0001, 100, 200, 1, MM_E_ARGUMENT},
+        {201.0, 100, 200, 1, MM_E_ARGUMENT},
         {150.0, 200, 100, 1, MM_E_ARGUMENT},
         {150.0, 100, 200, 0, MM_E_ARGUMENT},
         {150.0, 100, 200, -1, MM_E_ARGUMENT},

@@ -14,6 +14,8 @@ static void sizes_that_cannot_be_are_refused(void)
     MM_CHECK_INT(mm_pool_bytes(SIZE_MAX / 2, 1), ==, 0);
     MM_CHECK_INT(mm_pool_bytes(SIZE_MAX / 4, 3), ==, 0);
     MM_CHECK_INT(mm_pool_bytes(SIZE_MAX / 100, 100), ==, 0);
+    MM_CHECK_INT(mm_pool_bytes(SIZE_MAX / 2 / 100, 100), ==, 0); /* no room for what a slot has besides */
+    MM_CHECK_INT(mm_pool_bytes(SIZE_MAX / 2 / 100 - 64, 100), >, SIZE_MAX / 4);
     MM_CHECK(mm_pool_new(0, 1) == NULL);
     MM_CHECK_INT(mm_pool_bytes(1, (size_t)UINT32_MAX - 1), >, 0);
     MM_CHECK_INT(mm_pool_bytes(100, 7), >=, 7 * 104);

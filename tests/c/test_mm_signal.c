@@ -340,6 +340,7 @@ static void settings_out_of_range_are_refused(void)
     static const mm_signal_config bad[] = {
         {0, 1.0, 1.0, 0.0},  {33, 1.0, 1.0, 0.0}, {5, 0.0, 1.0, 0.0},
         {5, 1.0, -1.0, 0.0}, {5, 1.0, 1.0, -0.1}, {5, 1e10, 1.0, 0.0},
+        {5, 1.0, 1e10, 0.0}, {5, 1.0, 1.0, 1e10},
     };
     mm_signal_config nan = config;
     for (size_t i = 0; i < MM_TEST_COUNT(bad); i++) {

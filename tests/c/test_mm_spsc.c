@@ -270,7 +270,9 @@ static void valid_sees_a_damaged_ring(void)
     uint64_t *words = (uint64_t *)memory;
     uint64_t *const mask = &words[1];
     uint64_t *const tail = &words[16];
+    uint64_t *const head_seen = &words[17];
     uint64_t *const head = &words[32];
+    uint64_t *const peeked = &words[33];
     *mask = 6; /* no power of two */
     MM_CHECK(!mm_spsc_valid(ring));
     *mask = 7;
@@ -281,6 +283,31 @@ static void valid_sees_a_damaged_ring(void)
     MM_CHECK(!mm_spsc_valid(ring));
     *tail = 5;
     MM_CHECK(mm_spsc_valid(ring));
+    *head_seen = 6; /* seen further than it is */
+    MM_CHECK(!mm_spsc_valid(ring));
+    *head_seen = 5;
+    *peeked = 1; /* at what is not there */
+    MM_CHECK(!mm_spsc_valid(ring));
+    *peeked = 0;
+    MM_CHECK(mm_spsc_valid(ring));
+}
+
+static void an_event_without_room_for_it_stays_in_the_ring(void)
+{
+    mm_record out[2];
+    mm_spsc *ring = mm_spsc_new(4);
+    MM_REQUIRE(ring != NULL);
+    for (uint32_t count = 1; count <= 2; count++) {
+        MM_CHECK(push_event(ring, count, 1));
+        size_t popped = mm_spsc_pop(ring, out, count - 1);
+        MM_CHECK_UINT(popped, ==, 0);
+        popped = mm_spsc_pop(ring, out, count);
+        MM_CHECK_UINT(popped, ==, count);
+        popped = mm_spsc_pop(ring, out, count);
+        MM_CHECK_UINT(popped, ==, 0);
+        MM_CHECK(mm_spsc_valid(ring));
+    }
+    mm_spsc_free(ring);
 }
 
 static void misuse_is_caught(void)
@@ -352,6 +379,7 @@ int main(int argc, char **argv)
         MM_TEST(leftovers_in_seq_are_never_taken_for_an_event),
         MM_TEST(any_mixture_behaves_like_a_plain_queue),
         MM_TEST(valid_sees_a_damaged_ring),
+        MM_TEST(an_event_without_room_for_it_stays_in_the_ring),
         MM_TEST(misuse_is_caught),
 #if defined(NDEBUG)
         MM_TEST(misuse_leaves_the_ring_as_it_was),

@@ -342,9 +342,27 @@ static void ids_and_counts_that_do_not_hang_together_are_refused(void)
     make(MM_KIND_DEPTH, 11, 12, &bid, 1, NULL, 0);
     event[0].body.depth.ask_count = UINT32_MAX;
     EXPECT(mm_sync_depth(sync_, book, event), MM_E_ARGUMENT);
+    event[0].body.depth.ask_count = 0;
+    event[0].body.depth.bid_count = MM_DEPTH_LEVELS_MAX + 1;
+    event[0].count = 1 + (MM_DEPTH_LEVELS_MAX + 3) / 3;
+    EXPECT(mm_sync_depth(sync_, book, event), MM_E_ARGUMENT);
     make(MM_KIND_SNAPSHOT, -5, -5, &bid, 1, NULL, 0);
     EXPECT(mm_sync_snapshot(sync_, book, event, 5), MM_E_ARGUMENT);
+    make(MM_KIND_SNAPSHOT, -5, 5, &bid, 1, NULL, 0);
+    EXPECT(mm_sync_snapshot(sync_, book, event, 5), MM_E_ARGUMENT);
 }
+
+#if defined(NDEBUG)
+static void a_record_of_another_kind_is_refused(void)
+{
+    int32_t result = MM_OK;
+    start(BUFFER);
+    EXPECT(snapshot(10), MM_SYNC_REPLAYED);
+    MM_CHECK_SURVIVES(result = mm_sync_depth(sync_, book, make(MM_KIND_SNAPSHOT, 11, 12, NULL, 0, NULL, 0)));
+    MM_CHECK_INT(result, ==, MM_E_ARGUMENT);
+    check_state(MM_SYNC_WAITING, -1);
+}
+#endif
 
 /* ---- Observer -------------------------------------------------------------------------------- */
 
@@ -586,6 +604,10 @@ static void a_book_that_differs_is_told_with_its_best_difference(void)
     MM_CHECK(!mm_book_same(book, fresh, &side, &price_e8));
     MM_CHECK_INT(side, ==, MM_BID);
     MM_CHECK_INT(price_e8, ==, 50 * TICK);
+    /* A price that both have, of another quantity. */
+    MM_CHECK(mm_book_set(book, MM_BID, 50 * TICK, 2) == MM_OK);
+    MM_CHECK(!mm_book_same(book, fresh, &side, &price_e8));
+    MM_CHECK_INT(price_e8, ==, 50 * TICK);
 }
 
 static void books_are_compared_only_as_far_as_both_are_known(void)
@@ -623,6 +645,25 @@ static void nothing_is_merged_that_was_not_asked_for_or_belongs_to_a_lost_book(v
     check_state(MM_SYNC_WAITING, -1);
     MM_CHECK(!mm_sync_fresh(sync_));
     EXPECT(merge(14, 0), MM_SYNC_DROPPED);
+}
+
+static void a_second_look_that_is_no_snapshot_leaves_the_book_in_use(void)
+{
+    const mm_level bad = {100 * TICK, -1};
+    const mm_level good = {100 * TICK, 1};
+    start(BUFFER);
+    mm_book_free(fresh);
+    fresh = mm_book_new(1000, TICK);
+    MM_REQUIRE(fresh != NULL);
+    EXPECT(snapshot(10), MM_SYNC_REPLAYED);
+    mm_sync_keep(sync_);
+    /* Ids in disorder say nothing: the next one is taken. */
+    EXPECT(mm_sync_merge(sync_, fresh, make(MM_KIND_SNAPSHOT, 10, 9, &good, 1, NULL, 0), 5), MM_E_ARGUMENT);
+    EXPECT(mm_sync_merge(sync_, fresh, make(MM_KIND_SNAPSHOT, 10, 10, &bad, 1, NULL, 0), 5), MM_E_ARGUMENT);
+    MM_CHECK(!mm_sync_is_ahead(sync_));
+    check_state(MM_SYNC_SYNCED, 10);
+    EXPECT(diff(11, 12), MM_SYNC_APPLIED);
+    EXPECT(mm_sync_merge(sync_, fresh, make(MM_KIND_SNAPSHOT, 12, 12, &good, 1, NULL, 0), 5), MM_SYNC_DROPPED);
 }
 
 /* Ids of futures have holes between two diffs: a snapshot out of one follows neither. */
@@ -679,12 +720,16 @@ int main(int argc, char **argv)
         MM_TEST(a_hole_in_the_futures_buffer_needs_a_snapshot_behind_it),
         MM_TEST(an_invalid_level_makes_the_book_wait),
         MM_TEST(ids_and_counts_that_do_not_hang_together_are_refused),
+#if defined(NDEBUG)
+        MM_TEST(a_record_of_another_kind_is_refused),
+#endif
         MM_TEST(the_observer_sees_the_book_after_every_applied_diff),
         MM_TEST(whatever_is_lost_or_doubled_a_synced_book_is_exact),
         MM_TEST(a_second_look_gives_the_same_book_whenever_its_snapshot_was_taken),
         MM_TEST(a_book_that_differs_is_told_with_its_best_difference),
         MM_TEST(books_are_compared_only_as_far_as_both_are_known),
         MM_TEST(nothing_is_merged_that_was_not_asked_for_or_belongs_to_a_lost_book),
+        MM_TEST(a_second_look_that_is_no_snapshot_leaves_the_book_in_use),
         MM_TEST(a_second_look_at_a_futures_book_waits_for_a_snapshot_within_a_diff),
         MM_TEST(memory_that_does_not_fit_is_refused),
     };

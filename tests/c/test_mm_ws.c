@@ -162,6 +162,7 @@ static void memory_of_the_wrong_size_is_refused(void)
     MM_CHECK_INT(mm_ws_init(memory, needed - 1, BUFFER, &ws), ==, MM_E_ARGUMENT);
     MM_CHECK_INT(mm_ws_init(memory + 8, sizeof memory - 8, BUFFER, &ws), ==, MM_E_ARGUMENT);
     MM_CHECK_INT(mm_ws_init(NULL, needed, BUFFER, &ws), ==, MM_E_ARGUMENT);
+    MM_CHECK_INT(mm_ws_init(memory, sizeof memory, 1023, &ws), ==, MM_E_ARGUMENT);
     MM_CHECK(mm_ws_new(10) == NULL);
     MM_CHECK_INT(mm_ws_init(memory, needed, BUFFER, &ws), ==, MM_OK);
     MM_REQUIRE(ws != NULL);
