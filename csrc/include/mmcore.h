@@ -1862,7 +1862,7 @@ MM_API mm_status mm_gate_seal(mm_gate *gate, const char *signature, size_t signa
  * string of a REST request, which has to be taken by itself. *bytes valid until the next call; 0 bytes: there are none. */
 MM_API size_t mm_gate_take(mm_gate *gate, const uint8_t **bytes);
 MM_API uint64_t mm_gate_orders_out(const mm_gate *gate); /* PLACE and REPLACE actions passed */
-/* Client id of an order; `out` holds 37. Returns its bytes. */
+/* Client id of an order, order_seq < 36^10; `out` holds 37. Returns its bytes. */
 MM_API size_t mm_gate_client_id(const mm_gate *gate, uint64_t order_seq, int32_t side, int32_t layer, char *out);
 /* cffi:end */
 
