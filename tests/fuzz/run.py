@@ -33,6 +33,9 @@ INPUT_BYTES_MAX = {"feed": 4096, "ws": 2048, "sbe": 1024}
 DECISION_BYTES_MAX = 512
 """Of the targets that read decisions: enough for a few hundred of them."""
 
+PATIENCE_S = 300
+"""A target ends by itself, and libFuzzer ends an input after 120 s: what takes so much longer hangs."""
+
 
 def targets() -> list[str]:
     return sorted(path.stem.removeprefix("fuzz_") for path in HERE.glob("fuzz_*.c"))
@@ -58,7 +61,7 @@ def build() -> None:
 
 
 def environment() -> dict[str, str]:
-    # The library allocates nothing after init, and memcheck looks for leaks in its tests. A small quarantine is faster.
+    # Leaks are looked for elsewhere: by the C tests under AddressSanitizer. A small quarantine is faster.
     options = "detect_leaks=0:quarantine_size_mb=16:handle_abort=1"
     return {**os.environ, "ASAN_OPTIONS": options, "UBSAN_OPTIONS": "print_stacktrace=1"}
 
@@ -76,7 +79,10 @@ def fuzz(target: str, seconds: int) -> tuple[bool, str]:
         "-print_final_stats=1", f"-artifact_prefix={findings}/{target}-",
         *([f"-dict={words}"] if words.is_file() else []),
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, env=environment(), check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, env=environment(), check=False, timeout=seconds + PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return False, f"{target}: FAILED, it hangs: not over {PATIENCE_S} s after its {seconds} s"
     log = done.stderr.decode("utf-8", "replace")
     runs = re.search(r"stat::number_of_executed_units: *(\d+)", log)
     edges = re.findall(r" cov: (\d+)", log)
