@@ -6,6 +6,9 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from mmcore._native import ffi, lib
 from mmcore.core.engine import reasons
@@ -80,11 +83,12 @@ class Table:
 class Run:
     """C and twin side by side, driven by one random sequence of orders and of what becomes of them."""
 
-    def __init__(self, seed: int) -> None:
-        self.rng = random.Random(seed)
+    def __init__(self, rng: random.Random, limits: dict[str, int | float]) -> None:
+        self.rng = rng
+        self.limits = limits
         self.table = Table()
-        self.risk = RiskManager(LIMITS)
-        self.twin = RiskTwin(LIMITS, TICK, STEP)
+        self.risk = RiskManager(limits)
+        self.twin = RiskTwin(limits, TICK, STEP)
         self.view = RiskView(SYMBOL, self.table.orders, self.table.ledger)
         self.seqs: dict[int, Order] = {}
         self.now = 10**15
@@ -95,11 +99,11 @@ class Run:
 
     def step(self) -> None:
         self.now += self.rng.choice((0, 10**6, SECOND // 20, SECOND // 2, 2 * SECOND))
-        event = self.rng.choice((self._market, self._order, self._order, self._order, self._outcome, self._outcome))
+        event = self.rng.choice((self.market, self.order, self.order, self.order, self.outcome, self.outcome))
         event()
-        self._limits_hold()
+        self.limits_hold()
 
-    def _market(self) -> None:
+    def market(self) -> None:
         self.bid = max(min(self.bid + self.rng.randint(-20, 20) * TICK, 103 * E8), 97 * E8)
         if self.rng.random() < 0.5:
             price, qty = self.bid + self.rng.randint(-300, 300) * TICK, self.rng.randint(1, 5 * E8)
@@ -109,7 +113,7 @@ class Run:
             self.risk.mid(self.bid + TICK, self.now)
         self.twin.observe(self.now)
 
-    def _order(self) -> None:
+    def order(self) -> None:
         rng = self.rng
         ask = self.bid + rng.randint(1, 5) * TICK
         side, layer = rng.choice((BID, ASK)), rng.choice((0, 0, 1))
@@ -132,7 +136,7 @@ class Run:
             self.seqs[self.table.place(side, price, qty, self.now)] = order
             self.twin.orders.append(order)
 
-    def _outcome(self) -> None:
+    def outcome(self) -> None:
         if not self.seqs:
             return
         seq, order = self.rng.choice(sorted(self.seqs.items()))
@@ -180,25 +184,74 @@ class Run:
         del self.seqs[seq]
         self.twin.orders.remove(order)
 
-    def _limits_hold(self) -> None:
+    def limits_hold(self) -> None:
         twin = self.twin
         assert lib.mm_ledger_position(self.table.ledger) == twin.position_e8
         assert lib.mm_orders_count(self.table.orders, -1, -1) == len(twin.orders)
         for side in (BID, ASK):
-            assert twin.worst(side) <= LIMITS["position_max_e8"]
-            assert len(twin.open(side)) <= LIMITS["open_orders_max"]
-        assert abs(twin.position_e8) <= LIMITS["position_max_e8"]
-        assert twin.notional_e16() <= int(LIMITS["open_notional_max_e8"]) * E8
-        assert sum(self.now - at < SECOND for at, *_ in twin.sent) <= LIMITS["orders_per_1s_max"]
+            assert twin.worst(side) <= self.limits["position_max_e8"]
+            assert len(twin.open(side)) <= self.limits["open_orders_max"]
+        assert abs(twin.position_e8) <= self.limits["position_max_e8"]
+        assert twin.notional_e16() <= int(self.limits["open_notional_max_e8"]) * E8
+        assert sum(self.now - at < SECOND for at, *_ in twin.sent) <= self.limits["orders_per_1s_max"]
         assert ("REJECT_RATE" in reasons(self.risk.market(0, self.now))) == twin.rejects_halt(self.now)
         assert self.risk.valid()
+
+
+class LimitsHold(RuleBasedStateMachine):
+    """Whatever the limits, the market and what becomes of orders: every verdict is that of a recount, and nothing that
+    was let through adds up to more than a limit."""
+
+    @initialize(
+        rng=st.randoms(use_true_random=False),
+        amounts=st.tuples(*[st.integers(1, 9)] * 5), counts=st.tuples(*[st.integers(1, 6)] * 5),
+        shares=st.tuples(st.sampled_from((1.0, 25.0, 100.0, 10_000.0)), st.sampled_from((1.0, 50.0, 80.0, 100.0))),
+        window=st.sampled_from((1, SECOND // 10, 10 * SECOND)),
+    )  # fmt: skip
+    def begin(self, rng: random.Random, amounts: tuple[int, ...], counts: tuple[int, ...], shares: tuple[float, float],
+              window: int) -> None:
+        self.run = Run(rng, {
+            **LIMITS,
+            "order_qty_max_e8": amounts[0] * E8 // 2, "order_notional_max_e8": amounts[1] * 50 * E8,
+            "position_max_e8": amounts[2] * E8, "position_notional_max_e8": amounts[3] * 100 * E8,
+            "open_notional_max_e8": amounts[4] * 100 * E8,
+            "cross_guard_ticks": counts[0], "open_orders_max": counts[1], "in_flight_max": counts[2],
+            "unknown_max": counts[3], "orders_per_1s_max": counts[4],
+            "collar_order_bps": shares[0], "reducing_pct": shares[1], "duplicate_window_ns": window,
+        })
+
+    @rule(step=st.sampled_from((0, 10**6, SECOND // 2, 2 * SECOND)))
+    def wait(self, step: int) -> None:
+        self.run.now += step
+
+    @rule()
+    def market(self) -> None:
+        self.run.market()
+
+    @rule(times=st.integers(1, 4))
+    def order(self, times: int) -> None:
+        for _ in range(times):
+            self.run.order()
+
+    @rule()
+    def outcome(self) -> None:
+        self.run.outcome()
+
+    @invariant()
+    def no_limit_is_passed(self) -> None:
+        if hasattr(self, "run"):
+            self.run.limits_hold()
+
+
+TestLimitsHold = LimitsHold.TestCase
+TestLimitsHold.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_verdicts_are_those_of_a_recount_and_no_limit_is_ever_passed() -> None:
     seen: set[str] = set()
     accepted = 0
     for seed in range(25):
-        run = Run(seed)
+        run = Run(random.Random(seed), LIMITS)
         for _ in range(400):
             run.step()
         seen |= run.seen

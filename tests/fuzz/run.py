@@ -80,7 +80,8 @@ def fuzz(target: str, seconds: int) -> tuple[bool, str]:
         *([f"-dict={words}"] if words.is_file() else []),
     ]  # fmt: skip
     try:
-        done = subprocess.run(command, capture_output=True, env=environment(), check=False, timeout=seconds + PATIENCE_S)
+        done = subprocess.run(command, capture_output=True, env=environment(), check=False,
+                              timeout=seconds + PATIENCE_S)
     except subprocess.TimeoutExpired:
         return False, f"{target}: FAILED, it hangs: not over {PATIENCE_S} s after its {seconds} s"
     log = done.stderr.decode("utf-8", "replace")
