@@ -313,7 +313,7 @@ enum {
     MM_KIND_WANT_SNAPSHOT = 73,
     MM_KIND_WANT_TRADES = 74,
     MM_KIND_WANT_OPEN = 75,
-    MM_KIND_WANT_ACCOUNT = 76,
+    MM_KIND_WANT_ACCOUNT = 76, /* value2 1: what it shows is a new start, trades up to it are history */
     MM_KIND_STATE = 77, /* the engine's state changed; for log, status and the supervisor */
     MM_KIND_WANT_CLOCK = 78, /* the exchange says our clock is off: measure it again */
     MM_KIND_AMEND = 79,     /* reduce an order's quantity where it rests (order.amend.keepPriority) */

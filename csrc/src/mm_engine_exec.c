@@ -351,6 +351,9 @@ static void take_report(mm_engine *engine, const mm_record *event)
 static void on_trade_row(mm_engine *engine, const mm_record *event)
 {
     uint64_t before[MM_ASSETS_MAX], after[MM_ASSETS_MAX];
+    if (engine->rebased) {
+        return; /* read before the account the new start is taken from, which holds it already */
+    }
     mm__engine_difference(engine, before);
     take_report(engine, event);
     mm__engine_difference(engine, after);

@@ -111,8 +111,9 @@ static void ask(mm_engine *engine, int32_t kind)
     mm__read *read = &engine->reads[kind];
     /* Below zero: the tokens of reads for one order are the numbers of orders. */
     int64_t token = -(int64_t)engine->action_seq - 1;
+    int64_t anew = kind == MM__READ_ACCOUNT && engine->rebased;
     bool asked = kind == MM__READ_TRADES ? ask_trades(engine, token)
-                                         : mm__engine_emit_want(engine, wants[kind], token, 0, 0);
+                                         : mm__engine_emit_want(engine, wants[kind], token, anew, 0);
     if (!asked) {
         return;
     }

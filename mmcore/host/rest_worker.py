@@ -21,7 +21,7 @@ from mmcore.core.feed import Feed as Decoder
 from mmcore.core.kinds import EngineState, Kind, Operation, OrderState, RecordFlag
 from mmcore.core.loop import Loop
 from mmcore.errors import MmcoreError
-from mmcore.exchange.base import OpenOrder, OrderRequest, OwnTrade, SymbolError
+from mmcore.exchange.base import AccountSnapshot, OpenOrder, OrderRequest, OwnTrade, SymbolError
 from mmcore.exchange.binance.protocol import ClientId, ClockOffset, LimitedError, is_own
 from mmcore.exchange.binance.rest import RestClient
 from mmcore.host.clock import Clock
@@ -164,7 +164,7 @@ class RestWorker(PartThread):
             Kind.WANT_SNAPSHOT: lambda: self._snapshot(value),
             Kind.WANT_OPEN: lambda: self.read_open_orders(token),
             Kind.WANT_TRADES: lambda: self.read_trades(token, value),
-            Kind.WANT_ACCOUNT: lambda: self.read_account(token),
+            Kind.WANT_ACCOUNT: lambda: self.read_start(token) if value else self.read_account(token),
             Kind.WANT_CLOCK: self._resync_clock,
             Kind.WANT_RULES: self._read_rules,
             Kind.WANT_PRICE: lambda: self._price(work),
@@ -214,8 +214,6 @@ class RestWorker(PartThread):
                          "taken for a deposit or a withdrawal, which counts as neither profit nor loss")
         elif "ACCOUNT_RESET" in why and state in _RUNNING:
             _log.warning("the account was reset by the exchange: its balances are taken as the new start")
-            self._names.clear()  # its orders and trades are numbered anew
-            self._first_trade_id = 0
         self._on_state(state, verdict)
 
     def _warn_halted(self, verdict: int) -> None:
@@ -235,7 +233,9 @@ class RestWorker(PartThread):
 
     def read_account(self, token: int) -> None:
         """Pushes every balance, then the end mark."""
-        snapshot = self._client.account()
+        self._push_account(self._client.account(), token)
+
+    def _push_account(self, snapshot: AccountSnapshot, token: int) -> None:
         # A testnet account holds hundreds of assets; only these can change by this run's trading. The engine learns of
         # another from the fee that was paid in it, and asks what it costs: from then on it is read too.
         assets = self._loop.engine.config.assets | self._fee_assets
@@ -245,17 +245,20 @@ class RestWorker(PartThread):
                 self.push(record.balance(one.asset, one.free_e8, one.locked_e8, snapshot.update_time_ms * 1000))
         self.push(record.account_end(token))
 
-    def read_start(self) -> None:
-        """What a run begins with: pushes the balances, and trades up to them are history. Reads again when a trade came
-        in between, of an order that an earlier run left: it would count twice, in the balances and as this run's. An
-        account that never rests (ten reads) is taken as it is: what differs then is found by reconciliation."""
-        self._first_trade_id = self._next_trade_id()
+    def read_start(self, token: int = 0) -> None:
+        """What a run begins with, or goes on with after a reset of the account: pushes the balances, and trades up to
+        them are history. Reads again when a trade came in between, of an order that an earlier run left: it would count
+        twice, in the balances and as this run's. An account that never rests (ten reads) is taken as it is: what
+        differs then is found by reconciliation."""
+        self._names.clear()  # an exchange that has forgotten orders numbers new ones as it did those
+        first_id = self._next_trade_id()
         for _ in range(_START_READS_MAX):
-            first_id = self._first_trade_id
-            self.read_account(0)
+            snapshot = self._client.account()
             self._first_trade_id = self._next_trade_id()
             if self._first_trade_id == first_id:
-                return
+                break
+            first_id = self._first_trade_id
+        self._push_account(snapshot, token)
 
     def _next_trade_id(self) -> int:
         trades = self._client.own_trades(self._run_names.symbol)

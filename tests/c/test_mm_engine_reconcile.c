@@ -728,6 +728,31 @@ static void a_clock_of_the_exchange_that_stepped_back_does_not_make_the_account_
     host_close(h);
 }
 
+/* A resting order fills while it is not yet known that the account was reset: balances and trades of the new account hold it, and the
+ * trades may be read first. */
+static void what_an_accepted_reset_starts_from_holds_the_trades_read_before_it(void)
+{
+    host *h = trading();
+    mm_order filled;
+    MM_REQUIRE(mm_engine_orders(h->engine, &filled, 1) == 1);
+    host_command(h, MM_COMMAND_ACCEPT_RESET, 0);
+    host_decide(h);
+    const mm_record *asked = host_general(h, MM_KIND_WANT_ACCOUNT, h->batch_first);
+    MM_REQUIRE(asked != NULL);
+    MM_CHECK_INT(asked->body.command.value2, ==, 1);
+    trade_row(h, &filled, 41, SECOND, MM_KIND_TRADE_ROW);
+    host_balance(h, "BTC", MM_ONE_E8 + filled.qty_e8, 0);
+    host_balance(h, "USDT", ALL_QUOTE, 0);
+    host_answer(h, MM_KIND_WANT_ACCOUNT);
+    MM_CHECK_INT(host_status(h).position_e8, ==, 0);
+    show_account(h, MM_ONE_E8 + filled.qty_e8, ALL_QUOTE, 30 * SECOND);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
+    MM_CHECK_INT(host_status(h).base_e8, ==, MM_ONE_E8 + filled.qty_e8);
+    MM_CHECK(until_asked(h, MM_KIND_WANT_ACCOUNT, 31 * SECOND));
+    MM_CHECK_INT(host_general(h, MM_KIND_WANT_ACCOUNT, 0)->body.command.value2, ==, 0);
+    host_close(h);
+}
+
 /* ---- fees in a third asset, and rules that change ------------------------------------------ */
 
 static void price(host *h, const char *asset, int64_t price_e8)
@@ -1469,6 +1494,7 @@ int main(int argc, char **argv)
         MM_TEST(what_was_put_in_beside_a_lost_fill_is_adopted_and_the_fill_is_none_of_it),
         MM_TEST(a_shortage_after_a_reconnect_halts),
         MM_TEST(what_was_put_in_and_cannot_be_counted_halts),
+        MM_TEST(what_an_accepted_reset_starts_from_holds_the_trades_read_before_it),
         MM_TEST(a_clock_of_the_exchange_that_stepped_back_does_not_make_the_account_differ_for_good),
         MM_TEST(the_price_of_the_discount_asset_is_asked_for_every_minute_from_the_start),
         MM_TEST(a_fee_in_a_third_asset_counts_at_its_price_or_apart_and_never_wrongly),

@@ -199,6 +199,23 @@ def test_trades_are_told_from_this_runs_first_on_with_their_order(desk: Desk) ->
     assert desk.worker.told[-1][0].body.balance.token == 3
 
 
+def test_after_a_reset_trades_and_names_of_the_old_account_are_history(desk: Desk) -> None:
+    desk.worker.read_start()
+    for number in (7, 8):
+        trade(desk, OURS.format(number, "b0"))
+    desk.worker.read_trades(3, 0)
+    assert [row[0].body.report.order_seq for row in desk.worker.of(lib.MM_KIND_TRADE_ROW)] == [7, 8]
+    desk.venue.command("/venue/faults", {"faults": [{"kind": "wipe"}]})
+    wait_until(lambda: not account(desk.venue.audit())["fills"], 20, "nothing was wiped")
+    trade(desk, OURS.format(9, "b0"))  # before anybody has noticed; its order has the number that 7 had
+    desk.worker.read_start(4)
+    assert desk.worker.told[-1][0].body.balance.token == 4
+    trade(desk, OURS.format(5, "b0"))
+    desk.worker.told.clear()
+    desk.worker.read_trades(5, 0)
+    assert [row[0].body.report.order_seq for row in desk.worker.of(lib.MM_KIND_TRADE_ROW)] == [5]
+
+
 def test_trades_already_known_are_not_read_again(desk: Desk) -> None:
     for number in (1, 2, 3):
         trade(desk, OURS.format(number, "b0"))

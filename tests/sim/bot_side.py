@@ -164,10 +164,11 @@ class BotRun:
 
     def __init__(self, timeline: Timeline, clock: HostClock, settings: Settings, keys: Keys, http: SimHttp,
                  connector: Callable[[str, Callable[[], None]], Connector], rng: random.Random,
-                 until_ns: int) -> None:
+                 options: RunOptions, until_ns: int) -> None:
         """until_ns: when its duration is over."""
         self._timeline = timeline
         self._settings = settings
+        self._options = options
         self._until_ns = until_ns
         self._connector = connector
         offset, limits = ClockOffset(), LimitState()
@@ -199,7 +200,7 @@ class BotRun:
     def begin(self) -> None:
         """First contact, which lets the world go on, then the parts. Raises MmcoreError as the program would."""
         known = Reach(self._access, self._settings, self._world.clock, self.stop).ask()
-        self.bot = SimBot(self._settings, RunOptions(), self._access, self._world, known, None)
+        self.bot = SimBot(self._settings, self._options, self._access, self._world, known, None)
         self.watch = Watch(self.bot, self.stop, self._until_ns, lambda: True)
         self._look_ns = self._timeline.now_ns
 

@@ -101,6 +101,12 @@ class ExchangeSide:
         self.exchange.faults.seed = seed
         self.exchange.faults.add(faults, self.clock.now_us())
 
+    def totals(self) -> dict[str, int]:
+        """All orders and fills, those of before a wipe too."""
+        gone = [account for state in self.exchange.archive for account in state["accounts"]]
+        return {"fills": len(self.account.fills) + sum(len(account["fills"]) for account in gone),
+                "accepted": len(self.account.orders) + sum(len(account["orders"]) for account in gone)}
+
     # The market
 
     def next_due_ns(self) -> int:

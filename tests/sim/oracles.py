@@ -3,7 +3,11 @@
 N1 no order of ours rests on the exchange that the engine does not hold, and none is left after the end. N2 no client id
 is accepted twice. N3 balances, position and fills are equal to the atom. N4 an order is sent on a true and fresh book
 only. N5 position and open orders keep to the limit at the exchange at every moment. N6 nothing is sent while the
-exchange has asked for silence.
+exchange has asked for silence. N7 no order is sent once the bot has halted, and in calm none is refused by a filter or
+rests off the symbol's steps.
+
+A wipe of the account ends what fills and position were; what holds after it is that nothing is left behind, that no id
+comes again, and that balances are equal where the bot went on.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from typing import Final
 from mmcore._native import ffi, lib
 from mmcore.config import Settings
 from mmcore.core.engine import EngineStatus, reasons, state_name
+from mmcore.core.kinds import EngineState, OrderState
 from mmcore.exchange.binance.protocol import ClientId
 from mmcore.venue.accounts import Order
 from mmcore.venue.market import Side
@@ -33,6 +38,7 @@ _REFUSAL: Final = re.compile(
 )
 _QUOTES: Final = re.compile(rb'"method":"order\.(?:place|cancelReplace)"')
 _HOLDER: Final = 5
+_NEWS_NS: Final = 60 * NS_PER_S
 
 
 class Witness:
@@ -97,10 +103,19 @@ class Oracles:
         self._witness = Witness(side, timeline)
         self._run: BotRun | None = None
         self._epoch = 0
-        self._fills_at_start = 0
+        self._fills_read = 0
+        self._traded_e8 = 0
+        self._others: deque[tuple[int, int]] = deque([(0, 0)])
         self._frames = Frames()
         self._silent_until_ns = 0
         self._seen = (0, 0)
+        self._names: set[str] = set()
+        self._wipes = 0
+        self._carried_e8 = 0
+        self.was_wiped = False
+        """The account was wiped during this run of the bot."""
+        self.is_calm = False
+        """Long enough after the last fault."""
         self._status = ffi.new("mm_engine_status *")
         self._levels = ffi.new("mm_level[]", _TOP)
 
@@ -116,18 +131,41 @@ class Oracles:
         self._run = run
         self._epoch = 0
         self._silent_until_ns = 0  # of another process: it knows nothing of what the last one was told
-        self._fills_at_start = len(self._side.account.fills)
+        self._fills_read = len(self._side.account.fills)
+        self._traded_e8 = self._carried_e8 = 0
+        self._others = deque([(0, 0)])
+        self.was_wiped = False
+
+    def _note_wipe(self) -> None:
+        """Fills, balances and orders are those of the beginning; ids begin anew."""
+        self._wipes = len(self._side.exchange.archive)
+        self._carried_e8 += self._traded_e8
+        self._traded_e8 = self._fills_read = 0
+        self._seen = (0, 0)
+        self.was_wiped = self._run is not None
 
     def _position_e8(self) -> int:
-        """What the bot's trades of this run come to: bought less sold less what was paid in the base asset."""
+        """What the bot's trades of this run, since a wipe if there was one, come to: bought less sold less what was
+        paid in the base asset."""
         bot = self._bot()
         assert bot is not None
-        total_e8 = 0
-        for fill in self._side.account.fills[self._fills_at_start :]:
+        fills = self._side.account.fills
+        for fill in fills[self._fills_read :]:
+            change_e8 = fill.qty_e8 if fill.side is Side.BUY else -fill.qty_e8
+            change_e8 -= fill.commission_e8 if fill.commission_asset == "BTC" else 0
             if self._is_of_run(fill.order_id, bot.known.epoch):
-                total_e8 += fill.qty_e8 if fill.side is Side.BUY else -fill.qty_e8
-                total_e8 -= fill.commission_e8 if fill.commission_asset == "BTC" else 0
-        return total_e8
+                self._traded_e8 += change_e8
+            else:
+                self._others.append((self._timeline.now_ns, self._others[-1][1] + change_e8))
+        self._fills_read = len(fills)
+        return self._traded_e8
+
+    def _others_e8(self) -> set[int]:
+        """What others traded on the account since the run began, as the bot may know it: the limits are about what is
+        held, and news of a trade that is not its own may have to come by a read."""
+        while len(self._others) > 1 and self._others[1][0] < self._timeline.now_ns - _NEWS_NS:
+            self._others.popleft()
+        return {change_e8 for _, change_e8 in self._others}
 
     def _latency_ns(self) -> int:
         return self._run.latency_max_ns if self._run is not None else 0
@@ -140,6 +178,8 @@ class Oracles:
     def sent(self, name: str, data: bytes) -> None:
         if name == "rest":
             self._judge_silence(data[:60])
+            if data.startswith((b"POST /api/v3/order", b"PUT /api/v3/order")):
+                self._judge_state()
             return
         if name != "orders-connect":
             return
@@ -150,10 +190,13 @@ class Oracles:
                 self._judge_silence(payload[:60])
                 if _QUOTES.search(payload):
                     self._judge_book()
+                    self._judge_state()
 
     def read(self, name: str, data: bytes) -> None:
         if name == "rest" and data[:3] in (b"429", b"418") and b"-1015" not in data:
             self.silence_until(self._timeline.now_ns + int(data.split(b" ", 2)[1]) * NS_PER_S)
+        if self.is_calm and name in ("rest", "orders-connect") and b'"code":-1013' in data:
+            self.blame("N7", f"refused by a filter: {data[-200:]!r}")
         refusal = _REFUSAL.search(data) if b'"status":4' in data else None
         if refusal is not None and refusal[2] != b"-1015":
             # By the exchange's clock, and never for longer than it says from its answer on: that clock may be stepped,
@@ -171,6 +214,14 @@ class Oracles:
         # The answer was on its way for a while, and the bot knows the exchange's time to some milliseconds.
         if self._timeline.now_ns < self._silent_until_ns - 50 * NS_PER_MS - 2 * self._latency_ns():
             self.blame("N6", f"sent {what!r} while silence was asked for")
+
+    def _judge_state(self) -> None:
+        """An order leaves: the engine must not have halted. What it decided before that leaves in the same moment."""
+        bot = self._bot()
+        assert bot is not None
+        lib.mm_engine_read(bot.engine.raw, self._status)
+        if self._status.state in (EngineState.HALTED, EngineState.KILLED):
+            self.blame("N7", f"an order of a bot that is {state_name(self._status.state)}")
 
     def _judge_book(self) -> None:
         """An order leaves: the engine's book must be true, and its news not older than what staleness allows."""
@@ -199,6 +250,8 @@ class Oracles:
     def changed(self) -> None:
         """Orders or balances may have changed there."""
         account = self._side.account
+        if len(self._side.exchange.archive) > self._wipes:
+            self._note_wipe()
         seen = (len(account.orders), len(account.fills))
         if seen == self._seen:
             return
@@ -208,8 +261,9 @@ class Oracles:
         self._judge_limits()
 
     def _judge_new_order(self, order: Order) -> None:
-        if self._side.account.by_client_id.get(order.client_id) is not order:
+        if self._side.account.by_client_id.get(order.client_id) is not order or order.client_id in self._names:
             self.blame("N2", f"{order.client_id} was accepted twice")
+        self._names.add(order.client_id)
         same = sum(1 for one in self._side.account.orders.values() if one.client_id == order.client_id)
         if same > 1:
             self.blame("N2", f"{order.client_id} was accepted {same} times")
@@ -222,7 +276,12 @@ class Oracles:
         left = {Side.BUY: 0, Side.SELL: 0}
         for order in self._side.account.open_orders.values():
             left[order.side] += order.remaining_e8
-        if position_e8 + left[Side.BUY] > limit_e8 or position_e8 - left[Side.SELL] < -limit_e8:
+        # Until the bot has seen a wipe, what it bought before counts for it; what filled in between counts for nobody.
+        known_e8 = {position_e8 + carried_e8 + others_e8
+                    for carried_e8 in (0, self._carried_e8) for others_e8 in self._others_e8()}
+        if self.was_wiped:
+            limit_e8 += 2 * self._settings.strategy.layers * self._settings.strategy.order_qty_e8
+        if all(one + left[Side.BUY] > limit_e8 or one - left[Side.SELL] < -limit_e8 for one in known_e8):
             self.blame("N5", f"position {position_e8}, open {left[Side.BUY]} / {left[Side.SELL]}, limit {limit_e8}")
 
     # ---- samples
@@ -251,6 +310,10 @@ class Oracles:
         if bot is None:
             return
         now_us = self._side.exchange.server_us()
+        rules = self._side.exchange.rules
+        for order in self.own_open():
+            if order.price_e8 % rules.tick_e8 or order.qty_e8 % rules.step_e8:
+                self.blame("N7", f"{order.client_id} rests off the steps: {order.qty_e8} at {order.price_e8}")
         resting = {ClientId.parse(order.client_id) for order in self.own_open()}
         for parsed in resting:
             if parsed is not None and parsed.epoch != bot.known.epoch:
@@ -263,6 +326,8 @@ class Oracles:
             known = self._side.account.by_client_id.get(name)
             if name not in names and name not in recent and known is not None:
                 self.blame("N1", f"the engine holds {name}, which is {known.status}")
+            elif known is None and order.state == OrderState.LIVE:
+                self.blame("N1", f"the engine holds {name}, of which the exchange knows nothing")
 
     def status(self) -> EngineStatus:
         """The engine's own words."""
@@ -272,8 +337,9 @@ class Oracles:
 
     # ---- the end of a run
 
-    def judge_end(self, *, left: tuple[str, ...], began: bool, reached: bool) -> None:
-        """After a run of the bot has stopped in order. reached: it still heard what others did on the account."""
+    def judge_end(self, *, left: tuple[str, ...], began: bool, reached: bool, accepts_reset: bool) -> None:
+        """After a run of the bot has stopped in order. reached: it still heard what others did on the account.
+        accepts_reset: a wiped account does not halt it."""
         bot = self._bot()
         assert bot is not None
         resting = [order.client_id for order in self.own_open()]
@@ -281,6 +347,17 @@ class Oracles:
             self.blame("N1", f"after the stop there rest {resting}")
         if left or not began:
             return
+        if not self.was_wiped:
+            self._judge_trades(bot)
+        elif not accepts_reset:
+            return  # it has halted, or had no time to
+        for asset, (free_e8, locked_e8) in bot.engine.balances().items() if reached else ():
+            there = self._side.account.balance(asset)
+            if (free_e8, locked_e8) != (there.free_e8, there.locked_e8):
+                self.blame("N3", f"{asset}: {free_e8} + {locked_e8} in the engine, "
+                                 f"{there.free_e8} + {there.locked_e8} at the exchange")
+
+    def _judge_trades(self, bot: SimBot) -> None:
         status = self.status()
         fills = [fill for fill in self._side.account.fills if self._is_of_run(fill.order_id, bot.known.epoch)]
         if status.fills != len(fills):
@@ -288,11 +365,6 @@ class Oracles:
         position_e8 = self._position_e8()
         if status.position_e8 != position_e8:
             self.blame("N3", f"position {status.position_e8} in the engine, {position_e8} at the exchange")
-        for asset, (free_e8, locked_e8) in bot.engine.balances().items() if reached else ():
-            there = self._side.account.balance(asset)
-            if (free_e8, locked_e8) != (there.free_e8, there.locked_e8):
-                self.blame("N3", f"{asset}: {free_e8} + {locked_e8} in the engine, "
-                                 f"{there.free_e8} + {there.locked_e8} at the exchange")
 
     def _is_of_run(self, order_id: int, epoch: int) -> bool:
         parsed = ClientId.parse(self._side.account.orders[order_id].client_id)

@@ -39,9 +39,7 @@ NETWORK_KINDS: Final[dict[str, tuple[int, int]]] = {
     "wall_clock_step": (0, 0),
     "killed": (0, 0),
 }
-# Those of the exchange with which balances, ids or rules of trading do not stay what the oracles compare.
-_NOT_COMPARED: Final = {"wipe", "filter_change"}
-EXCHANGE_KINDS: Final = tuple(sorted(set(EXCHANGE_FAULTS) - _NOT_COMPARED))
+EXCHANGE_KINDS: Final = tuple(sorted(EXCHANGE_FAULTS))
 KINDS: Final = (*NETWORK_KINDS, *EXCHANGE_KINDS)
 # The exchange's own plan is made for a market that says and does far more in a second.
 _OFTENER: Final = {REQUEST: 10.0, EVENT: 6.0, SUBSCRIPTION: 1.0, MESSAGE: 150.0, WRITE: 60.0}
@@ -95,8 +93,19 @@ def exchange_faults(seed: int, kinds: Iterable[str], until_ns: int, gap_s: float
             every_ms = max(4_000, int(drawn.every_ms * gap_s / 300))
             at_ms = 5_000 + drawn.at_ms * every_ms // drawn.every_ms
             times = max(1, (span_ms - at_ms) // every_ms)
-            faults.append(replace(drawn, at_ms=at_ms, every_ms=every_ms, times=times))
+            timed = replace(drawn, at_ms=at_ms, every_ms=every_ms, times=times)
+            faults += _there_and_back(timed) if kind == "filter_change" else [timed]
         else:
             share = drawn.probability * _OFTENER[EXCHANGE_FAULTS[kind].moment] * 15 / gap_s * _RARE.get(kind, 1.0)
             faults.append(replace(drawn, until_ms=span_ms, probability=min(0.5, share), times=1_000_000))
     return faults
+
+
+def _there_and_back(change: ExchangeFault) -> list[ExchangeFault]:
+    """By turns, and back in the end where orders might be too small for ever."""
+    back = replace(change, id=f"{change.id}/back", at_ms=change.at_ms + change.every_ms,
+                   values={**change.values, "factor": 1})
+    pairs = max(1, change.times // 2)
+    there = pairs if change.word("filter") == "min_notional" else pairs + 1
+    return [replace(change, every_ms=2 * change.every_ms, times=there),
+            replace(back, every_ms=2 * change.every_ms, times=pairs)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import signal
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,10 +19,12 @@ from mmcore.config import (
     Mode,
     OrderEntry,
     RiskSettings,
+    RunOptions,
     Settings,
     StrategySettings,
 )
 from mmcore.core.engine import reasons
+from mmcore.core.kinds import EngineState
 from mmcore.errors import ExitCode, MmcoreError
 from mmcore.exchange.binance.signing import Ed25519Signer, HmacSigner
 from mmcore.host.bot import Keys
@@ -52,6 +55,9 @@ _SAMPLE_NS: Final = NS_PER_S
 # Reasons for which one side may stay empty though nothing is wrong.
 _BUSINESS: Final = frozenset({"POSITION_LIMIT", "REDUCING", "NO_BALANCE", "COLLAR_ORDER", "COLLAR_PERIOD",
                               "STRATEGY_PASS", "OPEN_NOTIONAL"})
+
+
+_RESET: Final = frozenset({"ACCOUNT_RESET", "LEDGER_MISMATCH"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,7 @@ class Trial:
         self.clock = HostClock(self.timeline, _EPOCH_S * NS_PER_S, self.run_until)
         self.uses_ed25519 = self.rng.random() < 0.3
         self.settings = _settings(self.rng, sbe=self.uses_ed25519 and self.rng.random() < 0.5)
+        self.options = RunOptions(accept_reset=self.rng.random() < 0.5)
         keys = _api_key(self.uses_ed25519)
         per_minute = knobs.weight if knobs.weight is not None else self.rng.choice((6000, 6000, 6000, 2000))
         limits = replace(DEFAULT_LIMITS, weight=replace(DEFAULT_LIMITS.weight, limit=per_minute))
@@ -190,7 +197,7 @@ class Trial:
             return SimConnector(road, self.side, self.tap, name, arrived)
 
         run = BotRun(self.timeline, self.clock, self.settings, _keys(self.uses_ed25519), http, connector, rng,
-                     self.ends_ns)
+                     self.options, self.ends_ns)
         run.latency_max_ns = self.latency.base_ns + 10 * self.latency.jitter_ns
         return run
 
@@ -225,13 +232,28 @@ class Trial:
         began = run.watch is not None and run.watch.began
         self.runs.append(f"{end.reason}{' left ' + '; '.join(end.left) if end.left else ''}")
         in_order = end.reason is ExitReason.DURATION and self.timeline.now_ns >= self.ends_ns
-        if end.reason in (ExitReason.ERROR, ExitReason.KILL, ExitReason.RISK, ExitReason.CREDENTIALS):
+        if end.reason is ExitReason.RISK and self._halts_rightly():
+            self.runs[-1] += " after a wipe"
+        elif end.reason in (ExitReason.ERROR, ExitReason.KILL, ExitReason.RISK, ExitReason.CREDENTIALS):
             self.oracles.blame("run", f"ended by {end.reason}: {self.oracles.describe()}")
         if end.left and in_order:
             self.oracles.blame("run", f"left behind in calm: {end.left}")
         if ExitCode.INTERNAL in end.codes:
             self.oracles.blame("run", "an internal error")
-        self.oracles.judge_end(left=end.left, began=began, reached=end.reason is not ExitReason.UNREACHABLE)
+        self.oracles.judge_end(left=end.left, began=began, reached=end.reason is not ExitReason.UNREACHABLE,
+                               accepts_reset=self.options.accept_reset)
+
+    def _halts_rightly(self) -> bool:
+        """An account that was reset is nothing to trade on, unless that was allowed beforehand."""
+        found = set(reasons(self.oracles.status().verdict))
+        return self.oracles.was_wiped and not self.options.accept_reset and bool(_RESET & found)
+
+    def _operate(self) -> None:
+        """Whoever looks after the bot ends a run that has halted because of a wipe; another one begins."""
+        run = self.run
+        assert run is not None and run.bot is not None
+        if run.bot.state is EngineState.HALTED and run.stop.count == 0 and self._halts_rightly():
+            run.stop.on_signal(signal.SIGTERM, None)
 
     # ---- the whole
 
@@ -254,8 +276,7 @@ class Trial:
                 self.run_until(min(self.timeline.now_ns + int(self.rng.uniform(0.5, 8.0) * NS_PER_S), self.ends_ns))
         self._judge_afterwards()
         self.faults.update(strike.kind for strike in self.side.exchange.faults.strikes)
-        counts = {**self.oracles.checked, "fills": len(self.side.account.fills),
-                  "accepted": len(self.side.account.orders), "steps": self.steps}
+        counts = {**self.oracles.checked, **self.side.totals(), "steps": self.steps}
         return Result(self.seed, self.oracles.violations, self.tap.hash.hexdigest(),
                       (self.timeline.now_ns - self.began_ns) / NS_PER_S, self.faults, self.runs, counts)
 
@@ -285,9 +306,12 @@ class Trial:
 
         def sample() -> None:
             self.oracles.sample()
+            if self.run is not None and self.run.bot is not None:
+                self._operate()
             if self.run is None or self.run.bot is None or self.timeline.now_ns < recovered_ns:
                 pass
             elif self.timeline.now_ns < self.ends_ns:
+                self.oracles.is_calm = True
                 self.oracles.sample_calm()
                 samples[0] += 1
                 self._note_quoted(quoted)
