@@ -36,7 +36,8 @@ typedef struct mm__confirm {
 } mm__confirm;
 
 /* A read that is repeated while trading and comes at once when there is doubt. */
-/* Since own events last may have been lost: nothing to look for; no account read since; `lost` is what the first one showed. */
+/* Since own events last may have been lost: nothing to look for; no account read since that cannot lag behind them; `lost` is what the
+ * first such one showed. */
 enum { MM__LOST_NONE = 0, MM__LOST_UNSEEN = 1, MM__LOST_SEEN = 2 };
 enum { MM__READ_OPEN = 0, MM__READ_TRADES = 1, MM__READ_ACCOUNT = 2, MM__READ_COUNT = 3 };
 typedef struct mm__read {
@@ -122,7 +123,8 @@ struct mm_engine {
     int32_t mismatch_reads;     /* account reads since that still show the same difference */
     int32_t times_forgotten;    /* since then: the exchange's clock may have stepped back */
     int32_t events_lost;        /* own events may have been lost: MM__LOST_* */
-    uint64_t lost[MM_ASSETS_MAX]; /* what the first account read since showed more, modulo 2^64, less what trades told since */
+    int64_t user_up_ns;         /* since when they come (again) */
+    uint64_t lost[MM_ASSETS_MAX]; /* what the first account read that counts showed more, modulo 2^64, less what trades told since */
     int32_t doubt_account;      /* since a reconnect, until account and ledger are equal again */
     mm__read reads[MM__READ_COUNT];
     uint64_t shown[MM__SHOWN_MAX]; /* own orders the read of open orders under way has shown */

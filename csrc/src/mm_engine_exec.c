@@ -412,6 +412,7 @@ static void on_order_link(mm_engine *engine, const mm_record *event)
     if (!up) {
         return;
     }
+    engine->user_up_ns = body->recv_ns;
     if (engine->user_was_up) {
         doubt_all(engine);
         engine->doubt_account = 1;

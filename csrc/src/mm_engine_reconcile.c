@@ -22,6 +22,9 @@
 #define PRICE_EVERY_NS 60000000000
 /* What a store behind a read may lag: an order that ended less than this before the question may still be shown. */
 #define READ_LAG_NS 10000000000
+/* An account read that is asked for so long after own events came again shows all that was lost with them: as a rule it lags by less,
+ * and what is put in meanwhile without an event is taken for lost as well. */
+#define LOST_LAG_NS 4000000000
 
 static int64_t earlier(int64_t a, int64_t b)
 {
@@ -70,6 +73,13 @@ static bool repeats(const mm_engine *engine, int32_t kind)
            (kind != MM__READ_OPEN || !engine->stopping);
 }
 
+/* When the account has to be read to tell what was lost with own events; INT64_MAX = nothing was. */
+static int64_t lost_due_ns(const mm_engine *engine)
+{
+    bool waits = engine->events_lost == MM__LOST_UNSEEN && engine->user_up;
+    return waits ? engine->user_up_ns + LOST_LAG_NS : INT64_MAX;
+}
+
 /* When a read is due; INT64_MAX = it is not. */
 static int64_t read_due_ns(const mm_engine *engine, int32_t kind)
 {
@@ -83,6 +93,7 @@ static int64_t read_due_ns(const mm_engine *engine, int32_t kind)
     }
     if (repeats(engine, kind)) {
         at_ns = read->soon ? read->asked_ns + READ_SPACING_NS : read->next_ns;
+        at_ns = kind == MM__READ_ACCOUNT ? earlier(at_ns, lost_due_ns(engine)) : at_ns;
     }
     if (kind != MM__READ_OPEN && differs(engine)) {
         at_ns = earlier(at_ns, later(engine->mismatch_since_ns, read->asked_ns) + MISMATCH_GRACE_NS);
@@ -371,11 +382,15 @@ void mm__engine_account_reset(mm_engine *engine)
     }
 }
 
-/* The first answer to a question from after the events came again shows all that was lost with them. What it does not show
- * has another cause. */
+/* The first answer that cannot lag behind the events' return shows all that was lost with them. What it does not show has another
+ * cause. */
 static void note_lost(mm_engine *engine)
 {
     MM_ASSERT(engine->events_lost != MM__LOST_NONE);
+    MM_ASSERT(engine->user_up);
+    if (engine->events_lost == MM__LOST_UNSEEN && engine->reads[MM__READ_ACCOUNT].shown_ns < lost_due_ns(engine)) {
+        return; /* equal or not: what it is read from may be of before the loss */
+    }
     if (mm_ledger_equal(engine->ledger)) {
         engine->events_lost = MM__LOST_NONE; /* nothing was lost, or trades have told it */
     } else if (engine->events_lost == MM__LOST_UNSEEN) {

@@ -614,7 +614,7 @@ static void what_was_put_in_while_no_events_came_is_adopted_once_trades_do_not_e
     host_close(h);
 }
 
-static void what_the_first_read_after_a_reconnect_does_not_show_is_not_adopted(void)
+static void what_a_read_4_s_after_a_reconnect_does_not_show_is_not_adopted(void)
 {
     static const int64_t later_e8[] = {9, -9};
     for (size_t i = 0; i < MM_TEST_COUNT(later_e8); i++) {
@@ -631,11 +631,67 @@ static void what_the_first_read_after_a_reconnect_does_not_show_is_not_adopted(v
     }
 }
 
-static void a_difference_that_grows_after_the_first_read_is_not_adopted(void)
+/* The first answers are of before the loss; then they show it in part. */
+static void what_a_lagging_read_shows_late_after_a_reconnect_is_adopted_all_the_same(void)
 {
     host *h = trading();
     lose_events(h, SECOND);
-    show_account(h, MM_ONE_E8, ALL_QUOTE + 5, SECOND);
+    show_account(h, MM_ONE_E8, ALL_QUOTE, 2 * SECOND);
+    MM_CHECK_UINT(host_status(h).verdict, ==, 0); /* they agree with the ledger: quotes go on */
+    show_account(h, MM_ONE_E8, ALL_QUOTE + 5, 19 * SECOND / 10);
+    show_account(h, MM_ONE_E8 + 7, ALL_QUOTE + 5, 30 * SECOND);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
+    MM_CHECK_INT(host_status(h).base_e8, ==, MM_ONE_E8 + 7);
+    MM_CHECK_INT(host_status(h).quote_e8, ==, ALL_QUOTE + 5);
+    MM_CHECK(warned_of_difference(h));
+    host_close(h);
+}
+
+static void a_shortage_that_a_lagging_read_shows_late_halts(void)
+{
+    host *h = trading();
+    lose_events(h, SECOND);
+    show_account(h, MM_ONE_E8, ALL_QUOTE, 3 * SECOND);
+    show_account(h, MM_ONE_E8 + 7, ALL_QUOTE - 1, 30 * SECOND);
+    MM_CHECK_INT(host_status(h).state, ==, MM_STATE_HALTED);
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_LEDGER_MISMATCH));
+    MM_CHECK_INT(host_status(h).quote_e8, ==, ALL_QUOTE);
+    host_close(h);
+}
+
+/* One read at once, one more when it cannot lag any more, and then none before its time. */
+static void the_account_is_read_twice_after_a_reconnect_that_lost_nothing(void)
+{
+    host *h = trading();
+    lose_events(h, SECOND);
+    int64_t up_ns = h->now_ns;
+    size_t asked = 0;
+    int64_t last_ns = 0;
+    while (h->now_ns < up_ns + 25 * SECOND) {
+        host_decide(h);
+        if (host_general(h, MM_KIND_WANT_ACCOUNT, h->batch_first) != NULL) {
+            asked++;
+            last_ns = h->now_ns;
+        }
+        host_exchange(h);
+        if (last_ns == h->now_ns) {
+            host_balance(h, "BTC", MM_ONE_E8, 0);
+            host_answer(h, MM_KIND_WANT_ACCOUNT);
+        }
+        h->now_ns += 100 * MS;
+        host_tick(h);
+    }
+    MM_CHECK_UINT(asked, ==, 2);
+    MM_CHECK_INT(last_ns - up_ns, >=, 4 * SECOND);
+    MM_CHECK_INT(last_ns - up_ns, <=, 5 * SECOND);
+    host_close(h);
+}
+
+static void a_difference_that_grows_after_the_read_that_counts_is_not_adopted(void)
+{
+    host *h = trading();
+    lose_events(h, SECOND);
+    show_account(h, MM_ONE_E8, ALL_QUOTE + 5, 6 * SECOND);
     show_account(h, MM_ONE_E8, ALL_QUOTE + 6, 30 * SECOND);
     MM_CHECK_INT(host_status(h).state, ==, MM_STATE_HALTED);
     MM_CHECK(has(host_status(h).verdict, MM_REASON_LEDGER_MISMATCH));
@@ -1489,8 +1545,11 @@ int main(int argc, char **argv)
         MM_TEST(a_refusal_nobody_expected_brings_the_reads_but_not_in_a_storm),
         MM_TEST(a_difference_pulls_the_quotes_when_confirmed_and_halts_when_no_lag_explains_it),
         MM_TEST(what_was_put_in_while_no_events_came_is_adopted_once_trades_do_not_explain_it),
-        MM_TEST(what_the_first_read_after_a_reconnect_does_not_show_is_not_adopted),
-        MM_TEST(a_difference_that_grows_after_the_first_read_is_not_adopted),
+        MM_TEST(what_a_read_4_s_after_a_reconnect_does_not_show_is_not_adopted),
+        MM_TEST(what_a_lagging_read_shows_late_after_a_reconnect_is_adopted_all_the_same),
+        MM_TEST(a_shortage_that_a_lagging_read_shows_late_halts),
+        MM_TEST(the_account_is_read_twice_after_a_reconnect_that_lost_nothing),
+        MM_TEST(a_difference_that_grows_after_the_read_that_counts_is_not_adopted),
         MM_TEST(what_was_put_in_beside_a_lost_fill_is_adopted_and_the_fill_is_none_of_it),
         MM_TEST(a_shortage_after_a_reconnect_halts),
         MM_TEST(what_was_put_in_and_cannot_be_counted_halts),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from decimal import Decimal
 from typing import Final
 
 from mmcore._native import ffi, lib
@@ -21,7 +22,7 @@ from mmcore.config import Settings
 from mmcore.core.engine import EngineStatus, reasons, state_name
 from mmcore.core.kinds import EngineState, OrderState
 from mmcore.exchange.binance.protocol import ClientId
-from mmcore.venue.accounts import Order
+from mmcore.venue.accounts import OPEN_STATUSES, Order
 from mmcore.venue.market import Side
 from mmcore.venue.matching import LevelChange
 from tests.sim.bot_side import BotRun, SimBot
@@ -114,6 +115,8 @@ class Oracles:
         self._carried_e8 = 0
         self.was_wiped = False
         """The account was wiped during this run of the bot."""
+        self.was_traceless = False
+        """At the last wipe there was nothing by which the bot could tell it from money that is gone."""
         self.is_calm = False
         """Long enough after the last fault."""
         self._status = ffi.new("mm_engine_status *")
@@ -134,7 +137,7 @@ class Oracles:
         self._fills_read = len(self._side.account.fills)
         self._traded_e8 = self._carried_e8 = 0
         self._others = deque([(0, 0)])
-        self.was_wiped = False
+        self.was_wiped = self.was_traceless = False
 
     def _note_wipe(self) -> None:
         """Fills, balances and orders are those of the beginning; ids begin anew."""
@@ -143,6 +146,18 @@ class Oracles:
         self._traded_e8 = self._fills_read = 0
         self._seen = (0, 0)
         self.was_wiped = self._run is not None
+        self.was_traceless = not self._left_a_trace()
+
+    def _left_a_trace(self) -> bool:
+        """An order of this run rested when the account was wiped, or had traded."""
+        bot = self._bot()
+        (gone,) = self._side.exchange.archive[-1]["accounts"]
+        for order in gone["orders"] if bot is not None else ():
+            parsed = ClientId.parse((*order["amended_from"], order["client_order_id"])[0])
+            is_trace = order["status"] in OPEN_STATUSES or Decimal(order["executed"]) > 0
+            if is_trace and parsed is not None and parsed.epoch == bot.known.epoch:
+                return True
+        return False
 
     def _position_e8(self) -> int:
         """What the bot's trades of this run, since a wipe if there was one, come to: bought less sold less what was

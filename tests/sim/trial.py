@@ -244,14 +244,17 @@ class Trial:
                                accepts_reset=self.options.accept_reset)
 
     def _halts_rightly(self) -> bool:
-        """An account that was reset is nothing to trade on, unless that was allowed beforehand."""
+        """An account that was reset is nothing to trade on, unless that was allowed beforehand, and it can be told."""
         found = set(reasons(self.oracles.status().verdict))
-        return self.oracles.was_wiped and not self.options.accept_reset and bool(_RESET & found)
+        if self.options.accept_reset:
+            return self.oracles.was_traceless and "LEDGER_MISMATCH" in found
+        return self.oracles.was_wiped and bool(_RESET & found)
 
     def _operate(self) -> None:
         """Whoever looks after the bot ends a run that has halted because of a wipe; another one begins."""
         run = self.run
-        assert run is not None and run.bot is not None
+        assert run is not None
+        assert run.bot is not None
         if run.bot.state is EngineState.HALTED and run.stop.count == 0 and self._halts_rightly():
             run.stop.on_signal(signal.SIGTERM, None)
 
