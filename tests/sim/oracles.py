@@ -296,8 +296,10 @@ class Oracles:
                     for carried_e8 in (0, self._carried_e8) for others_e8 in self._others_e8()}
         if self.was_wiped:
             limit_e8 += 2 * self._settings.strategy.layers * self._settings.strategy.order_qty_e8
-        if all(one + left[Side.BUY] > limit_e8 or one - left[Side.SELL] < -limit_e8 for one in known_e8):
-            self.blame("N5", f"position {position_e8}, open {left[Side.BUY]} / {left[Side.SELL]}, limit {limit_e8}")
+        buys, sells = left[Side.BUY], left[Side.SELL]
+        # What others did may go beyond any limit: no order of the bot's may add to it.
+        if all((buys and one + buys > limit_e8) or (sells and one - sells < -limit_e8) for one in known_e8):
+            self.blame("N5", f"position {position_e8}, open {buys} / {sells}, limit {limit_e8}")
 
     # ---- samples
 
