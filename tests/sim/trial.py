@@ -120,7 +120,7 @@ class Trial:
         self.clock = HostClock(self.timeline, _EPOCH_S * NS_PER_S, self.run_until)
         self.uses_ed25519 = self.rng.random() < 0.3
         self.settings = _settings(self.rng, sbe=self.uses_ed25519 and self.rng.random() < 0.5)
-        self.options = RunOptions(accept_reset=self.rng.random() < 0.5)
+        self.options = RunOptions(accept_reset=random.Random(f"{seed}:reset").random() < 0.5)
         keys = _api_key(self.uses_ed25519)
         per_minute = knobs.weight if knobs.weight is not None else self.rng.choice((6000, 6000, 6000, 2000))
         limits = replace(DEFAULT_LIMITS, weight=replace(DEFAULT_LIMITS.weight, limit=per_minute))
