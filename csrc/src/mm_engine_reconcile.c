@@ -457,7 +457,8 @@ void mm__engine_account_end(mm_engine *engine, int64_t token)
         mm__engine_read_now(engine, MM__READ_ACCOUNT);
     } else if (was_put_in(engine)) {
         adopt_difference(engine);
-    } else if (engine->user_up) { /* while own events do not come the reads after the reconnect are what judges */
+    } else if (engine->user_up && engine->events_lost != MM__LOST_UNSEEN) {
+        /* While own events do not come, and until it is known what was lost with them, nothing is judged. */
         mm__engine_halt(engine, MM_REASON_LEDGER_MISMATCH);
     }
 }

@@ -659,6 +659,27 @@ static void a_shortage_that_a_lagging_read_shows_late_halts(void)
     host_close(h);
 }
 
+/* Events are lost again before the difference has been judged, which by then has lasted long enough. */
+static void a_second_loss_begins_the_judgement_of_what_was_lost_anew(void)
+{
+    static const int64_t more_e8[] = {5, -5};
+    for (size_t i = 0; i < MM_TEST_COUNT(more_e8); i++) {
+        host *h = trading();
+        lose_events(h, SECOND);
+        show_account(h, MM_ONE_E8, ALL_QUOTE + more_e8[i], 8 * SECOND);
+        lose_events(h, 4 * SECOND);
+        show_account(h, MM_ONE_E8, ALL_QUOTE + more_e8[i], 3 * SECOND);
+        MM_CHECK_INT(host_status(h).state, ==, MM_STATE_ACTIVE);
+        MM_CHECK(has(host_status(h).verdict, MM_REASON_NO_ACCOUNT));
+        show_account(h, MM_ONE_E8, ALL_QUOTE + more_e8[i], 12 * SECOND);
+        bool adopted = more_e8[i] > 0;
+        MM_CHECK_INT(host_status(h).state, ==, adopted ? MM_STATE_ACTIVE : MM_STATE_HALTED);
+        MM_CHECK_INT(host_status(h).quote_e8, ==, adopted ? ALL_QUOTE + more_e8[i] : ALL_QUOTE);
+        MM_CHECK(has(host_status(h).verdict, MM_REASON_LEDGER_MISMATCH) != adopted);
+        host_close(h);
+    }
+}
+
 /* One read at once, one more when it cannot lag any more, and then none before its time. */
 static void the_account_is_read_twice_after_a_reconnect_that_lost_nothing(void)
 {
@@ -1548,6 +1569,7 @@ int main(int argc, char **argv)
         MM_TEST(what_a_read_4_s_after_a_reconnect_does_not_show_is_not_adopted),
         MM_TEST(what_a_lagging_read_shows_late_after_a_reconnect_is_adopted_all_the_same),
         MM_TEST(a_shortage_that_a_lagging_read_shows_late_halts),
+        MM_TEST(a_second_loss_begins_the_judgement_of_what_was_lost_anew),
         MM_TEST(the_account_is_read_twice_after_a_reconnect_that_lost_nothing),
         MM_TEST(a_difference_that_grows_after_the_read_that_counts_is_not_adopted),
         MM_TEST(what_was_put_in_beside_a_lost_fill_is_adopted_and_the_fill_is_none_of_it),
