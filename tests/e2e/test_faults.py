@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import re
+import signal
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from mmcore.errors import ExitCode
+from mmcore.venue.accounts import Account
+from mmcore.venue.clock import SystemClock
+from mmcore.venue.decimals import UNIT_E8
+from mmcore.venue.exchange import Exchange
+from mmcore.venue.server import VenueServer
+from mmcore.venue.signing import KeyRing, hmac_key
+from mmcore.venue.synthetic import SyntheticMarket
 from tests.e2e.processes import (
     OWN_ID,
     ROOT,
@@ -169,6 +180,57 @@ def symbol_halted_while_running(stage: Stage) -> Bot:
     return bot
 
 
+def address_banned_before_the_start(stage: Stage) -> Bot:
+    venue, state = stage.venue(), stage.folder / "state"
+    state.mkdir()
+    (state / f"127.0.0.1_{venue.port}.banned_until").write_text(f"{(int(time.time()) + 600) * 1000}\n")
+    bot = stage.bot("--host.state_dir", str(state), venue=venue)
+    assert bot.wait(60) == 3, bot.err
+    assert venue.audit()["traffic"]["requests"] == 0
+    return bot
+
+
+def more_held_than_the_symbol_allows(stage: Stage) -> Bot:
+    """The account holds 1 BTC, which is all that MAX_POSITION lets it buy."""
+    async def trade() -> Bot:
+        account, keys = Account("account-1", "k" * 64), KeyRing()
+        account.fund({"BTC": UNIT_E8, "USDT": 100_000 * UNIT_E8})
+        keys.add(hmac_key("k" * 64, "account-1", "s" * 64))
+        exchange = Exchange(SyntheticMarket(1), SystemClock(), keys, [account], maker_rate_e8=100_000,
+                            taker_rate_e8=100_000, rng=random.Random(1))
+        exchange.set_rules(max_position_e8=UNIT_E8)
+        server = VenueServer(exchange, start_with_depth=False, order_rng=random.Random(1))
+        url = await server.start(0)
+        try:
+            bot = stage.bot("--testnet", "--endpoint", url, "--duration", "5",
+                            env={"API_KEY": "k" * 64, "API_SECRET": "s" * 64})
+            assert await asyncio.to_thread(bot.wait, 60) == 5, bot.err
+        finally:
+            await server.stop()
+        assert [order for order in account.orders.values() if order.side.value == "BUY"] == []
+        assert bot.summary()["no_quote_reasons"]["REJECT_RATE"] > 0
+        assert bot.summary()["open_orders_at_exit"] == 0
+        return bot
+
+    return asyncio.run(trade())
+
+
+def money_put_in_while_no_events_come(stage: Stage) -> Bot:
+    venue = stage.venue()
+    bot = stage.bot(venue=venue)
+    quoting(venue)
+    venue.command("/venue/faults", {"faults": [
+        {"kind": "connect_refused", "sockets": "api", "for_ms": 2000}, {"kind": "reset", "sockets": "api"},
+        {"kind": "balance_moved", "at_ms": 1000, "amount_e8": 500}]})
+    bot.wait_for("WARNING mmcore.rest: the account holds more or less than trades explain since its events were lost "
+                 "for a while: taken for a deposit or a withdrawal, which counts as neither profit nor loss", 60)
+    quoting(venue)
+    bot.send(signal.SIGTERM)
+    assert bot.wait(60) == 0, bot.err
+    assert bot.summary()["reconcile_repairs"] >= 1
+    return bot
+
+
 FAULTS: dict[str, Callable[[Stage], Bot]] = {
     "bad flag": bad_flag,
     "missing file": missing_file,
@@ -181,6 +243,9 @@ FAULTS: dict[str, Callable[[Stage], Bot]] = {
     "symbol unknown": symbol_unknown,
     "symbol halted at the start": symbol_halted_at_the_start,
     "symbol halted while running": symbol_halted_while_running,
+    "address banned before the start": address_banned_before_the_start,
+    "more held than the symbol allows": more_held_than_the_symbol_allows,
+    "money put in while no events come": money_put_in_while_no_events_come,
 }
 
 
