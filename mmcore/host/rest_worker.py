@@ -23,6 +23,8 @@ from mmcore.core.loop import Loop
 from mmcore.errors import MmcoreError
 from mmcore.exchange.base import AccountSnapshot, OpenOrder, OrderRequest, OwnTrade, SymbolError
 from mmcore.exchange.binance.protocol import ClientId, ClockOffset, LimitedError, is_own
+from mmcore.exchange.base import OpenOrder, OrderRequest, OwnTrade, SymbolError
+from mmcore.exchange.binance.protocol import ClientId, ClockOffset, LimitedError, Sender, is_own
 from mmcore.exchange.binance.rest import RestClient
 from mmcore.host.clock import Clock
 from mmcore.host.outcomes import side_number, to_record
@@ -85,6 +87,7 @@ class RestWorker(PartThread):
         self._unlisted: set[str] = set()
         self.trading = True
         self._halt_told = 0
+        self._state = EngineState.INIT
 
     def wake(self) -> None:
         """Any thread."""
@@ -203,6 +206,7 @@ class RestWorker(PartThread):
             self.push(record.budget(dataclasses.asdict(counts), self._clock.mono_ns()))
 
     def _say_state(self, state: int, verdict: int) -> None:
+        self._state = EngineState(state)
         why = reasons(verdict)
         _log.info("engine %s", ": ".join(filter(None, (state_name(state), ", ".join(why)))))
         if "BOOK_MISMATCH" in why:
@@ -265,8 +269,10 @@ class RestWorker(PartThread):
         return 1 + max((trade.trade_id for trade in trades), default=-1)
 
     def read_open_orders(self, token: int) -> None:
-        """Pushes every open order, then the end mark."""
-        for order in self._client.open_orders(self._run_names.symbol):
+        """Pushes every open order, then the end mark. Beginning and stopping wait for it to know what to cancel; while
+        trading it is a comparison, which our share of the weight may hold back."""
+        sender = Sender.READ if self._state in _RUNNING else Sender.CANCEL
+        for order in self._client.open_orders(self._run_names.symbol, sender=sender):
             self.push(self._open_row(order))
         self.push(record.open_end(token))
 
@@ -416,7 +422,7 @@ class RestWorker(PartThread):
             self._client.cancel_all(self._run_names.symbol)
         while empty_reads < 2 and self._clock.mono_ns() < until_ns:
             try:
-                rows = [row for row in self._client.open_orders(self._run_names.symbol)
+                rows = [row for row in self._client.open_orders(self._run_names.symbol, sender=Sender.CANCEL)
                         if self._is_to_cancel(row.client_id)]
             except MmcoreError as error:
                 _log.warning("open orders: %s", error)

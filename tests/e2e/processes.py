@@ -178,6 +178,19 @@ class Venue(Running):
         wait_until(lambda: {order["side"] for order in open_orders(self.audit())} == {"BUY", "SELL"}, 90,
                    "no orders on both sides")
 
+    def begin_minute(self) -> None:
+        """Sets its clock to the beginning of a minute, so that what is counted in one keeps counting for a while."""
+        self.command("/venue/clock", {"offset_ms": 60_000 - self.ask("GET", "/api/v3/time")["serverTime"] % 60_000})
+
+    def use_weight(self, least: int) -> None:
+        """Reads books as another program on this address would, until `least` weight is used in the present minute."""
+        used = 0
+        while used < least:
+            limit = 5000 if least - used >= 250 else 500
+            with urllib.request.urlopen(f"{self.url}/api/v3/depth?symbol={SYMBOL}&limit={limit}", timeout=10) as reply:
+                used = int(reply.headers["X-MBX-USED-WEIGHT-1M"])
+                reply.read()
+
     def best(self) -> tuple[Decimal, Decimal]:
         """Best bid and ask."""
         book = self.ask("GET", f"/api/v3/depth?symbol={SYMBOL}&limit=5")

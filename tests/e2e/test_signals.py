@@ -65,6 +65,18 @@ def three_signals_to_a_bot_whose_exchange_hangs(stage: Stage) -> tuple[Bot, Venu
     return bot, venue
 
 
+def sigint_while_others_have_used_the_weight(stage: Stage) -> tuple[Bot, Venue]:
+    """87 % of what the address may use in a minute: beyond what we let our own reads use."""
+    venue = stage.venue("--weight-1m", "3000")
+    venue.begin_minute()
+    bot = stage.bot(venue=venue)
+    venue.wait_for_quotes()
+    venue.use_weight(2610)
+    bot.send(signal.SIGINT)
+    bot.wait(80)
+    return bot, venue
+
+
 def sigterm_before_the_first_contact(stage: Stage) -> int:
     venue = stage.venue()
     venue.kill()
@@ -105,7 +117,7 @@ def ed25519_over_rest(stage: Stage) -> tuple[Bot, Venue]:
 
 
 SCENARIOS = (sigterm_twice, sigint, sighup, three_signals_to_a_bot_whose_exchange_hangs,
-             sigterm_before_the_first_contact, orders_over_rest, ed25519_over_ws_api, ed25519_over_rest)
+             sigint_while_others_have_used_the_weight, sigterm_before_the_first_contact, orders_over_rest, ed25519_over_ws_api, ed25519_over_rest)
 
 
 def check_clean(bot: Bot, venue: Venue, exit_reason: str) -> None:
@@ -134,6 +146,10 @@ def test_a_third_signal_gives_up_waiting_and_names_what_may_still_rest(together:
     summary = bot.summary()
     assert summary["open_orders_at_exit"] == len(set(OWN_ID.findall(line))) > 0
     assert summary["exit_reason"] == "signal"
+
+
+def test_a_run_stops_clean_while_others_have_used_the_weight_of_the_address(together: Together) -> None:
+    check_clean(*together.of(sigint_while_others_have_used_the_weight), "signal")
 
 
 def test_a_signal_before_the_first_contact_ends_the_run_at_once(together: Together) -> None:

@@ -16,8 +16,8 @@ from mmcore.core.engine import Engine
 from mmcore.core.feed import Feed
 from mmcore.core.kinds import Command, EngineState, Kind, Operation, OrderState, RecordFlag
 from mmcore.core.loop import RING_CONTROL, Loop, new_record
-from mmcore.exchange.base import CommissionRates, OrderRequest, Side
-from mmcore.exchange.binance.protocol import ClockOffset, LimitState, Verdict, endpoints_at
+from mmcore.exchange.base import CommissionRates, OrderRequest, Outcome, Side
+from mmcore.exchange.binance.protocol import ClockOffset, LimitedError, LimitState, Verdict, endpoints_at
 from mmcore.exchange.binance.rest import RestClient
 from mmcore.exchange.binance.signing import HmacSigner
 from mmcore.host.assemble import engine_config, loop_config
@@ -446,6 +446,31 @@ def test_everything_of_ours_is_cancelled_and_confirmed_and_nothing_else(desk: De
     assert desk.worker.cancel_everything(begun_ns + 15_000_000_000) == []
     assert desk.orders() == {OURS.format(5, "a1"): "CANCELED", OLDER: "CANCELED", FOREIGN: "NEW"}
     assert desk.clock.mono_ns() - begun_ns > 2_000_000_000  # found empty twice, a second apart
+
+
+def test_our_own_share_of_the_weight_keeps_back_neither_cancels_nor_what_there_is_to_cancel(tmp_path: Any) -> None:
+    """Another program on this address has used 87 % of it."""
+    stage = Stage(tmp_path)
+    try:
+        venue = stage.venue("--weight-1m", "1000")
+        venue.begin_minute()
+        desk = Desk(venue)
+        rest_three(desk)
+        venue.use_weight(870)
+        desk.client.server_time()
+        with pytest.raises(LimitedError):
+            desk.client.account()
+        desk.worker.read_open_orders(5)  # as a run begins, and as it stops
+        assert len(desk.worker.of(Kind.OPEN_ROW)) == 3
+        assert desk.client.query_order(request(OURS.format(5, "a1"))).outcome is Outcome.ACKED
+        assert desk.worker.cancel_everything(desk.clock.mono_ns() + 15_000_000_000) == []
+        assert desk.orders() == {OURS.format(5, "a1"): "CANCELED", OLDER: "CANCELED", FOREIGN: "NEW"}
+        desk.worker._say_state(EngineState.ACTIVE, 0)
+        with pytest.raises(LimitedError):
+            desk.worker.read_open_orders(6)  # while trading it is a comparison
+        desk.client.close()
+    finally:
+        stage.clear()
 
 
 def test_what_cannot_be_confirmed_gone_is_named(desk: Desk) -> None:

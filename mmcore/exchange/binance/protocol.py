@@ -327,7 +327,8 @@ def _bound_ns(sample: tuple[int, int, int], now_ns: int) -> int:
 
 
 class Sender(enum.Enum):
-    """Who wants to send. Under pressure orders stop first, reads next; cancels only for a ban."""
+    """Who wants to send. Under pressure orders stop first, reads next; cancels, and what tells what there is to cancel,
+    only for a ban."""
 
     ORDER = "order"
     READ = "read"

@@ -186,9 +186,11 @@ class RestClient:
         reply = self._get("/api/v3/account/commission", (("symbol", symbol),), signed=True)
         return replies.commission(reply.body)
 
-    def open_orders(self, symbol: str) -> tuple[OpenOrder, ...]:
-        """All open orders on the symbol, other programs' too. The store behind it may lag."""
-        return replies.open_orders(self._get(_OPEN_ORDERS_PATH, (("symbol", symbol),), signed=True).body)
+    def open_orders(self, symbol: str, *, sender: Sender = Sender.READ) -> tuple[OpenOrder, ...]:
+        """All open orders on the symbol, other programs' too. The store behind it may lag. sender: CANCEL when it is
+        read to know what to cancel."""
+        reply = self._get(_OPEN_ORDERS_PATH, (("symbol", symbol),), signed=True, sender=sender)
+        return replies.open_orders(reply.body)
 
     def own_trades(self, symbol: str, *, from_id: int | None = None,
                    exchange_id: int | None = None) -> tuple[OwnTrade, ...]:
@@ -324,10 +326,11 @@ class RestClient:
                 self._judge(reply)
 
     def query_order(self, request: OrderRequest, on_sent: OnSent = _nobody) -> OrderResponse:
-        """The state of one order. NOT_FOUND proves nothing by itself; UNKNOWN = no usable answer."""
+        """The state of one order, as free as cancels: one that is unknown may rest. NOT_FOUND proves nothing by itself;
+        UNKNOWN = no usable answer."""
         answer = _Answer(request, Operation.QUERY)
         try:
-            reply = self._get(_ORDER_PATH, _order_params(request), signed=True, on_sent=on_sent)
+            reply = self._get(_ORDER_PATH, _order_params(request), signed=True, sender=Sender.CANCEL, on_sent=on_sent)
         except ExchangeError as error:
             nowhere = verdict(400, error.code, error.msg) is Verdict.UNKNOWN_ORDER
             return answer.of(Outcome.NOT_FOUND if nowhere else Outcome.UNKNOWN, error.code, error.msg)
