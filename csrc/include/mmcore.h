@@ -2024,6 +2024,10 @@ MM_API void mm_loop_lend_gate(mm_loop *loop, mm_gate *gate);
 MM_API uint32_t mm_loop_turn(mm_loop *loop, uint32_t holder, uint32_t socket, mm_ws *ws, size_t filled_bytes, mm_feed *feed,
                              int64_t recv_ns, uint8_t *reply, size_t reply_capacity, size_t *reply_bytes,
                              const uint8_t **burst, size_t *burst_bytes);
+/* Between MM_RUN_BURST and mm_loop_turn_sent, when now_ns is later than the turn by more than an order's decision may be old: the burst
+ * is written anew. Cancels and queries, which no age refuses, stay in it; all else is NOT_SENT (STALE_DECISION). The bytes of what is
+ * left, 0 for nothing; the burst before counts no longer. */
+MM_API size_t mm_loop_turn_late(mm_loop *loop, int64_t now_ns, const uint8_t **burst);
 /* Ends what MM_RUN_BURST began: the burst was handed over at at_ns or nothing of it was (mm_loop_burst_sent), and the caller gives the
  * ORDERS role up. true = cancels or actions wait again: run the role or wake it. */
 MM_API bool mm_loop_turn_sent(mm_loop *loop, uint32_t holder, bool handed_over, int64_t at_ns);

@@ -879,10 +879,33 @@ uint32_t mm_loop_turn(mm_loop *loop, uint32_t holder, uint32_t socket, mm_ws *ws
     return mm_loop_pending(loop, MM_ROLE_ORDERS) ? bits : bits & ~(uint32_t)MM_RUN_ORDERS;
 }
 
+size_t mm_loop_turn_late(mm_loop *loop, int64_t now_ns, const uint8_t **burst)
+{
+    MM_ASSERT(loop->lent_gate != NULL && !loop->burst_signing);
+    size_t count = loop->burst_count, kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        mm_record action = loop->burst[i];
+        const char *payload = NULL;
+        size_t payload_bytes = 0;
+        /* What makes or keeps an order has been counted by the gate, and is not shown to it again. */
+        bool ends = action.kind == MM_KIND_CANCEL || action.kind == MM_KIND_QUERY;
+        uint64_t verdict = ends ? mm_gate_encode(loop->lent_gate, &action, now_ns, &payload, &payload_bytes)
+                                : MM_BIT(MM_REASON_STALE_DECISION);
+        MM_ASSERT(payload_bytes == 0); /* a lent gate signs nothing */
+        if (verdict == 0) {
+            loop->burst[kept++] = action;
+            continue;
+        }
+        bool told = mm_loop_not_sent(loop, &action, verdict, now_ns);
+        MM_ASSERT(told); /* the room was kept for it */
+    }
+    loop->burst_count = kept;
+    return mm_gate_take(loop->lent_gate, burst);
+}
+
 bool mm_loop_turn_sent(mm_loop *loop, uint32_t holder, bool handed_over, int64_t at_ns)
 {
     MM_ASSERT(mm_role_holder(loop->roles[MM_ROLE_ORDERS]) == holder);
-    MM_ASSERT(loop->burst_count > 0);
     mm_loop_burst_sent(loop, handed_over, at_ns);
     mm_role_release(loop->roles[MM_ROLE_ORDERS], holder);
     return mm_loop_pending(loop, MM_ROLE_ORDERS);

@@ -144,6 +144,11 @@ class Loop:
         """After a turn that ended with `burst`, until `turn_sent`: what goes to the kernel in one piece."""
         return memoryview(ffi.buffer(self._burst[0], self._burst_bytes[0]))
 
+    def turn_late(self, now_ns: int) -> None:
+        """The hand-over is later than a decision may be old: cancels and queries are written anew and stay in `burst`,
+        which may be empty then; the rest is told as not sent."""
+        self._burst_bytes[0] = lib.mm_loop_turn_late(self._raw, now_ns, self._burst)
+
     def turn_sent(self, holder: int, handed_over: bool, at_ns: int) -> bool:
         """The turn's burst went to the kernel at at_ns, or nothing of it did; gives ORDERS up. True: orders wait
         again."""

@@ -171,12 +171,16 @@ class OrdersThread(PartThread):
 
     def hand_over(self, holder: int, recv_ns: int) -> None:
         """What a turn of the calling thread has written for what it read at recv_ns; the turn took the role, and this
-        gives it up. The turn knows no time but recv_ns: whether all that is too old by now is seen here."""
+        gives it up. The turn knows no time but recv_ns: whether that is too long ago by now is seen here; cancels leave
+        all the same."""
         wire = self._lent
         handed_over = True  # if sending fails half way, requests may have left
         try:
-            fresh = self._clock.mono_ns() - recv_ns <= self._stale_ns
-            handed_over = fresh and wire is not None and wire.send(self._loop.burst)
+            now_ns = self._clock.mono_ns()
+            if now_ns - recv_ns > self._stale_ns:
+                self._loop.turn_late(now_ns)
+            burst = self._loop.burst
+            handed_over = not burst or (wire is not None and wire.send(burst))
         except BaseException:
             self._gate.kill()
             raise

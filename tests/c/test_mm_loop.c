@@ -343,6 +343,68 @@ static void a_turn_that_was_not_handed_over_is_not_sent_and_asks_for_what_waits(
     bot_close(&b);
 }
 
+/* A turn that wrote a cancel, a query and what the engine places; handed over 2 s later, the gate banned for so long from then on. */
+static void late_turn(bot *b, mm_gate *gate, int64_t ban_ns, const uint8_t **burst, size_t *late_bytes)
+{
+    mm_record cancel = host_event(MM_KIND_CANCEL), query = host_event(MM_KIND_QUERY);
+    cancel.body.action.exchange_id = query.body.action.exchange_id = 7;
+    bot_start(b);
+    mm_loop_lend_gate(b->loop, gate);
+    MM_CHECK(mm_spsc_push(mm_loop_ring(b->loop, MM_RING_CANCEL), &cancel));
+    MM_CHECK(mm_spsc_push(mm_loop_ring(b->loop, MM_RING_ACTION), &query));
+    turn_result turn = take_turn(b, 1);
+    MM_CHECK((turn.bits & MM_RUN_BURST) != 0);
+    b->now_ns += 2 * (int64_t)SECOND;
+    mm_gate_ban(gate, b->now_ns + ban_ns);
+    *late_bytes = mm_loop_turn_late(b->loop, b->now_ns, burst);
+    MM_CHECK(*late_bytes < turn.burst_bytes);
+}
+
+static void a_late_turn_sends_its_cancels_and_queries_and_nothing_else(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_gate *gate = bot_gate(100, true);
+    const uint8_t *burst = NULL;
+    size_t late_bytes = 0;
+    late_turn(&b, gate, 0, &burst, &late_bytes);
+    MM_CHECK(late_bytes > 0 && burst != NULL);
+    (void)mm_loop_turn_sent(b.loop, 1, true, b.now_ns + 5);
+    mm_record outcome = pop_outcome(&b);
+    while (outcome.kind == MM_KIND_NOT_SENT) {
+        MM_CHECK_INT(outcome.body.outcome.operation, ==, MM_OP_PLACE);
+        MM_CHECK_UINT(outcome.body.outcome.verdict, ==, MM_BIT(MM_REASON_STALE_DECISION));
+        outcome = pop_outcome(&b);
+    }
+    MM_CHECK_UINT(outcome.kind, ==, MM_KIND_SENT);
+    MM_CHECK_INT(outcome.body.outcome.operation, ==, MM_OP_CANCEL);
+    outcome = pop_outcome(&b);
+    MM_CHECK_UINT(outcome.kind, ==, MM_KIND_SENT);
+    MM_CHECK_INT(outcome.body.outcome.operation, ==, MM_OP_QUERY);
+    MM_CHECK(mm_spsc_empty(mm_loop_ring(b.loop, MM_RING_EXEC)));
+    mm_gate_free(gate);
+    bot_close(&b);
+}
+
+static void a_late_turn_in_a_ban_has_nothing_left_to_send(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_gate *gate = bot_gate(100, true);
+    const uint8_t *burst = NULL;
+    size_t late_bytes = 0;
+    int32_t banned = 0;
+    late_turn(&b, gate, SECOND, &burst, &late_bytes);
+    MM_CHECK_UINT(late_bytes, ==, 0);
+    (void)mm_loop_turn_sent(b.loop, 1, true, b.now_ns);
+    while (!mm_spsc_empty(mm_loop_ring(b.loop, MM_RING_EXEC))) {
+        mm_record outcome = pop_outcome(&b);
+        MM_CHECK_UINT(outcome.kind, ==, MM_KIND_NOT_SENT);
+        banned += outcome.body.outcome.verdict == MM_BIT(MM_REASON_BANNED);
+    }
+    MM_CHECK_INT(banned, ==, 2);
+    mm_gate_free(gate);
+    bot_close(&b);
+}
+
 static void a_burst_ends_where_its_outcomes_would_have_no_room(void)
 {
     bot b = bot_open(NULL, 0);
@@ -1295,6 +1357,8 @@ int main(int argc, char **argv)
         MM_TEST(where_no_gate_is_lent_a_turn_leaves_orders_to_others),
         MM_TEST(a_turn_whose_orders_are_all_refused_has_nothing_to_hand_over),
         MM_TEST(a_turn_that_was_not_handed_over_is_not_sent_and_asks_for_what_waits),
+        MM_TEST(a_late_turn_sends_its_cancels_and_queries_and_nothing_else),
+        MM_TEST(a_late_turn_in_a_ban_has_nothing_left_to_send),
         MM_TEST(a_burst_ends_where_its_outcomes_would_have_no_room),
         MM_TEST(counts_in_a_reply_do_not_hide_it_from_the_host),
         MM_TEST(a_held_engine_is_not_run_twice),

@@ -14,10 +14,11 @@ import pytest
 from mmcore._native import ffi, lib
 from mmcore.config import Settings
 from mmcore.core import loop as core_loop
+from mmcore.core import record
 from mmcore.core.engine import Engine
 from mmcore.core.feed import Feed
 from mmcore.core.gate import Gate
-from mmcore.core.kinds import Kind
+from mmcore.core.kinds import Kind, Operation
 from mmcore.core.loop import Loop, new_record
 from mmcore.exchange.base import CommissionRates
 from mmcore.exchange.binance.filters import ExchangeInfo
@@ -302,13 +303,29 @@ def test_what_another_threads_turn_could_not_hand_over_is_not_sent(logged_on: Be
     assert logged_on.kinds() == [Kind.NOT_SENT] * 2
 
 
-def test_what_a_turn_decided_too_long_ago_is_not_sent(logged_on: Bench) -> None:
-    turn(logged_on, Kind.PLACE, Kind.CANCEL, age_ns=STALE_NS)
-    assert logged_on.kinds() == [Kind.SENT] * 2
-    logged_on.peers[0].requests.clear()
-    turn(logged_on, Kind.PLACE, Kind.CANCEL, age_ns=STALE_NS + 1)
-    assert logged_on.kinds() == [Kind.NOT_SENT] * 2
-    assert logged_on.peers[0].orders() == []
+def test_of_what_a_turn_decided_too_long_ago_cancels_and_queries_leave_and_nothing_else(logged_on: Bench) -> None:
+    (peer,) = logged_on.peers
+    every = (Kind.PLACE, Kind.AMEND, Kind.REPLACE, Kind.QUERY, Kind.CANCEL)
+    turn(logged_on, *every, age_ns=STALE_NS)
+    assert logged_on.kinds() == [Kind.SENT] * 5
+    peer.requests.clear()
+    sends = peer.sends
+    turn(logged_on, *every, age_ns=STALE_NS + 1)
+    told = [one[0] for one in logged_on.told()]
+    assert [(Kind(one.kind), Operation(one.body.outcome.operation)) for one in told] == [
+        (Kind.NOT_SENT, Operation.PLACE), (Kind.NOT_SENT, Operation.AMEND), (Kind.NOT_SENT, Operation.REPLACE),
+        (Kind.SENT, Operation.CANCEL), (Kind.SENT, Operation.QUERY)]
+    assert {one.body.outcome.verdict for one in told[:3]} == {record.verdict("STALE_DECISION")}
+    assert (peer.orders(), peer.sends) == (["c4", "q4"], sends + 1)
+
+
+def test_a_late_turn_of_orders_alone_sends_nothing_and_the_next_orders_do_leave(logged_on: Bench) -> None:
+    (peer,) = logged_on.peers
+    sends = peer.sends
+    turn(logged_on, Kind.PLACE, age_ns=STALE_NS + 1)
+    assert (logged_on.kinds(), peer.sends) == ([Kind.NOT_SENT], sends)
+    turn(logged_on, Kind.PLACE)
+    assert (logged_on.kinds(), peer.orders()) == ([Kind.SENT], ["p2"])
 
 
 def test_the_end_of_the_thread_takes_the_gate_back_before_it_closes_the_connection(logged_on: Bench) -> None:
