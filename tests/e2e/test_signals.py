@@ -117,7 +117,8 @@ def ed25519_over_rest(stage: Stage) -> tuple[Bot, Venue]:
 
 
 SCENARIOS = (sigterm_twice, sigint, sighup, three_signals_to_a_bot_whose_exchange_hangs,
-             sigint_while_others_have_used_the_weight, sigterm_before_the_first_contact, orders_over_rest, ed25519_over_ws_api, ed25519_over_rest)
+             sigint_while_others_have_used_the_weight, sigterm_before_the_first_contact, orders_over_rest,
+             ed25519_over_ws_api, ed25519_over_rest)
 
 
 def check_clean(bot: Bot, venue: Venue, exit_reason: str) -> None:
