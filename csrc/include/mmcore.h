@@ -1340,11 +1340,12 @@ MM_API size_t mm_ledger_bytes(size_t trade_ids); /* power of two; the fills reme
 MM_API mm_status mm_ledger_init(void *memory, size_t memory_bytes, size_t trade_ids, const mm_symbol *symbol,
                                 mm_ledger **ledger);
 /* A reported balance. The first report of an asset sets its start; one that the exchange dates before the newest known (a read
- * that lags) changes nothing. MM_E_CAPACITY: more than MM_ASSETS_MAX assets (one of which
- * there is nothing is not kept). */
+ * that lags) changes nothing. Nor does one of an asset the ledger does not keep: it keeps base, quote, what mm_ledger_price has named
+ * and what a fee was paid in, and the rest of the account is not its business. MM_E_ARGUMENT: no name, or below 0; MM_E_OVERFLOW. */
 MM_API mm_status mm_ledger_balance(mm_ledger *ledger, const mm_balance_body *balance);
 /* A deposit, withdrawal or transfer (free + locked is the change): a known cause, not trading. Base is valued at the last mid
- * given to mm_ledger_start_mid: there P&L does not move. MM_E_STATE: more base leaves than there is; nothing is done. */
+ * given to mm_ledger_start_mid: there P&L does not move. Of an asset the ledger does not keep nothing is done, and nothing with
+ * MM_E_STATE (more base leaves than there is), MM_E_ARGUMENT, MM_E_OVERFLOW. */
 MM_API mm_status mm_ledger_deposit(mm_ledger *ledger, const mm_balance_body *delta);
 /* Applies one fill once: false = this side of this trade (an account may be on both) was applied before, or is no larger than one
  * that had to be forgotten. trade_id: 0 .. 2^62 - 2. Through
@@ -1368,7 +1369,8 @@ MM_API mm_status mm_ledger_adopt_balances(mm_ledger *ledger);
 MM_API bool mm_ledger_seen(const mm_ledger *ledger, int32_t side, int64_t trade_id);
 /* First mid > 0: values the start inventory (average cost). Later mids only value deposits. */
 MM_API void mm_ledger_start_mid(mm_ledger *ledger, int64_t mid_e8);
-/* Price of a third asset in quote, for fees (e.g. BNB). */
+/* Price of a third asset in quote, for fees (e.g. BNB), 0 = not known. The asset is kept from then on; with MM_ASSETS_MAX kept, or
+ * without a name, nothing is done. */
 MM_API void mm_ledger_price(mm_ledger *ledger, const char *asset, int64_t price_e8);
 /* Fills whose fee was paid in a third asset of which no price was known. */
 MM_API uint64_t mm_ledger_unpriced(const mm_ledger *ledger);

@@ -409,16 +409,13 @@ mm_status mm_ledger_balance(mm_ledger *ledger, const mm_balance_body *balance)
     if (!name_is_allowed(balance->asset) || balance->free_e8 < 0 || balance->locked_e8 < 0) {
         return MM_E_ARGUMENT;
     }
+    ledger_asset *asset = asset_of(ledger, balance->asset);
+    if (asset == NULL) {
+        return MM_OK; /* whatever the account does with it is nothing our fills could explain */
+    }
     add(&status, &total_e8, balance->locked_e8);
     if (status != MM_OK) {
         return status;
-    }
-    if (total_e8 == 0 && asset_of(ledger, balance->asset) == NULL) {
-        return MM_OK; /* an account lists hundreds of assets it has none of */
-    }
-    ledger_asset *asset = asset_made(ledger, balance->asset);
-    if (asset == NULL) {
-        return MM_E_CAPACITY;
     }
     /* A read may lag behind events that came before its answer. They count in ms, events perhaps finer. */
     if (asset->reported && balance->time_us > 0 && balance->time_us / 1000 < asset->time_us / 1000) {
@@ -444,11 +441,11 @@ mm_status mm_ledger_deposit(mm_ledger *ledger, const mm_balance_body *delta)
     if (!name_is_allowed(delta->asset)) {
         return MM_E_ARGUMENT;
     }
-    add(&status, &delta_e8, delta->locked_e8);
-    ledger_asset *asset = asset_made(ledger, delta->asset);
+    ledger_asset *asset = asset_of(ledger, delta->asset);
     if (asset == NULL) {
-        return MM_E_CAPACITY;
+        return MM_OK;
     }
+    add(&status, &delta_e8, delta->locked_e8);
     return status != MM_OK ? status : move_asset(ledger, asset, delta_e8, ledger->last_mid_e8);
 }
 

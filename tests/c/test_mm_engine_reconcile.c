@@ -584,6 +584,46 @@ static void lose_events(host *h, int64_t span_ns)
     host_link(h, MM_KIND_ORDER_LINK, MM_CHANNEL_USER, MM_LINK_UP);
 }
 
+/* The operator buys, sells and pays in other coins on the same account: its user stream tells of all of them. */
+static void what_the_account_does_with_other_coins_stops_nothing_and_hides_nothing(void)
+{
+    host *h = trading();
+    int64_t until_ns = h->now_ns + 45 * SECOND;
+    char coin[16];
+    for (int64_t i = 0; h->now_ns < until_ns; i++) {
+        mm_record put_in = host_event(MM_KIND_BALANCE_DELTA);
+        snprintf(coin, sizeof coin, "COIN%d", (int)(i % 20));
+        strcpy(put_in.body.balance.asset, coin);
+        put_in.body.balance.free_e8 = INT64_MAX;
+        host_feed(h, &put_in);
+        host_balance(h, coin, i * MM_ONE_E8, i);
+        h->now_ns += 100 * MS;
+        host_tick(h);
+        host_decide(h);
+        host_exchange(h);
+        MM_REQUIRE(host_status(h).state == MM_STATE_ACTIVE);
+    }
+    MM_CHECK_UINT(host_status(h).verdict, ==, 0);
+    /* A coin that changes all the while is no news of the difference there is. */
+    until_ns = h->now_ns + 60 * SECOND;
+    for (int64_t i = 0; h->now_ns < until_ns && host_status(h).state != MM_STATE_HALTED; i++) {
+        host_balance(h, "COIN0", i * MM_ONE_E8, 0);
+        host_balance(h, "BTC", MM_ONE_E8 + 1, 0);
+        h->now_ns += 100 * MS;
+        host_tick(h);
+        host_decide(h);
+        host_exchange(h);
+        if (host_general(h, MM_KIND_WANT_ACCOUNT, h->batch_first) != NULL) {
+            host_answer(h, MM_KIND_WANT_ACCOUNT);
+        }
+        if (host_general(h, MM_KIND_WANT_TRADES, h->batch_first) != NULL) {
+            host_answer(h, MM_KIND_WANT_TRADES);
+        }
+    }
+    MM_CHECK(has(host_status(h).verdict, MM_REASON_LEDGER_MISMATCH));
+    host_close(h);
+}
+
 static bool warned_of_difference(const host *h)
 {
     bool told = false;
@@ -1572,6 +1612,9 @@ int main(int argc, char **argv)
         MM_TEST(a_second_loss_begins_the_judgement_of_what_was_lost_anew),
         MM_TEST(the_account_is_read_twice_after_a_reconnect_that_lost_nothing),
         MM_TEST(a_difference_that_grows_after_the_read_that_counts_is_not_adopted),
+        MM_TEST(what_the_first_read_after_a_reconnect_does_not_show_is_not_adopted),
+        MM_TEST(what_the_account_does_with_other_coins_stops_nothing_and_hides_nothing),
+        MM_TEST(a_difference_that_grows_after_the_first_read_is_not_adopted),
         MM_TEST(what_was_put_in_beside_a_lost_fill_is_adopted_and_the_fill_is_none_of_it),
         MM_TEST(a_shortage_after_a_reconnect_halts),
         MM_TEST(what_was_put_in_and_cannot_be_counted_halts),

@@ -172,27 +172,43 @@ static void a_first_report_after_a_fill_holds_the_fill(void)
     MM_CHECK_INT(all[2].start_e8, ==, 5 * ONE);
 }
 
-static void a_report_of_nothing_takes_no_place_and_too_many_assets_are_told(void)
+static void what_the_account_does_with_other_assets_is_not_the_ledgers_business(void)
 {
     start();
     char name[8] = "A00";
+    uint64_t mark = mm_ledger_mark(ledger);
     for (int32_t i = 0; i < 100; i++) {
         name[1] = (char)('0' + i / 10);
         name[2] = (char)('0' + i % 10);
-        mm_status status = balance(name, 0, 0);
-        MM_CHECK_INT(status, ==, MM_OK);
+        MM_CHECK(balance(name, INT64_MAX, i) == MM_OK); /* of any number: nobody counts with it */
+        MM_CHECK(deposit(name, INT64_MAX, i) == MM_OK);
+        MM_CHECK(balance(name, i, 1) == MM_OK);
+        MM_CHECK_INT(ledger_of(name), ==, INT64_MIN);
     }
-    for (int32_t i = 0; i < MM_ASSETS_MAX; i++) {
+    MM_CHECK(mm_ledger_equal(ledger));
+    MM_CHECK_UINT(mm_ledger_mark(ledger), ==, mark);
+    /* It is, once a fee was paid in one; what there was of it before is in the first report. */
+    mm_status status = fill(MM_BID, 100 * ONE, ONE, "A07", 5);
+    MM_CHECK_INT(status, ==, MM_OK);
+    MM_CHECK(balance("A07", 95, 0) == MM_OK);
+    MM_CHECK(deposit("A07", 10, 0) == MM_OK);
+    MM_CHECK_INT(ledger_of("A07"), ==, 105);
+    MM_CHECK(balance("A07", 95, 0) == MM_OK && !mm_ledger_equal(ledger));
+}
+
+static void fees_in_more_assets_than_there_is_room_for_are_told(void)
+{
+    start();
+    char name[8] = "A00";
+    for (int32_t i = 2; i < MM_ASSETS_MAX; i++) {
         name[1] = (char)('0' + i / 10);
         name[2] = (char)('0' + i % 10);
-        mm_status status = balance(name, 1, 0);
-        MM_CHECK_INT(status, ==, i < MM_ASSETS_MAX - 2 ? MM_OK : MM_E_CAPACITY);
+        mm_status status = fill(MM_BID, ONE, ONE, name, 1);
+        MM_CHECK_INT(status, ==, MM_OK);
     }
-    mm_status status = deposit("NEW", 1, 0);
+    mm_status status = fill(MM_BID, ONE, ONE, "NEW", 1);
     MM_CHECK_INT(status, ==, MM_E_CAPACITY);
-    status = fill(MM_BID, ONE, ONE, "NEW", 1);
-    MM_CHECK_INT(status, ==, MM_E_CAPACITY);
-    MM_CHECK_INT(mm_ledger_base(ledger), ==, 2 * ONE);
+    MM_CHECK_INT(mm_ledger_base(ledger), ==, MM_ASSETS_MAX * ONE);
     status = balance("", 1, 0);
     MM_CHECK_INT(status, ==, MM_E_ARGUMENT);
     status = balance("BTC", -1, 0);
@@ -335,6 +351,7 @@ static void sums_that_do_not_fit_are_refused_wherever_they_come_from(void)
 {
     const int64_t huge = INT64_MAX - ONE;
     start();
+    mm_ledger_price(ledger, "BNB", ONE);
     MM_CHECK(deposit("", ONE, 0) == MM_E_ARGUMENT);
     MM_CHECK(deposit("USDT", INT64_MAX, 1) == MM_E_OVERFLOW);
     MM_CHECK(balance("", ONE, 0) == MM_E_ARGUMENT);
@@ -356,6 +373,7 @@ static void of_an_adopted_trade_all_parts_must_fit(void)
     memset(&body, 0, sizeof body);
     body.trade_id = 77;
     body.quote_e8 = -1;
+    mm_ledger_price(ledger, "BNB", ONE);
     MM_CHECK(balance("BNB", 5 * ONE, 0) == MM_OK);
     strcpy(body.fee_asset, "BNB"); /* no fee: nothing of it moves */
     MM_CHECK(mm_ledger_adopt(ledger, MM_BID, 0, ONE, &body) == MM_E_ARGUMENT);
@@ -809,7 +827,8 @@ int main(int argc, char **argv)
         MM_TEST(sizes_and_symbols_outside_their_range_are_refused),
         MM_TEST(the_first_report_is_the_start_and_later_ones_are_compared_with_the_ledger),
         MM_TEST(a_first_report_after_a_fill_holds_the_fill),
-        MM_TEST(a_report_of_nothing_takes_no_place_and_too_many_assets_are_told),
+        MM_TEST(what_the_account_does_with_other_assets_is_not_the_ledgers_business),
+        MM_TEST(fees_in_more_assets_than_there_is_room_for_are_told),
         MM_TEST(buying_and_selling_move_both_balances_and_realize_at_average_cost),
         MM_TEST(a_fee_is_taken_where_it_is_paid_and_valued_at_the_fill),
         MM_TEST(a_rebate_is_a_negative_fee_in_any_asset),

@@ -14,7 +14,8 @@ typedef struct {
     fuzz_i128 fees_paid[ASSETS];
     fuzz_i128 reported[ASSETS]; /* free + locked of the last report */
     int64_t times_us[ASSETS];
-    bool known[ASSETS];
+    bool known[ASSETS];         /* by a report */
+    bool kept[ASSETS];
     fuzz_i128 position, third_fees, fees, basis;
     int64_t start_mid, last_mid;
     int64_t applied[APPLIED_MAX]; /* twice the id and the side of what is remembered, any order */
@@ -158,6 +159,7 @@ static bool after_trade(const ledger_run *run, const ledger_trade *t, bool own, 
         after->fees += t->fee_asset == QUOTE ? fee : t->fee_asset == PRICED ? third : t->fee_asset == BASE ? (fee < 0 ? -value : value) : 0;
         after->third_fees += t->fee_asset == PRICED ? third : 0;
     }
+    after->kept[t->fee_asset] |= own && fee != 0;
     after->unpriced += own && fee != 0 && t->fee_asset == UNPRICED;
     return !short_of_base && after->held[BASE] >= 0 && fits(after->held[BASE]) && fits(after->held[QUOTE]) && fits(t->quote);
 }
@@ -236,7 +238,7 @@ static void do_deposit(ledger_run *run)
     bool short_of_base = asset == BASE && run->held[BASE] + delta < 0;
     FUZZ_CHECK(!short_of_base || status != MM_OK);
     FUZZ_CHECK(status == MM_OK || short_of_base || run->large);
-    if (status == MM_OK) {
+    if (status == MM_OK && run->kept[asset]) {
         note_move(run, asset, delta, run->last_mid);
     }
 }
@@ -251,13 +253,12 @@ static void do_report(ledger_run *run, int32_t asset)
     body.locked_e8 = (int64_t)(total / (2 + fuzz_u8(&run->in)));
     body.free_e8 = (int64_t)total - body.locked_e8;
     body.time_us = fuzz_u8(&run->in) * INT64_C(1000);
-    bool listed = asset <= QUOTE || run->known[asset] || total > 0;
     bool late = run->known[asset] && body.time_us > 0 && body.time_us < run->times_us[asset];
     uint64_t mark = mm_ledger_mark(run->ledger);
     mm_status status = mm_ledger_balance(run->ledger, &body);
     FUZZ_CHECK(status == MM_OK || run->large);
     if (status != MM_OK || late || mm_ledger_mark(run->ledger) == mark) {
-        FUZZ_CHECK(status != MM_OK || late || !listed);
+        FUZZ_CHECK(status != MM_OK || late || !run->kept[asset]);
         return;
     }
     if (!run->known[asset]) {
@@ -324,6 +325,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     run.in.at = data;
     run.in.left = size;
     run.evicted = -1;
+    run.kept[BASE] = run.kept[QUOTE] = run.kept[PRICED] = true;
     size_t bytes = mm_ledger_bytes(TRADE_IDS);
     void *memory = fuzz_memory(bytes);
     FUZZ_EQUAL(mm_ledger_init(memory, bytes, TRADE_IDS, &symbol, &run.ledger), MM_OK);

@@ -64,9 +64,9 @@ class LedgerTwin:
 
     def report(self, name: str, free: int, locked: int, time_us: int = 0) -> None:
         """time_us: when the exchange says that this was so, 0 = not said."""
-        if name not in self.assets and free + locked == 0:
+        if name not in self.assets:
             return
-        asset = self.assets.setdefault(name, Asset())
+        asset = self.assets[name]
         if asset.reported and time_us > 0 and time_us // 1000 < asset.time_us // 1000:
             return
         asset.time_us = time_us or asset.time_us
@@ -78,8 +78,8 @@ class LedgerTwin:
         asset.free, asset.locked = free, locked
 
     def deposit(self, name: str, change: int) -> None:
-        self.assets.setdefault(name, Asset())
-        self._move(name, change, self.last_mid)
+        if name in self.assets:
+            self._move(name, change, self.last_mid)
 
     def _move(self, name: str, change: int, mid: int) -> None:
         asset = self.assets[name]
