@@ -128,7 +128,7 @@ static const named_text reason_texts[] = {
     REASON(WOULD_MATCH, "A post-only order here was just refused as it would match."),
     REASON(ORDER_ENDED, "The exchange just ended an order of this side by itself."),
     REASON(COUNT_MISMATCH, "Orders sent and orders approved do not agree."),
-    REASON(LOSS_LIMIT, "The loss reached its limit."),
+    REASON(LOSS_LIMIT, "The loss reached its limit, or the worth of the account cannot be counted."),
     REASON(DRAWDOWN, "Equity fell too far from its peak."),
     REASON(LOSS_SPEED, "Too much was lost within a minute."),
     REASON(NO_ROOM, "There is no room in the action ring."),

@@ -1498,19 +1498,9 @@ static void a_part_that_refuses_its_configuration_is_named(void)
     config = host_config();
     config.risk.unknown_max = 0;
     check_part(&config, "unknown_max");
-}
-
-static void a_bad_configuration_names_its_field(void)
-{
-    const char *bad_field = NULL;
-    mm_engine_config config = host_config();
-    config.orders_max = 0;
-    MM_CHECK(mm_engine_new(&config, &bad_field) == NULL);
-    MM_CHECK_TEXT(bad_field, "orders_max");
     config = host_config();
     config.risk.position_max_e8 = 0;
-    MM_CHECK(mm_engine_new(&config, &bad_field) == NULL);
-    MM_CHECK_TEXT(bad_field, "position_max_e8");
+    check_part(&config, "position_max_e8");
 }
 
 int main(int argc, char **argv)
@@ -1571,7 +1561,6 @@ int main(int argc, char **argv)
         MM_TEST(the_second_empty_read_waits_a_second_from_the_first_ones_answer),
         MM_TEST(an_accepted_reset_begins_profit_anew),
         MM_TEST(it_is_a_function_of_its_inputs),
-        MM_TEST(a_bad_configuration_names_its_field),
         MM_TEST(each_field_outside_its_range_is_named),
         MM_TEST(memory_too_short_for_an_engine_is_refused),
         MM_TEST(a_part_that_refuses_its_configuration_is_named),

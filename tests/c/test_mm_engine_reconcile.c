@@ -27,6 +27,27 @@ static host *trading(void)
     return h;
 }
 
+static void live_a_moment(host *h)
+{
+    h->now_ns += 100 * MS;
+    host_tick(h);
+    host_decide(h);
+    host_exchange(h);
+}
+
+/* Takes the quotes back and places them again; the first order of the new ones, NULL = none. */
+static const mm_record *quote_again(host *h)
+{
+    host_command(h, MM_COMMAND_PAUSE, 0);
+    host_decide(h);
+    host_exchange(h);
+    host_command(h, MM_COMMAND_RESUME, 0);
+    h->now_ns += 200 * MS; /* the same orders at once would be duplicates */
+    host_tick(h);
+    host_decide(h);
+    return host_find(h, MM_KIND_PLACE);
+}
+
 /* The market goes on and the exchange answers orders, but not reads; ends early when a read is asked for. */
 static bool until_asked(host *h, uint16_t kind, int64_t span_ns)
 {
@@ -268,14 +289,7 @@ static void an_order_placed_while_the_read_was_under_way_is_not_missed(void)
     for (int reads = 0; reads < 4; reads++) {
         /* The market moves: all orders are replaced after the question and before its answer. */
         h->now_ns += 200 * MS;
-        host_command(h, MM_COMMAND_PAUSE, 0);
-        host_decide(h);
-        host_exchange(h);
-        host_command(h, MM_COMMAND_RESUME, 0);
-        h->now_ns += 200 * MS;
-        host_tick(h);
-        host_decide(h);
-        const mm_record *placed = host_find(h, MM_KIND_PLACE);
+        const mm_record *placed = quote_again(h);
         MM_REQUIRE(placed != NULL);
         fresh = placed->body.action.order_seq;
         host_exchange(h);
@@ -520,10 +534,7 @@ static void a_difference_pulls_the_quotes_when_confirmed_and_halts_when_no_lag_e
     int64_t wrong_ns = h->now_ns;
     int64_t pulled_ns = 0;
     while (host_status(h).state != MM_STATE_HALTED && h->now_ns < wrong_ns + 30 * SECOND) {
-        h->now_ns += 100 * MS;
-        host_tick(h);
-        host_decide(h);
-        host_exchange(h);
+        live_a_moment(h);
         if (host_general(h, MM_KIND_WANT_TRADES, h->batch_first) != NULL) {
             host_answer(h, MM_KIND_WANT_TRADES);
         }
@@ -548,10 +559,7 @@ static void show_all(host *h, int64_t base_e8, int64_t quote_e8, const mm_order 
 {
     int64_t end_ns = h->now_ns + span_ns;
     while (h->now_ns < end_ns) {
-        h->now_ns += 100 * MS;
-        host_tick(h);
-        host_decide(h);
-        host_exchange(h);
+        live_a_moment(h);
         if (host_general(h, MM_KIND_WANT_TRADES, h->batch_first) != NULL) {
             if (filled != NULL) {
                 trade_row(h, filled, 41, SECOND, MM_KIND_TRADE_ROW);
@@ -828,10 +836,7 @@ static void a_clock_of_the_exchange_that_stepped_back_does_not_make_the_account_
     balance_at(h, MM_ONE_E8 + 1, 20000000); /* one atom too many, from before the step */
     int64_t wrong_ns = h->now_ns;
     while (h->now_ns < wrong_ns + 30 * SECOND) {
-        h->now_ns += 100 * MS;
-        host_tick(h);
-        host_decide(h);
-        host_exchange(h);
+        live_a_moment(h);
         if (host_general(h, MM_KIND_WANT_TRADES, h->batch_first) != NULL) {
             host_answer(h, MM_KIND_WANT_TRADES);
         }
@@ -1157,14 +1162,7 @@ static void refusals_by_a_filter_ask_for_the_rules_once_in_five_seconds(void)
 static void rules_that_could_not_be_asked_for_are_when_there_is_room(void)
 {
     host *h = trading();
-    host_command(h, MM_COMMAND_PAUSE, 0);
-    host_decide(h);
-    host_exchange(h);
-    host_command(h, MM_COMMAND_RESUME, 0);
-    h->now_ns += 200 * MS;
-    host_tick(h);
-    host_decide(h);
-    const mm_record *placed = host_find(h, MM_KIND_PLACE);
+    const mm_record *placed = quote_again(h);
     MM_REQUIRE(placed != NULL);
     host_outcome(h, MM_KIND_REJECT, placed->body.action.order_seq, MM_OP_PLACE, MM_REJECT_FILTER, -1013);
     host_decide_in(h, 0, 0);

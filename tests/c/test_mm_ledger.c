@@ -27,28 +27,27 @@ static void start_with(size_t trade_ids)
     next_id = 1;
 }
 
-static mm_status balance(const char *asset, int64_t free_e8, int64_t locked_e8)
+static mm_status told(mm_status (*taken)(mm_ledger *, const mm_balance_body *), const char *asset,
+                      int64_t free_e8, int64_t locked_e8)
 {
     mm_balance_body body;
     memset(&body, 0, sizeof body);
     strcpy(body.asset, asset);
     body.free_e8 = free_e8;
     body.locked_e8 = locked_e8;
-    mm_status status = mm_ledger_balance(ledger, &body);
+    mm_status status = taken(ledger, &body);
     MM_CHECK(mm_ledger_valid(ledger));
     return status;
 }
 
+static mm_status balance(const char *asset, int64_t free_e8, int64_t locked_e8)
+{
+    return told(mm_ledger_balance, asset, free_e8, locked_e8);
+}
+
 static mm_status deposit(const char *asset, int64_t free_e8, int64_t locked_e8)
 {
-    mm_balance_body body;
-    memset(&body, 0, sizeof body);
-    strcpy(body.asset, asset);
-    body.free_e8 = free_e8;
-    body.locked_e8 = locked_e8;
-    mm_status status = mm_ledger_deposit(ledger, &body);
-    MM_CHECK(mm_ledger_valid(ledger));
-    return status;
+    return told(mm_ledger_deposit, asset, free_e8, locked_e8);
 }
 
 static bool fill_with_id(int64_t id, int32_t side, int64_t price_e8, int64_t qty_e8,

@@ -70,20 +70,27 @@ static mm_order_change sent(uint64_t seq, int64_t now_ns)
     return outcome(MM_KIND_SENT, seq, MM_OP_PLACE, 0, now_ns);
 }
 
-static mm_order_change report(uint16_t kind, uint64_t seq, int16_t status, int64_t executed_e8,
-                              int64_t now_ns)
+/* What is said of an order but for its numbers. */
+static mm_report_body *report_of(mm_record *records, uint16_t kind, uint64_t seq, int16_t status)
 {
-    mm_record records[2];
-    memset(records, 0, sizeof records);
+    memset(records, 0, 2 * sizeof *records);
     records[0].kind = kind;
     records[0].count = kind == MM_KIND_REPORT ? 2 : 1;
     records[0].flags = kind == MM_KIND_STATUS ? MM_FLAG_FOUND : 0;
     records[0].body.report.order_seq = seq;
-    records[0].body.report.exchange_id = 1000 + (int64_t)seq;
     records[0].body.report.status = status;
-    records[0].body.report.executed_e8 = executed_e8;
     records[1].kind = MM_KIND_MORE;
     records[1].body.fill.trade_id = -1;
+    return &records[0].body.report;
+}
+
+static mm_order_change report(uint16_t kind, uint64_t seq, int16_t status, int64_t executed_e8,
+                              int64_t now_ns)
+{
+    mm_record records[2];
+    mm_report_body *said = report_of(records, kind, seq, status);
+    said->exchange_id = 1000 + (int64_t)seq;
+    said->executed_e8 = executed_e8;
     return apply(records, now_ns);
 }
 
@@ -781,27 +788,26 @@ static mm_order *resting(int32_t side)
     return order;
 }
 
+/* The first order, resting, with an amend under way. */
+static mm_order *amending(int32_t side, int64_t qty_e8)
+{
+    start();
+    mm_order *order = resting(side);
+    mm_orders_amend(orders, order, qty_e8, T0);
+    return order;
+}
+
 static mm_order_change with_quantity(uint16_t kind, uint64_t seq, int16_t status, int64_t qty_e8,
                                      int64_t now_ns)
 {
     mm_record records[2];
-    memset(records, 0, sizeof records);
-    records[0].kind = kind;
-    records[0].count = kind == MM_KIND_REPORT ? 2 : 1;
-    records[0].flags = kind == MM_KIND_STATUS ? MM_FLAG_FOUND : 0;
-    records[0].body.report.order_seq = seq;
-    records[0].body.report.status = status;
-    records[0].body.report.qty_e8 = qty_e8;
-    records[1].kind = MM_KIND_MORE;
-    records[1].body.fill.trade_id = -1;
+    report_of(records, kind, seq, status)->qty_e8 = qty_e8;
     return apply(records, now_ns);
 }
 
 static void the_larger_quantity_counts_until_the_smaller_one_is_confirmed(void)
 {
-    start();
-    mm_order *order = resting(MM_BID);
-    mm_orders_amend(orders, order, QTY / 2, T0);
+    mm_order *order = amending(MM_BID, QTY / 2);
     MM_CHECK_INT(order->qty_e8, ==, QTY);
     MM_CHECK_INT(order->amend_qty_e8, ==, QTY / 2);
     MM_CHECK_INT(order->amends, ==, 1);
@@ -821,9 +827,7 @@ static void the_larger_quantity_counts_until_the_smaller_one_is_confirmed(void)
 
 static void a_report_of_the_smaller_quantity_may_come_before_the_reply(void)
 {
-    start();
-    mm_order *order = resting(MM_ASK);
-    mm_orders_amend(orders, order, QTY / 4, T0);
+    mm_order *order = amending(MM_ASK, QTY / 4);
     with_quantity(MM_KIND_REPORT, 1, MM_ORDER_LIVE, QTY / 4, T0 + MS);
     MM_CHECK_INT(order->qty_e8, ==, QTY / 4);
     MM_CHECK_INT(order->amend_qty_e8, ==, 0);
@@ -836,9 +840,7 @@ static void a_report_of_the_smaller_quantity_may_come_before_the_reply(void)
 
 static void an_amend_that_was_refused_or_not_sent_leaves_the_order_as_it_was(void)
 {
-    start();
-    mm_order *order = resting(MM_BID);
-    mm_orders_amend(orders, order, QTY / 2, T0);
+    mm_order *order = amending(MM_BID, QTY / 2);
     outcome(MM_KIND_AMEND_REJECT, 1, MM_OP_AMEND, MM_REJECT_OTHER, T0 + MS);
     MM_CHECK_INT(order->amend_qty_e8, ==, 0);
     MM_CHECK_INT(order->qty_e8, ==, QTY);
@@ -854,9 +856,7 @@ static void an_amend_that_was_refused_or_not_sent_leaves_the_order_as_it_was(voi
 
 static void an_amend_without_an_answer_is_asked_about_until_something_tells(void)
 {
-    start();
-    mm_order *order = resting(MM_BID);
-    mm_orders_amend(orders, order, QTY / 2, T0);
+    mm_order *order = amending(MM_BID, QTY / 2);
     outcome(MM_KIND_LOST, 1, MM_OP_AMEND, 0, T0 + MS);
     MM_CHECK_INT(order->state, ==, MM_ORDER_LIVE); /* that it exists is not in doubt */
     check_due(T0 + 300 * MS, MM_DUE_NONE);
@@ -879,9 +879,7 @@ static void an_amend_without_an_answer_is_asked_about_until_something_tells(void
 
 static void more_than_the_smaller_quantity_may_have_been_executed_before_it_was_one(void)
 {
-    start();
-    mm_order *order = resting(MM_BID);
-    mm_orders_amend(orders, order, QTY / 2, T0);
+    mm_order *order = amending(MM_BID, QTY / 2);
     mm_order_change change = fill(MM_KIND_REPORT, 1, MM_ORDER_LIVE, 3 * QTY / 4, 3 * QTY / 4, T0);
     MM_CHECK(change.fill && !change.overfill);
     MM_CHECK(mm_orders_filled(orders, order, 3 * QTY / 4, T0));
@@ -896,9 +894,7 @@ static void more_than_the_smaller_quantity_may_have_been_executed_before_it_was_
 
 static void an_amended_order_is_filled_by_its_smaller_quantity(void)
 {
-    start();
-    mm_order *order = resting(MM_BID);
-    mm_orders_amend(orders, order, QTY / 2, T0);
+    mm_order *order = amending(MM_BID, QTY / 2);
     mm_order_change change = fill(MM_KIND_REPORT, 1, MM_ORDER_FILLED, QTY / 2, QTY / 2, T0);
     MM_CHECK(change.ended && change.to == MM_ORDER_FILLED);
     MM_CHECK(mm_orders_filled(orders, change.order, QTY / 2, T0));
@@ -1055,9 +1051,7 @@ static void only_an_order_in_doubt_can_be_disproved(void)
 
 static void the_reply_to_an_amend_may_say_the_state_or_not(void)
 {
-    start();
-    mm_order *order = resting(MM_BID);
-    mm_orders_amend(orders, order, QTY / 2, T0);
+    mm_order *order = amending(MM_BID, QTY / 2);
     with_quantity(MM_KIND_AMENDED, 1, MM_ORDER_LIVE, QTY / 2, T0 + MS);
     MM_CHECK_INT(order->qty_e8, ==, QTY / 2);
     mm_orders_amend(orders, order, QTY / 4, T0 + MS);
@@ -1067,9 +1061,7 @@ static void the_reply_to_an_amend_may_say_the_state_or_not(void)
 
 static void answers_to_an_amend_of_an_order_in_doubt_add_no_doubt(void)
 {
-    start();
-    mm_order *order = resting(MM_BID);
-    mm_orders_amend(orders, order, QTY / 2, T0);
+    mm_order *order = amending(MM_BID, QTY / 2);
     outcome(MM_KIND_LOST, 1, MM_OP_PLACE, 0, T0 + MS);
     MM_CHECK_INT(order->state, ==, MM_ORDER_UNKNOWN);
     outcome(MM_KIND_AMEND_REJECT, 1, MM_OP_AMEND, MM_REJECT_UNKNOWN_ORDER, T0 + 2 * MS);
@@ -1081,9 +1073,7 @@ static void answers_to_an_amend_of_an_order_in_doubt_add_no_doubt(void)
 
 static void an_amend_lost_twice_is_not_asked_about_later(void)
 {
-    start();
-    mm_order *order = resting(MM_BID);
-    mm_orders_amend(orders, order, QTY / 2, T0);
+    mm_order *order = amending(MM_BID, QTY / 2);
     outcome(MM_KIND_LOST, 1, MM_OP_AMEND, 0, T0 + MS);
     outcome(MM_KIND_LOST, 1, MM_OP_AMEND, 0, T0 + 100 * MS);
     MM_CHECK_INT(mm_orders_deadline(orders), ==, T0 + 301 * MS);
