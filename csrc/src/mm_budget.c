@@ -370,6 +370,7 @@ int64_t mm_budget_deadline(const mm_budget *budget, int32_t need, int64_t now_ns
             at_ns = larger(at_ns, (w.index + 1) * w.span_ns - budget->offset_ns);
         }
     }
+    MM_ASSERT(at_ns > now_ns);
     if (day_sends_at(budget, now_ns) >= budget->config.orders_day_limit) {
         window w = window_at(budget, ORDERS_DAY, now_ns);
         at_ns = larger(at_ns, (w.index + 1) * w.span_ns - budget->offset_ns);

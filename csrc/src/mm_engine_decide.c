@@ -40,6 +40,7 @@ static void count_time(mm_engine *engine, int64_t from_ns)
             continue;
         }
         int32_t reason = mm_reason_first(engine->side_verdict[side]);
+        MM_ASSERT(reason >= MM_REASON_NONE && reason < MM_REASON_COUNT);
         engine->counters.reason_ns[reason == MM_REASON_NONE ? MM_REASON_IN_FLIGHT : reason] += spent_ns;
     }
 }
@@ -175,6 +176,8 @@ static void say_state(mm_engine *engine, const mm_top *top)
 {
     uint64_t verdict = engine->verdict | engine->tell_bits;
     engine->state = state_of(engine, top);
+    MM_ASSERT(engine->state >= MM_STATE_INIT && engine->state <= MM_STATE_KILLED);
+    MM_ASSERT(engine->state != MM_STATE_ACTIVE || engine->start_confirmed);
     if (engine->state == engine->said_state && verdict == engine->said_verdict) {
         return;
     }
@@ -277,6 +280,8 @@ static void want(mm_engine *engine, const mm_top *top, mm_quotes *quotes)
     }
     mm_quote_fit(&input, engine->config.risk.cross_guard_ticks, quotes);
     reduce(engine, top, quotes);
+    MM_ASSERT(quotes->bid_count <= MM_LAYERS_MAX && quotes->ask_count <= MM_LAYERS_MAX);
+    MM_ASSERT((quotes->bid_count > 0 || quotes->bid_verdict != 0) && (quotes->ask_count > 0 || quotes->ask_verdict != 0));
 }
 
 static bool same_side(const mm_level *a, uint32_t a_count, const mm_level *b, uint32_t b_count)
@@ -337,6 +342,7 @@ static void set_deadline(mm_engine *engine)
         bool banned = engine->now_ns < engine->ban_until_ns;
         at = banned ? engine->ban_until_ns : engine->now_ns + REPLAN_NS;
     }
+    MM_ASSERT(at > engine->now_ns);
     engine->deadline_ns = at;
 }
 
@@ -345,6 +351,7 @@ void mm__engine_decide(mm_engine *engine)
     mm_top top;
     mm_quotes quotes;
     int64_t before_ns = engine->counters.now_ns;
+    MM_ASSERT(engine->now_ns >= before_ns);
     engine->counters.now_ns = engine->now_ns;
     count_time(engine, before_ns);
     engine->replan = 0;
@@ -364,6 +371,7 @@ void mm__engine_decide(mm_engine *engine)
     set_deadline(engine);
     engine->market_changed = 0;
     engine->cause_ns = 0;
+    MM_ASSERT(engine->action_count <= MM__ACTIONS_MAX);
 }
 
 static size_t records_of(int64_t level_count)

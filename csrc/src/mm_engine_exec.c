@@ -93,6 +93,8 @@ static bool is_late(const mm_engine *engine, const mm_fill_body *fill)
 static void apply_fill(mm_engine *engine, const mm_record *event, mm_order *order)
 {
     const mm_report_body *report = &event->body.report;
+    MM_ASSERT(event->count == 2);
+    MM_ASSERT(event->kind == MM_KIND_REPORT || event->kind == MM_KIND_TRADE_ROW);
     mm_status status = MM_OK;
     bool first = order->executed_e8 == 0;
     if (!mm_ledger_fill(engine->ledger, order->side, report->price_e8, report->qty_e8, &event[1].body.fill,
@@ -156,6 +158,7 @@ static bool is_known_already(const mm_engine *engine, const mm_record *event)
 static void refused(mm_engine *engine, const mm_order_change *change, bool known_already)
 {
     const mm_order *order = change->order;
+    MM_ASSERT(order != NULL && change->ended);
     engine->counters.orders_rejected++;
     if (change->not_attempted || known_already) {
         return; /* not attempted: its old order could not be cancelled, nobody judged it */
@@ -283,6 +286,8 @@ const mm_order *mm__engine_order(mm_engine *engine, const mm_record *event)
         }
         return NULL;
     }
+    MM_ASSERT(change.order->seq != 0 && change.order->seq <= mm_orders_last_seq(engine->orders));
+    MM_ASSERT(change.order->side == MM_BID || change.order->side == MM_ASK);
     charge_outcome(engine, event, change.order);
     if (event->kind == MM_KIND_SENT && is_of_new_order(event)) {
         engine->counters.orders_sent++;
@@ -523,6 +528,7 @@ static void settle_unknown(mm_engine *engine)
     mm_order *open[2 * MM_PLAN_MAX];
     size_t count = mm_orders_open(engine->orders, -1, open, MM_ARRAY_COUNT(open));
     bool equal = mm_ledger_equal(engine->ledger);
+    MM_ASSERT(count <= MM_ARRAY_COUNT(open));
     for (size_t i = 0; i < count; i++) {
         mm_order *order = open[i];
         if (order->state != MM_ORDER_UNKNOWN) {

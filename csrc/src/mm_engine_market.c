@@ -284,6 +284,8 @@ static void on_snapshot(mm_engine *engine, const mm_record *event)
         snapshot_failed(engine, body->recv_ns);
         return;
     }
+    MM_ASSERT(mm_sync_last_id(engine->sync) >= body->last_id);
+    MM_ASSERT(mm_sync_statistics(engine->sync).applied >= applied_before);
     engine->counters.book_updates += mm_sync_statistics(engine->sync).applied - applied_before;
     after_sync(engine, body->recv_ns);
     follow_ticker(engine);

@@ -116,6 +116,8 @@ static void gather(mm_engine *engine, side_plan *s)
         s->shrinkable[s->order_count] = smaller_can_rest && can_shrink(engine, order);
         s->order_count++;
     }
+    MM_ASSERT(found <= MM_ARRAY_COUNT(open));
+    MM_ASSERT(s->order_count <= MM_PLAN_MAX && s->order_count <= found);
 }
 
 static int64_t tolerance_of(const mm_engine *engine, const mm_top *top)
@@ -227,6 +229,8 @@ static bool is_as_good(const plans *p, const mm_order *old, const mm_level *wish
 static uint64_t judge(plans *p, const side_plan *s, uint32_t layer, mm_order *leaves, int64_t *qty_e8)
 {
     mm_engine *engine = p->engine;
+    MM_ASSERT(layer < s->wanted_count);
+    MM_ASSERT(leaves == NULL || leaves->side == s->side);
     const mm_level *wish = &s->wanted[layer];
     mm_risk_view view;
     mm__engine_view(engine, p->top, &view);
@@ -279,6 +283,8 @@ static uint64_t send(plans *p, const move *m)
     if (!made) {
         return MM_BIT(MM_REASON_POOL);
     }
+    MM_ASSERT(price_e8 > 0 && qty_e8 > 0);
+    MM_ASSERT(order->state == MM_ORDER_PENDING && order->side == s->side);
     mm_risk_sent(engine->risk, s->side, price_e8, qty_e8, engine->now_ns);
     mm__engine_emit_new(engine, order, leaves);
     return 0;
@@ -348,6 +354,7 @@ static size_t collect(plans *p, move *moves)
             int64_t apart_e8 = s->leaves[j] != NULL ? s->leaves[j]->price_e8 - s->wanted[j].price_e8 : 0;
             int32_t need = rank < 2 ? MM_NEED_EMPTY : MM_NEED_MOVE;
             move m = {s, j, need, rank, apart_e8 < 0 ? -apart_e8 : apart_e8};
+            MM_ASSERT(count < 2 * MM_LAYERS_MAX);
             size_t at = count++;
             for (; at > 0 && gains_more(&m, &moves[at - 1]); at--) {
                 moves[at] = moves[at - 1];
@@ -448,6 +455,7 @@ void mm__engine_move(mm_engine *engine, const mm_top *top)
     p.top = top;
     p.tolerance_e8 = tolerance_of(engine, top);
     p.grace_e8 = grace_of(engine, p.tolerance_e8);
+    MM_ASSERT(p.tolerance_e8 >= 0 && p.grace_e8 >= p.tolerance_e8);
     engine->budget_ns = INT64_MAX;
     plan_side(&p, MM_BID);
     plan_side(&p, MM_ASK);

@@ -274,6 +274,7 @@ static void close_confirm(mm_engine *engine, mm__confirm *confirm, int64_t token
     if (confirm->empty_reads < 2) {
         return;
     }
+    MM_ASSERT(confirm->empty_reads == 2);
     confirm->active = 0;
     if (confirm == &engine->stop_check) {
         engine->stopped = 1;
@@ -297,6 +298,7 @@ void mm__engine_open_end(mm_engine *engine, int64_t token)
 /* Asks for the open orders until two reads in a row, far enough apart, show none of ours. */
 void mm__engine_confirm(mm_engine *engine, mm__confirm *confirm)
 {
+    MM_ASSERT(confirm == &engine->start_check || confirm == &engine->stop_check);
     if (!confirm->active) {
         return;
     }
@@ -557,6 +559,7 @@ static void ask_prices(mm_engine *engine)
 {
     mm_balance balances[MM_ASSETS_MAX];
     size_t count = mm_ledger_balances(engine->ledger, balances, MM_ASSETS_MAX);
+    MM_ASSERT(count >= 2 && count <= MM_ASSETS_MAX);
     if (engine->now_ns < price_due_ns(engine) || engine->now_ns < engine->ban_until_ns) {
         return;
     }

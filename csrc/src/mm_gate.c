@@ -572,6 +572,7 @@ uint64_t mm_gate_encode(mm_gate *gate, const mm_record *action, int64_t now_ns, 
     uint16_t kind = action->kind;
     bool places = kind == MM_KIND_PLACE || kind == MM_KIND_REPLACE;
     MM_ASSERT(places || kind == MM_KIND_CANCEL || kind == MM_KIND_QUERY || kind == MM_KIND_AMEND);
+    MM_ASSERT(gate->burst_count <= MM_GATE_BURST_MAX && gate->burst_bytes <= sizeof gate->burst);
     gate->ready = 0;
     uint64_t verdict = gate->burst_count < MM_GATE_BURST_MAX ? verdict_of(gate, action, now_ns) : MM_BIT(MM_REASON_NO_ROOM);
     if (verdict != 0) {
@@ -608,6 +609,7 @@ mm_status mm_gate_seal(mm_gate *gate, const char *signature, size_t signature_by
         return MM_E_STATE;
     }
     gate->ready = 0;
+    MM_ASSERT(gate->payload_bytes > 0 && gate->parameter_count > 0);
     if (!signature_ok(gate, signature, signature_bytes)) {
         return MM_E_ARGUMENT;
     }
@@ -625,6 +627,7 @@ mm_status mm_gate_seal(mm_gate *gate, const char *signature, size_t signature_by
 size_t mm_gate_take(mm_gate *gate, const uint8_t **bytes)
 {
     size_t taken = gate->burst_bytes;
+    MM_ASSERT((taken == 0) == (gate->burst_count == 0));
     *bytes = gate->burst;
     gate->burst_bytes = 0;
     gate->burst_count = 0;

@@ -174,6 +174,13 @@ bool mm_ledger_seen(const mm_ledger *ledger, int32_t side, int64_t trade_id)
     return rank < ledger->key_count && *key_at(ledger, rank) == key;
 }
 
+/* The books repeat what the two balances hold. */
+static MM_INVARIANT bool books_match(const mm_ledger *ledger)
+{
+    return ledger->books.base_e8 == ledger->assets[BASE].balance.ledger_e8 &&
+           ledger->books.quote_e8 == ledger->assets[QUOTE].balance.ledger_e8;
+}
+
 static void remember(mm_ledger *ledger, int32_t side, int64_t trade_id)
 {
     MM_ASSERT(!mm_ledger_seen(ledger, side, trade_id));
@@ -431,6 +438,8 @@ mm_status mm_ledger_balance(mm_ledger *ledger, const mm_balance_body *balance)
     asset->balance.locked_e8 = balance->locked_e8;
     asset->balance.mark = ++ledger->mark;
     asset->time_us = balance->time_us > 0 ? balance->time_us : asset->time_us;
+    MM_ASSERT(asset->reported);
+    MM_ASSERT(books_match(ledger));
     return MM_OK;
 }
 
@@ -521,6 +530,7 @@ bool mm_ledger_fill(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t q
     commit(ledger, &books);
     remember(ledger, side, fill->trade_id);
     ledger->fills++;
+    MM_ASSERT(books_match(ledger) && mm_ledger_seen(ledger, side, fill->trade_id));
     return true;
 }
 
@@ -568,6 +578,8 @@ mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int
         ledger->books = books;
         memcpy(ledger->assets, assets, sizeof assets);
     }
+    MM_ASSERT(books_match(ledger));
+    MM_ASSERT(status != MM_OK || mm_ledger_seen(ledger, side, fill->trade_id));
     return status;
 }
 
@@ -618,6 +630,8 @@ void mm_ledger_rebase(mm_ledger *ledger)
     ledger->key_first = 0;
     ledger->key_count = 0;
     ledger->key_evicted = -1;
+    MM_ASSERT(books_match(ledger));
+    MM_ASSERT(mm_ledger_equal(ledger)); /* nothing is reported that could differ */
 }
 
 /* ---- Values ---------------------------------------------------------------------------------- */

@@ -190,6 +190,7 @@ mm_status mm_log_replay(mm_engine *engine, const mm_record *records, size_t reco
         }
         at += count;
     }
+    MM_ASSERT(at <= record_count && *action_count <= action_capacity);
     *consumed = at;
     /* Actions made but not logged belong to a batch whose tail is still to come, or were never made live. */
     return MM_OK;

@@ -681,6 +681,7 @@ static void make_quote(const mm_quotes *quotes, int64_t now_ns, mm_record *recor
     uint32_t used = 1;
     used += put_levels(records + used, quotes->bids, bid_count);
     used += put_levels(records + used, quotes->asks, ask_count);
+    MM_ASSERT(used <= 1 + 2 * QUOTE_SIDE_RECORDS);
     records[0].kind = MM_KIND_QUOTE;
     records[0].count = used;
     records[0].body.command.now_ns = now_ns;

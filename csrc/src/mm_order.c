@@ -618,6 +618,7 @@ static mm_order *hear(mm_orders *orders, order_slot *slot, const evidence *said,
 static mm_order *hear_ended(mm_orders *orders, mm_order *order, const evidence *said,
                             int64_t now_ns, mm_order_change *change)
 {
+    MM_ASSERT(is_ended_state(order->state));
     change->zombie = said->exists && is_never_state(order->state);
     bool missing = said->executed_e8 > order->executed_e8;
     if (is_tomb(order) && (change->zombie || missing)) {

@@ -320,6 +320,7 @@ int32_t mm_sync_snapshot(mm_sync *sync, mm_book *book, const mm_record *records,
     }
     buffer_clear(sync);
     sync->lost_id = -1;
+    MM_ASSERT(sync->state == MM_SYNC_SYNCED && sync->last_id >= id);
     return MM_SYNC_REPLAYED;
 }
 
@@ -362,6 +363,7 @@ int32_t mm_sync_merge(mm_sync *sync, mm_book *fresh, const mm_record *records, s
     if (!sync->keeping) {
         return MM_SYNC_DROPPED;
     }
+    MM_ASSERT(sync->state == MM_SYNC_SYNCED);
     if (!event_valid(records, MM_KIND_SNAPSHOT)) {
         return MM_E_ARGUMENT;
     }
