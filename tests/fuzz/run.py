@@ -29,7 +29,7 @@ from tests.fuzz import seeds  # noqa: E402 - this file is run as a program
 
 MISSING = "clang's libFuzzer is not installed (Debian: clang, libclang-rt-dev); nothing was fuzzed"
 
-INPUT_BYTES_MAX = {"feed": 4096, "ws": 2048, "sbe": 1024}
+INPUT_BYTES_MAX = {"feed": 4096, "ws": 2048, "sbe": 1024, "config": 320}
 DECISION_BYTES_MAX = 512
 """Of the targets that read decisions: enough for a few hundred of them."""
 

@@ -10,6 +10,7 @@ import gzip
 import itertools
 import json
 import os
+import random
 import struct
 import sys
 from collections.abc import Iterator
@@ -133,14 +134,22 @@ def binary_messages() -> Iterator[bytes]:
         yield sbe_twin.trades("BTCUSDT", [trade, trade], 1_700_000_000_000_000, wire)
 
 
+def decisions(target: str) -> Iterator[bytes]:
+    """Bytes of any kind: the fuzzer begins with what they lead to, which it would take long to come to byte by byte."""
+    yield bytes(range(256))
+    any_bytes = random.Random(target)
+    for _ in range(100):
+        yield any_bytes.randbytes(any_bytes.randint(16, 320))
+
+
 SOURCES = {"feed": lambda: iter(messages()), "ws": frames, "sbe": binary_messages}
-"""The targets whose input is what the exchange sends. The others read decisions, and bytes of any kind are some."""
+"""The targets whose input is what the exchange sends. The others read decisions."""
 
 
 def write(target: str, folder: Path) -> int:
     """Writes the seeds of a target into a folder of its own; returns how many there are."""
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
-    for count, seed in enumerate(SOURCES.get(target, lambda: iter([bytes(range(256))]))(), 1):
+    for count, seed in enumerate(SOURCES.get(target, lambda: decisions(target))(), 1):
         (folder / f"{count:04d}").write_bytes(seed)
     return count
