@@ -449,8 +449,8 @@ def test_quote_through_cffi(calls: Calls, work: Work) -> None:
         "signal": {"alpha": 0.1, "volatility": 0.0001, "imbalance": 0.2}})
     assert lib.mm_grid_init(ffi.addressof(seen, "tick"), TICK_E8) == lib.MM_OK
     assert lib.mm_grid_init(ffi.addressof(seen, "lot"), 1000) == lib.MM_OK
-    quotes = ffi.new("mm_quotes *")
-    calls(lib.mm_quote_inventory_skew, config, seen, quotes)
+    stance, quotes = ffi.new("mm_quote_stance *"), ffi.new("mm_quotes *")
+    calls(lib.mm_quote_inventory_skew, config, stance, seen, quotes)
     assert (quotes.bid_count, quotes.ask_count) == (1, 1)
     assert quotes.bids[0].price_e8 < quotes.asks[0].price_e8
 

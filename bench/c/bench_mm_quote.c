@@ -22,6 +22,7 @@ typedef struct {
     mm_book *book;
     mm_symbol symbol;
     mm_quote_config config;
+    mm_quote_stance stance;
     mm_strategy strategy;
     mm_quote_input input;
     mm_quotes wishes; /* for fit */
@@ -41,7 +42,8 @@ static void prepare(void *context)
 
 static void skew_through_table(void *state, const mm_quote_input *input, mm_quotes *quotes)
 {
-    mm_quote_inventory_skew(state, input, quotes);
+    run *self = state;
+    mm_quote_inventory_skew(&self->config, &self->stance, input, quotes);
 }
 
 static void sink_quotes(const mm_quotes *quotes)
@@ -71,18 +73,17 @@ static void quote_call(void *context)
     for (uint64_t i = 0; i < QUERIES; i++) {
         mm_bench_barrier();
         self->input.top = *top;
-        mm_quote_inventory_skew(&self->config, &self->input, &quotes);
+        mm_quote_inventory_skew(&self->config, &self->stance, &self->input, &quotes);
         sink_quotes(&quotes);
     }
 }
 
 /* inventory_skew compiled into its caller, around the book's own view of the top. */
-static inline void skew_inlined(const mm_quote_config *config, mm_quote_input *input,
-                                const mm_top *top, mm_quotes *quotes)
+static inline void skew_inlined(run *self, mm_quote_input *input, const mm_top *top, mm_quotes *quotes)
 {
-    if (!mm__quote_skew_short(config, input, top, quotes)) {
+    if (!mm__quote_skew_short(&self->config, &self->stance, input, top, quotes)) {
         mm_top_read(top, &input->top);
-        mm_quote_inventory_skew(config, input, quotes);
+        mm_quote_inventory_skew(&self->config, &self->stance, input, quotes);
     }
 }
 
@@ -93,7 +94,7 @@ static void quote_inlined(void *context)
     mm_quotes quotes;
     for (uint64_t i = 0; i < QUERIES; i++) {
         mm_bench_barrier();
-        skew_inlined(&self->config, &self->input, top, &quotes);
+        skew_inlined(self, &self->input, top, &quotes);
         sink_quotes(&quotes);
     }
 }
@@ -136,7 +137,7 @@ static void update_to_quote(void *context)
         mm_book_set(book, (int32_t)op->side, op->price_e8, op->qty_e8);
         mm_book_imbalance(book, 5, &input.signal.imbalance);
         mm_top_read(top, &input.top);
-        mm_quote_inventory_skew(&self->config, &input, &quotes);
+        mm_quote_inventory_skew(&self->config, &self->stance, &input, &quotes);
         sink_quotes(&quotes);
     }
 }
@@ -153,7 +154,7 @@ static void update_to_quote_inlined(void *context)
     for (; op != end; op++) {
         mm_book_set(book, (int32_t)op->side, op->price_e8, op->qty_e8);
         mm_book_imbalance(book, 5, &input.signal.imbalance);
-        skew_inlined(&self->config, &input, top, &quotes);
+        skew_inlined(self, &input, top, &quotes);
         sink_quotes(&quotes);
     }
 }
@@ -202,7 +203,7 @@ static void open_run(run *self, const mm_workload *workload)
     }
     self->config = reference_config();
     self->strategy.name = "inventory_skew";
-    self->strategy.state = &self->config;
+    self->strategy.state = self;
     self->strategy.compute = skew_through_table;
     self->input.book = self->book;
     self->input.symbol = &self->symbol;
@@ -220,7 +221,8 @@ static void settle(run *self)
     mm_workload_replay(self->workload, self->book);
     self->input.top = *mm_book_top(self->book);
     self->config.layers = 2;
-    mm_quote_inventory_skew(&self->config, &self->input, &self->wishes);
+    memset(&self->stance, 0, sizeof(self->stance));
+    mm_quote_inventory_skew(&self->config, &self->stance, &self->input, &self->wishes);
     self->config.layers = 1;
     if (self->wishes.bid_count != 2 || self->wishes.ask_count != 2) {
         fail("the strategy does not quote");

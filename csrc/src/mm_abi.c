@@ -371,6 +371,13 @@ FIELD(mm_quotes, asks, 136);
 FIELD(mm_quotes, bid_verdict, 264);
 FIELD(mm_quotes, ask_verdict, 272);
 
+SIZE(mm_quote_stance, 40);
+FIELD(mm_quote_stance, position_e8, 0);
+FIELD(mm_quote_stance, step_e8, 8);
+FIELD(mm_quote_stance, lean, 16);
+FIELD(mm_quote_stance, bid_qty_e8, 24);
+FIELD(mm_quote_stance, ask_qty_e8, 32);
+
 SIZE(mm_quote_config, 208);
 FIELD(mm_quote_config, order_qty_e8, 0);
 FIELD(mm_quote_config, max_position_e8, 8);

@@ -108,17 +108,19 @@ size_t mm_engine_bytes(const mm_engine_config *config)
 
 static void builtin_inventory_skew(void *state, const mm_quote_input *input, mm_quotes *quotes)
 {
-    mm_quote_inventory_skew((const mm_quote_config *)state, input, quotes);
+    mm_engine *engine = state;
+    mm_quote_inventory_skew(&engine->config.quote, &engine->stance, input, quotes);
 }
 
 static void builtin_avellaneda_stoikov(void *state, const mm_quote_input *input, mm_quotes *quotes)
 {
-    mm_quote_avellaneda_stoikov((const mm_quote_config *)state, input, quotes);
+    const mm_engine *engine = state;
+    mm_quote_avellaneda_stoikov(&engine->config.quote, input, quotes);
 }
 
 static void choose_strategy(mm_engine *engine)
 {
-    engine->strategy.state = &engine->config.quote;
+    engine->strategy.state = engine;
     if (engine->config.strategy == MM_STRATEGY_INVENTORY_SKEW) {
         engine->strategy.name = "inventory_skew";
         engine->strategy.compute = builtin_inventory_skew;

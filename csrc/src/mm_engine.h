@@ -68,6 +68,7 @@ struct mm_engine {
     mm_risk *risk;
     mm_signals signals;
     mm_strategy strategy;
+    mm_quote_stance stance;     /* of inventory_skew */
     mm_grid tick; /* of the symbol */
     mm_grid lot;
 

@@ -147,6 +147,12 @@ static int64_t fee_floor(const mm_quote_input *input)
                                           : (int64_t)(up_e16 / MM_ONE_E8);
 }
 
+bool mm__quote_fees_paid(const mm_quote_input *input, const mm_top *top, int64_t width_e8)
+{
+    /* As wide as the fees rounded up: both sides of that are whole numbers. */
+    return (mm__int128)width_e8 * MM_ONE_E8 >= mm__quote_fees_e16(top, input->symbol);
+}
+
 static double mid_of(const mm_top *top)
 {
     return (double)(top->bid_price_e8 + top->ask_price_e8) * 0.5;
@@ -272,9 +278,7 @@ static void pass(mm_quotes *quotes, uint64_t verdict)
 
 /* ---- inventory_skew ----------------------------------------------------------------------- */
 
-/* Whatever the short way leaves. Not static, so that no compiler puts it in between. */
-void mm__quote_skew_general(const mm_quote_config *config, const mm_quote_input *input,
-                            mm_quotes *quotes)
+static void skew_general(const mm_quote_config *config, const mm_quote_input *input, mm_quotes *quotes)
 {
     const mm_top *top = &input->top;
     uint64_t verdict = top_verdict(top);
@@ -282,15 +286,45 @@ void mm__quote_skew_general(const mm_quote_config *config, const mm_quote_input 
         pass(quotes, verdict);
         return;
     }
-    double spread = (double)(top->ask_price_e8 - top->bid_price_e8);
-    quote_wish(config, input, mm__quote_skew_wish(config, input, mid_of(top), spread), quotes);
+    double half_spread = (double)(top->ask_price_e8 - top->bid_price_e8) * 0.5;
+    double inventory = mm__quote_inventory(config, input->position_e8);
+    mm__quote_wish made = mm__quote_skew_wish(config, &input->signal, mid_of(top), half_spread, inventory * config->skew);
+    made.adding_size = (double)config->order_qty_e8 * (1.0 - fabs(inventory));
+    quote_wish(config, input, made, quotes);
 }
 
-void mm_quote_inventory_skew(const mm_quote_config *config, const mm_quote_input *input,
+/* Nothing is kept where a side has no size. */
+static void take_stance(const mm_quote_config *config, const mm_quote_input *input, mm_quote_stance *stance)
+{
+    double inventory = mm__quote_inventory(config, input->position_e8);
+    double order_qty = (double)config->order_qty_e8;
+    int64_t adding_e8 = mm__grid_floor_small(&input->lot, trunc(order_qty * (1.0 - fabs(inventory))));
+    int64_t other_e8 = mm__grid_floor_small(&input->lot, order_qty);
+    bool is_long = input->position_e8 > 0;
+    MM_ASSERT(grids_good(input));
+    MM_ASSERT(adding_e8 >= 0 && adding_e8 <= other_e8);
+    stance->position_e8 = input->position_e8;
+    stance->step_e8 = adding_e8 != 0 ? input->lot.step_e8 : 0;
+    stance->lean = inventory * config->skew;
+    stance->bid_qty_e8 = is_long ? adding_e8 : other_e8;
+    stance->ask_qty_e8 = is_long ? other_e8 : adding_e8;
+}
+
+/* Whatever the short way leaves, the first quotes after a fill among it. Not static, so that no compiler puts it in between. */
+void mm__quote_skew_rest(const mm_quote_config *config, mm_quote_stance *stance, const mm_quote_input *input,
+                         mm_quotes *quotes)
+{
+    if (mm__quote_config_short(config) && !mm__quote_stance_fits(stance, input)) {
+        take_stance(config, input, stance);
+    }
+    skew_general(config, input, quotes);
+}
+
+void mm_quote_inventory_skew(const mm_quote_config *config, mm_quote_stance *stance, const mm_quote_input *input,
                              mm_quotes *quotes)
 {
-    if (MM_UNLIKELY(!mm__quote_skew_short(config, input, &input->top, quotes))) {
-        mm__quote_skew_general(config, input, quotes);
+    if (MM_UNLIKELY(!mm__quote_skew_short(config, stance, input, &input->top, quotes))) {
+        mm__quote_skew_rest(config, stance, input, quotes);
     }
 }
 
@@ -337,6 +371,19 @@ static mm__quote_wish model_wish(const mm_quote_config *config, const mm_quote_i
     return made;
 }
 
+static bool model_short(const mm_quote_config *config, const mm_quote_input *input, mm__quote_wish made, mm_quotes *quotes)
+{
+    if (!mm__quote_config_short(config) || !mm__quote_top_short(&input->top)) {
+        return false;
+    }
+    int64_t adding_e8 = mm__grid_floor_small(&input->lot, trunc(made.adding_size));
+    int64_t other_e8 = mm__grid_floor_small(&input->lot, (double)config->order_qty_e8);
+    bool is_long = input->position_e8 > 0;
+    return adding_e8 != 0 && /* so the other is not */
+           mm__quote_short(config, input, &input->top, made.reservation, made.half, is_long ? adding_e8 : other_e8,
+                           is_long ? other_e8 : adding_e8, quotes);
+}
+
 void mm_quote_avellaneda_stoikov(const mm_quote_config *config, const mm_quote_input *input,
                                  mm_quotes *quotes)
 {
@@ -349,8 +396,7 @@ void mm_quote_avellaneda_stoikov(const mm_quote_config *config, const mm_quote_i
         return;
     }
     mm__quote_wish made = model_wish(config, input, mid_of(&input->top));
-    if (!mm__quote_is_short(config, &input->top) ||
-        !mm__quote_short(config, input, &input->top, made, quotes)) {
+    if (!model_short(config, input, made, quotes)) {
         quote_wish(config, input, made, quotes);
     }
 }

@@ -36,86 +36,98 @@ static inline mm__int128 mm__quote_fees_e16(const mm_top *top, const mm_symbol *
     return (mm__int128)(top->bid_price_e8 + top->ask_price_e8) * symbol->maker_fee_e8;
 }
 
-/* Whether the short way may be tried. That the grids are the symbol's is asserted where quotes are
- * fitted. */
-static inline bool mm__quote_is_short(const mm_quote_config *config, const mm_top *top)
+/* Whether the short way may be tried with this configuration, and around this top. That the grids are the symbol's is asserted
+ * where quotes are fitted. */
+static inline bool mm__quote_config_short(const mm_quote_config *config)
 {
-    return top->bid_qty_e8 != 0 && top->ask_qty_e8 != 0 && top->bid_price_e8 > 0 &&
-           top->bid_price_e8 < top->ask_price_e8 && top->ask_price_e8 <= MM__GRID_SMALL &&
-           config->order_qty_e8 <= MM__GRID_SMALL && config->layers == 1;
+    return config->order_qty_e8 <= MM__GRID_SMALL && config->layers == 1;
 }
 
-/* The wish on tick and lot around `top`, which is short; false when the wish is not. */
-static inline bool mm__quote_short(const mm_quote_config *config, const mm_quote_input *input,
-                                   const mm_top *top, mm__quote_wish made, mm_quotes *quotes)
+static inline bool mm__quote_top_short(const mm_top *top)
+{
+    return top->bid_qty_e8 != 0 && top->ask_qty_e8 != 0 && top->bid_price_e8 > 0 &&
+           top->bid_price_e8 < top->ask_price_e8 && top->ask_price_e8 <= MM__GRID_SMALL;
+}
+
+/* Whether quotes that far apart pay the fees of both sides. (Linked, so that what few ask takes no registers.) */
+bool mm__quote_fees_paid(const mm_quote_input *input, const mm_top *top, int64_t width_e8);
+
+/* Quotes of these sizes, above 0 and on the lot, half a width from the reservation price, on the tick, around `top`, which is short;
+ * false when that cannot be told this way. (The fence keeps price and size from being put together into one store, which takes
+ * longer.) */
+static inline bool mm__quote_short(const mm_quote_config *config, const mm_quote_input *input, const mm_top *top,
+                                   double reservation, double half, int64_t bid_qty_e8, int64_t ask_qty_e8,
+                                   mm_quotes *quotes)
 {
     const mm_grid *tick = &input->tick;
-    if (MM_UNLIKELY(!(fabs(made.reservation) + made.half < (double)MM__GRID_SMALL))) {
+    double bid = reservation - half;
+    double ask = reservation + half;
+    if (MM_UNLIKELY(!(bid > 0.0 && ask < (double)MM__GRID_SMALL))) {
         return false;
     }
-    double bid = trunc(made.reservation - made.half);
-    double ask = trunc(made.reservation + made.half);
     double highest = (double)top->ask_price_e8 - tick->step;
     double lowest = (double)top->bid_price_e8 + tick->step;
+    bid = trunc(bid);
+    ask = trunc(ask);
     bid = highest < bid ? highest : bid;
     ask = lowest > ask ? lowest : ask;
-    /* Stored as they come, so that they need not wait in registers. */
     int64_t bid_e8 = mm__grid_floor_small(tick, bid);
     quotes->bids[0].price_e8 = bid_e8;
-    bool is_long = input->position_e8 > 0;
-    int64_t adding_e8 = mm__grid_floor_small(&input->lot, trunc(made.adding_size));
-    int64_t other_e8 = mm__grid_floor_small(&input->lot, (double)config->order_qty_e8);
-    quotes->bids[0].qty_e8 = is_long ? adding_e8 : other_e8;
-    quotes->asks[0].qty_e8 = is_long ? other_e8 : adding_e8;
-    if (MM_UNLIKELY(bid_e8 <= 0 || adding_e8 == 0)) { /* a side without a quote: the long way leaves it out */
+    if (MM_UNLIKELY(bid_e8 <= 0)) { /* a side without a quote: the long way leaves it out */
         return false;
     }
     /* The tick is no more than the bid, so the sum is small enough. */
     int64_t ask_e8 = mm__grid_floor_small(tick, ask + (tick->step - 1.0));
     quotes->asks[0].price_e8 = ask_e8;
+    mm__fence_compiler();
+    quotes->bids[0].qty_e8 = bid_qty_e8;
+    quotes->asks[0].qty_e8 = ask_qty_e8;
     quotes->bid_count = 1;
     quotes->ask_count = 1;
     quotes->bid_verdict = 0;
     quotes->ask_verdict = 0;
-    /* As wide as the fees rounded up: both sides of that are whole numbers. */
-    return config->allow_negative_edge ||
-           (mm__int128)(ask_e8 - bid_e8) * MM_ONE_E8 >= mm__quote_fees_e16(top, input->symbol);
+    return config->allow_negative_edge || mm__quote_fees_paid(input, top, ask_e8 - bid_e8);
 }
 
-static inline mm__quote_wish mm__quote_skew_wish(const mm_quote_config *config,
-                                                 const mm_quote_input *input, double mid,
-                                                 double spread)
+/* ---- inventory_skew ------------------------------------------------------------------------------------------------- */
+
+static inline double mm__quote_inventory(const mm_quote_config *config, int64_t position_e8)
+{
+    return mm__quote_clamp((double)position_e8 / (double)config->max_position_e8, -1.0, 1.0);
+}
+
+/* Reservation price and half width around mid; `lean` is inventory * skew. */
+static inline mm__quote_wish mm__quote_skew_wish(const mm_quote_config *config, const mm_signal *signal, double mid,
+                                                 double half_spread, double lean)
 {
     mm__quote_wish made;
-    const mm_signal *signal = &input->signal;
     double min_half = mid * config->min_spread_bps * 0.5e-4;
     double max_half = mid * config->max_spread_bps * 0.5e-4;
-    double half = mm__quote_clamp(spread * 0.5 + mid * signal->volatility * config->vol_mult,
-                                  min_half, max_half);
-    double inventory =
-        mm__quote_clamp((double)input->position_e8 / (double)config->max_position_e8, -1.0, 1.0);
+    double half = mm__quote_clamp(half_spread + mid * signal->volatility * config->vol_mult, min_half, max_half);
     made.half = half;
     made.reservation =
-        mid +
-        (signal->alpha * config->alpha_weight + signal->imbalance * config->imbalance_weight) *
-            half -
-        inventory * config->skew * half;
-    made.adding_size = (double)config->order_qty_e8 * (1.0 - fabs(inventory));
+        mid + (signal->alpha * config->alpha_weight + signal->imbalance * config->imbalance_weight) * half - lean * half;
+    made.adding_size = 0.0;
     return made;
 }
 
-/* inventory_skew by the short way around `top`, whatever input->top is; false where it is not for
- * it (what then stands in `quotes` means nothing). */
-static inline bool mm__quote_skew_short(const mm_quote_config *config, const mm_quote_input *input,
-                                        const mm_top *top, mm_quotes *quotes)
+static inline bool mm__quote_stance_fits(const mm_quote_stance *stance, const mm_quote_input *input)
 {
-    if (MM_UNLIKELY(!mm__quote_is_short(config, top))) {
+    return stance->position_e8 == input->position_e8 && stance->step_e8 == input->lot.step_e8;
+}
+
+/* By the short way around `top`, whatever input->top is; false where it is not for it (what then stands in `quotes` means
+ * nothing). */
+static inline bool mm__quote_skew_short(const mm_quote_config *config, const mm_quote_stance *stance,
+                                        const mm_quote_input *input, const mm_top *top, mm_quotes *quotes)
+{
+    if (MM_UNLIKELY(!mm__quote_top_short(top) || !mm__quote_stance_fits(stance, input))) {
         return false;
     }
     double bid = (double)top->bid_price_e8;
-    double ask = (double)top->ask_price_e8;
-    mm__quote_wish made = mm__quote_skew_wish(config, input, (bid + ask) * 0.5, ask - bid);
-    return mm__quote_short(config, input, top, made, quotes);
+    double mid = (bid + (double)top->ask_price_e8) * 0.5;
+    mm__quote_wish made = mm__quote_skew_wish(config, &input->signal, mid, mid - bid, stance->lean);
+    return mm__quote_short(config, input, top, made.reservation, made.half, stance->bid_qty_e8, stance->ask_qty_e8, quotes);
 }
 
 #endif /* MM_QUOTE_H */

@@ -24,7 +24,10 @@ class Quotes:
 
 
 class QuoteConfig:
-    """Parameters of the built-in strategies, checked, with what is derived from them."""
+    """Parameters of the built-in strategies, checked, with what is derived from them. One thread.
+
+    `inventory_skew` keeps beside them what followed from the last position.
+    """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         """values: fields of `mm_quote_config`. Raises CoreError naming the one that is outside its range."""
@@ -33,6 +36,7 @@ class QuoteConfig:
         status = lib.mm_quote_derive(self.raw, bad_field)
         if status < 0:
             raise CoreError(status, f"strategy.{ffi.string(bad_field[0]).decode()}")
+        self.stance: Any = ffi.new("mm_quote_stance *")
 
 
 class QuoteInput:
@@ -58,12 +62,16 @@ class QuoteInput:
 
 def inventory_skew(config: QuoteConfig, given: QuoteInput) -> Quotes:
     """The engine's `inventory_skew`."""
-    return _computed(lib.mm_quote_inventory_skew, config, given)
+    raw = ffi.new("mm_quotes *")
+    lib.mm_quote_inventory_skew(config.raw, config.stance, given.raw, raw)
+    return _quotes(raw)
 
 
 def avellaneda_stoikov(config: QuoteConfig, given: QuoteInput) -> Quotes:
     """The engine's `avellaneda_stoikov`."""
-    return _computed(lib.mm_quote_avellaneda_stoikov, config, given)
+    raw = ffi.new("mm_quotes *")
+    lib.mm_quote_avellaneda_stoikov(config.raw, given.raw, raw)
+    return _quotes(raw)
 
 
 def fit(given: QuoteInput, cross_guard_ticks: int, bids: Sequence[Level], asks: Sequence[Level]) -> Quotes:
@@ -71,12 +79,6 @@ def fit(given: QuoteInput, cross_guard_ticks: int, bids: Sequence[Level], asks: 
     raw = ffi.new("mm_quotes *", {"bid_count": len(bids), "ask_count": len(asks), "bids": list(bids),
                                   "asks": list(asks)})
     lib.mm_quote_fit(given.raw, cross_guard_ticks, raw)
-    return _quotes(raw)
-
-
-def _computed(compute: Any, config: QuoteConfig, given: QuoteInput) -> Quotes:
-    raw = ffi.new("mm_quotes *")
-    compute(config.raw, given.raw, raw)
     return _quotes(raw)
 
 

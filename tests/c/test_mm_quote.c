@@ -69,6 +69,19 @@ static void check_same(const mm_quotes *a, const mm_quotes *b)
     MM_CHECK_BYTES(a->asks, b->asks, a->ask_count * sizeof(mm_level));
 }
 
+/* inventory_skew, of which a second call, with what the first one kept, says the same. */
+static void skew_twice(const mm_quote_config *c, const mm_quote_input *in, mm_quotes *quotes)
+{
+    mm_quote_stance stance;
+    mm_quotes first;
+    memset(&stance, 0, sizeof stance);
+    memset(&first, 0x5A, sizeof first);
+    memset(quotes, 0xA5, sizeof *quotes);
+    mm_quote_inventory_skew(c, &stance, in, &first);
+    mm_quote_inventory_skew(c, &stance, in, quotes);
+    check_same(&first, quotes);
+}
+
 /* ---- parameters ---- */
 
 /* Refused with the field's name, and nothing is derived. */
@@ -248,7 +261,7 @@ static void check_side(uint32_t count, const mm_level *levels, uint64_t verdict,
 static void check_formula(const mm_quote_config *c, const mm_quote_input *in, mm_quotes *q)
 {
     reference r = formula(c, in);
-    mm_quote_inventory_skew(c, in, q);
+    skew_twice(c, in, q);
     check_side(q->bid_count, q->bids, q->bid_verdict, in->position_e8 < c->max_position_e8,
                r.bid_e8, r.bid_qty_e8);
     check_side(q->ask_count, q->asks, q->ask_verdict, in->position_e8 > -c->max_position_e8,
@@ -333,10 +346,42 @@ static void both_sides_of_the_bound_between_the_two_ways_are_the_formula(void)
         c.min_spread_bps = mm_test_unit() * 1e-8;
         c.max_spread_bps = c.min_spread_bps * 2.0;
         check_formula(&c, &in, &q);
-        short_ways += mm__quote_skew_short(&c, &in, &in.top, &q);
+        mm_quote_stance stance = {0, 0, 0.0, 0, 0};
+        mm_quote_inventory_skew(&c, &stance, &in, &q);
+        short_ways += mm__quote_skew_short(&c, &stance, &in, &in.top, &q);
     }
     MM_CHECK_INT(short_ways, >, 10000);
     MM_CHECK_INT(short_ways, <, 190000);
+}
+
+static void what_is_kept_of_a_position_serves_no_other_and_no_other_lot(void)
+{
+    mm_quote_config c = config_of();
+    mm_symbol symbol;
+    mm_quote_input in;
+    mm_quotes q, fresh;
+    int64_t short_ways = 0;
+    random_case(&c, &in, &symbol);
+    c.order_qty_e8 = E8;
+    c.max_position_e8 = 10 * E8;
+    mm_quote_stance stance = {0, 0, 0.0, 0, 0};
+    for (int n = 0; n < 100000; n++) {
+        /* Now and then a fill, the limits and none among them, or another filter. */
+        if (mm_test_below(4) == 0) {
+            in.position_e8 = mm_test_between(-10, 10) * E8 + mm_test_between(-1, 1);
+        }
+        if (mm_test_below(8) == 0) {
+            symbol.step_e8 = mm_test_below(2) ? 1000 : 30000;
+            MM_CHECK_INT(mm_grid_init(&in.lot, symbol.step_e8), ==, MM_OK);
+        }
+        in.signal.alpha = mm_test_unit() * 2.0 - 1.0;
+        short_ways += mm__quote_skew_short(&c, &stance, &in, &in.top, &q);
+        mm_quote_inventory_skew(&c, &stance, &in, &q);
+        skew_twice(&c, &in, &fresh);
+        check_same(&q, &fresh);
+    }
+    MM_CHECK_INT(short_ways, >, 30000);
+    MM_CHECK_INT(short_ways, <, 90000);
 }
 
 static bool on(int64_t value, int64_t unit)
@@ -377,9 +422,9 @@ static void quotes_pay_the_fees_of_both_sides_and_no_more_is_added(void)
         symbol.maker_fee_e8 = mm_test_between(-10000, 200000);
         c.layers = mm_test_between(1, MM_LAYERS_MAX);
         c.allow_negative_edge = 1;
-        mm_quote_inventory_skew(&c, &in, &bare);
+        skew_twice(&c, &in, &bare);
         c.allow_negative_edge = 0;
-        mm_quote_inventory_skew(&c, &in, &q);
+        skew_twice(&c, &in, &q);
         check_shape(&in, &q);
         if (q.bid_count == 0 || q.ask_count == 0) {
             continue;
@@ -413,7 +458,7 @@ static void layers_lie_a_step_apart_and_at_least_a_tick(void)
     c.layers = 4;
     c.layer_step_bps = 10.0; /* 50 of 50,000 */
     mm_quote_input in = input_of(&symbol, 49999 * E8, 50001 * E8);
-    mm_quote_inventory_skew(&c, &in, &q);
+    skew_twice(&c, &in, &q);
     MM_REQUIRE(q.bid_count == 4 && q.ask_count == 4);
     for (uint32_t i = 1; i < 4; i++) {
         MM_CHECK_INT(q.bids[i].price_e8, ==, q.bids[0].price_e8 - i * 50 * E8);
@@ -421,18 +466,18 @@ static void layers_lie_a_step_apart_and_at_least_a_tick(void)
         MM_CHECK_INT(q.bids[i].qty_e8, ==, q.bids[0].qty_e8);
     }
     c.layer_step_bps = 0.0000001;
-    mm_quote_inventory_skew(&c, &in, &q);
+    skew_twice(&c, &in, &q);
     MM_REQUIRE(q.bid_count == 4 && q.ask_count == 4);
     for (uint32_t i = 1; i < 4; i++) {
         MM_CHECK_INT(q.bids[i].price_e8, ==, q.bids[i - 1].price_e8 - symbol.tick_e8);
         MM_CHECK_INT(q.asks[i].price_e8, ==, q.asks[i - 1].price_e8 + symbol.tick_e8);
     }
     c.layer_step_bps = 4000.0; /* the third bid and those behind it would be free or worse */
-    mm_quote_inventory_skew(&c, &in, &q);
+    skew_twice(&c, &in, &q);
     MM_CHECK_UINT(q.bid_count, ==, 3);
     MM_CHECK_UINT(q.ask_count, ==, 4);
     c.layer_step_bps = 1e15; /* farther than any price */
-    mm_quote_inventory_skew(&c, &in, &q);
+    skew_twice(&c, &in, &q);
     MM_CHECK_UINT(q.bid_count, ==, 1);
     MM_CHECK_UINT(q.ask_count, ==, 1);
 }
@@ -448,7 +493,7 @@ static void prices_so_high_that_doubles_round_them_still_pay_the_fees_to_the_las
         mm_quotes q;
         int64_t bid_e8 = ((int64_t)1 << 59) + mm_test_between(0, (int64_t)1 << 59);
         mm_quote_input in = input_of(&symbol, bid_e8, bid_e8 + mm_test_between(1, 1000));
-        mm_quote_inventory_skew(&c, &in, &q);
+        skew_twice(&c, &in, &q);
         MM_REQUIRE(q.bid_count == 1 && q.ask_count == 1);
         mm__int128 wide_e16 = (mm__int128)(q.asks[0].price_e8 - q.bids[0].price_e8) * MM_ONE_E8;
         mm__int128 fees_e16 = mm__quote_fees_e16(&in.top, &symbol);
@@ -465,7 +510,7 @@ static void a_side_whose_next_tick_is_no_price_passes_and_the_other_is_quoted(vo
     mm_quote_config c = config_of();
     mm_quotes q;
     mm_quote_input in = input_of(&symbol, 3 * tick_e8 + 1, 3 * tick_e8 + 3);
-    mm_quote_inventory_skew(&c, &in, &q);
+    skew_twice(&c, &in, &q);
     MM_CHECK_UINT(q.bid_count, ==, 1);
     MM_CHECK_INT(q.bids[0].price_e8, ==, 2 * tick_e8);
     MM_CHECK_UINT(q.ask_count, ==, 0);
@@ -499,7 +544,7 @@ static void a_top_that_is_none_is_not_quoted(void)
     for (size_t i = 0; i < MM_ARRAY_COUNT(cases); i++) {
         mm_quotes skew, model;
         in.top = cases[i].top;
-        mm_quote_inventory_skew(&c, &in, &skew);
+        skew_twice(&c, &in, &skew);
         mm_quote_avellaneda_stoikov(&c, &in, &model);
         MM_CHECK_UINT(skew.bid_count + skew.ask_count, ==, 0);
         MM_CHECK_UINT(skew.bid_verdict, ==, cases[i].reason);
@@ -518,7 +563,7 @@ static void signals_beyond_measure_cost_a_side_at_most(void)
                            -1e12};
     for (size_t i = 0; i < MM_ARRAY_COUNT(wild); i++) {
         in.signal.alpha = wild[i];
-        mm_quote_inventory_skew(&c, &in, &q);
+        skew_twice(&c, &in, &q);
         check_shape(&in, &q);
         in.signal.alpha = 0.0;
         in.signal.volatility = wild[i];
@@ -527,7 +572,7 @@ static void signals_beyond_measure_cost_a_side_at_most(void)
         in.signal.volatility = 0.0;
     }
     in = input_of(&symbol, PRICE_LIMIT - 2, PRICE_LIMIT);
-    mm_quote_inventory_skew(&c, &in, &q);
+    skew_twice(&c, &in, &q);
     check_shape(&in, &q);
 }
 
@@ -746,6 +791,7 @@ int main(int argc, char **argv)
         MM_TEST(one_layer_without_fee_floor_is_the_formula_to_the_tick),
         MM_TEST(both_sides_of_the_bound_between_the_two_ways_are_the_formula),
         MM_TEST(at_the_ends_of_all_ranges_it_is_still_the_formula),
+        MM_TEST(what_is_kept_of_a_position_serves_no_other_and_no_other_lot),
         MM_TEST(quotes_pay_the_fees_of_both_sides_and_no_more_is_added),
         MM_TEST(layers_lie_a_step_apart_and_at_least_a_tick),
         MM_TEST(prices_so_high_that_doubles_round_them_still_pay_the_fees_to_the_last_digit),

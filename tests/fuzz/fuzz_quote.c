@@ -10,6 +10,7 @@ typedef struct {
     fuzz_input in;
     mm_symbol symbol;
     mm_quote_config config;
+    mm_quote_stance stance;
     mm_quote_input input;
 } quote_run;
 
@@ -249,15 +250,18 @@ static void check_equal(const mm_quotes *made, const mm_quotes *wanted)
 static void check_strategies(quote_run *run)
 {
     const char *bad = NULL;
-    mm_quotes made, wanted;
+    mm_quotes made, again, wanted;
     if (mm_quote_derive(&run->config, &bad) != MM_OK) {
         FUZZ_CHECK(bad != NULL);
         return;
     }
     bool one = top_is_one(&run->input.top);
     memset(&made, 0xA5, sizeof made);
-    mm_quote_inventory_skew(&run->config, &run->input, &made);
+    mm_quote_inventory_skew(&run->config, &run->stance, &run->input, &made);
     check_quotes(&run->input, &made, 1, false);
+    memset(&again, 0x5A, sizeof again);
+    mm_quote_inventory_skew(&run->config, &run->stance, &run->input, &again); /* with what the first call kept */
+    check_equal(&again, &made);
     FUZZ_CHECK(one || (made.bid_count == 0 && made.ask_count == 0 && made.bid_verdict == made.ask_verdict));
     if (one) {
         slow_skew(&run->config, &run->input, &wanted);
