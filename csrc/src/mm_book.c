@@ -207,7 +207,8 @@ const mm_level *mm__book_apply_rest(book_side *side, const mm_level *level, cons
             return level;
         }
         level++;
-        if (has_room(side, (size_t)(end - level))) {
+        bool runs = level != end && in_window(side, key_of_price(side->inverse, side->shift, level->price_e8));
+        if (runs && has_room(side, (size_t)(end - level))) {
             level = apply_run(side, level, end, &side->first);
         }
     }

@@ -49,7 +49,7 @@ static inline bool mm__quote_top_short(const mm_top *top)
            top->bid_price_e8 < top->ask_price_e8 && top->ask_price_e8 <= MM__GRID_SMALL;
 }
 
-/* Whether quotes that far apart pay the fees of both sides. (Linked, so that what few ask takes no registers.) */
+/* Whether quotes that far apart pay the fees of both sides. */
 bool mm__quote_fees_paid(const mm_quote_input *input, const mm_top *top, int64_t width_e8);
 
 /* Quotes of these sizes, above 0 and on the lot, half a width from the reservation price, on the tick, around `top`, which is short;

@@ -21,9 +21,8 @@
 #define MM__TREE_NONE UINT64_MAX
 #define MM__TREE_PAD INT64_MAX
 
-/* `ranks` are keys with the highest bit turned over, so that signed order is theirs: vectors
- * compare signed. Behind the last entry they are MM__TREE_PAD, so that a search may always look at
- * all of them. */
+/* `ranks` are keys with the highest bit turned over, so that signed order is theirs. Behind the
+ * last entry they are MM__TREE_PAD, so that a search may look at any of them. */
 typedef struct mm__tree_node {
     int64_t ranks[MM__TREE_FANOUT];  /* ascending; above the leaves ranks[i] <= all below child i */
     int64_t values[MM__TREE_FANOUT]; /* of a leaf; above the leaves: the child's node number */
