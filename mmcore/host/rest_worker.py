@@ -22,8 +22,6 @@ from mmcore.core.kinds import EngineState, Kind, Operation, OrderState, RecordFl
 from mmcore.core.loop import Loop
 from mmcore.errors import MmcoreError
 from mmcore.exchange.base import AccountSnapshot, OpenOrder, OrderRequest, OwnTrade, SymbolError
-from mmcore.exchange.binance.protocol import ClientId, ClockOffset, LimitedError, is_own
-from mmcore.exchange.base import OpenOrder, OrderRequest, OwnTrade, SymbolError
 from mmcore.exchange.binance.protocol import ClientId, ClockOffset, LimitedError, Sender, is_own
 from mmcore.exchange.binance.rest import RestClient
 from mmcore.host.clock import Clock
