@@ -99,7 +99,8 @@ static void shrink_far(book_side *side, uint64_t end)
         move_to_tree(side, key);
         end = key;
     }
-    side->span = end > side->low ? end - side->low : 0;
+    MM_ASSERT(side->low <= end);
+    side->span = end - side->low;
 }
 
 /* The cover comes in to begin at `start`, or behind the one level that leaves. */
@@ -111,8 +112,9 @@ static void shrink_near(book_side *side, uint64_t start)
         move_to_tree(side, key);
         start = key + 1;
     }
+    MM_ASSERT(start <= end); /* beyond the end there is no level, so one was before it */
     side->low = start;
-    side->span = end > start ? end - start : 0;
+    side->span = end - start;
 }
 
 /* The cover goes out to end at `end`, or behind the levels of one leaf of the tree that enter, or

@@ -626,17 +626,18 @@ static void check_window_begins(int32_t side, int64_t ticks)
     MM_CHECK_UINT(of->low, ==, of->goal);
 }
 
-/* One message: a level behind(side, first), then new ones one tick after another from behind(side, then) on. */
-static void apply_level_and_run(int32_t side, int64_t first, int64_t then, size_t run_count)
+/* One message: levels at behind(side, first) and the tick behind it, then new ones one tick after another from behind(side, then). */
+static void apply_two_and_run(int32_t side, int64_t first, int64_t then, size_t run_count)
 {
-    mm_level levels[64] = {{behind(side, first), 5}};
-    MM_REQUIRE(run_count < MM_TEST_COUNT(levels));
+    mm_level levels[64] = {{behind(side, first), 5}, {behind(side, first + 1), 6}};
+    MM_REQUIRE(2 + run_count <= MM_TEST_COUNT(levels));
     for (size_t i = 0; i < run_count; i++) {
-        levels[1 + i].price_e8 = behind(side, then + (int64_t)i);
-        levels[1 + i].qty_e8 = 1;
+        levels[2 + i].price_e8 = behind(side, then + (int64_t)i);
+        levels[2 + i].qty_e8 = 1;
     }
-    size_t count = 1 + run_count;
-    apply_both(levels, side == MM_BID ? count : 0, levels, side == MM_ASK ? count : 0);
+    apply_both(levels, side == MM_BID ? 2 + run_count : 0, levels, side == MM_ASK ? 2 + run_count : 0);
+    MM_CHECK_INT(mm_book_qty(book, side, behind(side, first)), ==, 5);
+    MM_CHECK_INT(mm_book_qty(book, side, behind(side, first + 1)), ==, 6);
 }
 
 static void levels_at_both_ends_of_a_window_are_told_apart(void)
@@ -697,23 +698,23 @@ static void a_window_follows_to_prices_where_no_level_is(void)
     }
 }
 
-/* The best of a message is not known before its end: the window may be on its way to a worse one. */
+/* The best of a message is not known before its end: the window may be on its way to a worse one, and stop anywhere on it. */
 static void levels_before_where_the_window_goes_leave_it(void)
 {
     for (int32_t side = 0; side < 2; side++) {
-        start_window(side, 100);
-        set_both(side, behind(side, 20000), 1);
-        set_both(side, behind(side, 0), 0);
-        apply_level_and_run(side, -4000, END + 10, 60);
-        MM_CHECK_INT(mm_book_qty(book, side, behind(side, -4000)), ==, 5);
-        check_everything();
-        /* The same of its last slot, when nothing of it stays. */
-        start_window(side, 100);
-        set_both(side, behind(side, 100000), 1);
-        set_both(side, behind(side, 0), 0);
-        apply_level_and_run(side, END - 1, 100001, 60);
-        MM_CHECK_INT(mm_book_qty(book, side, behind(side, END - 1)), ==, 5);
-        check_everything();
+        for (size_t run_count = 31; run_count < 40; run_count++) {
+            start_window(side, 100);
+            set_both(side, behind(side, 20000), 1);
+            set_both(side, behind(side, 0), 0);
+            apply_two_and_run(side, -4000, END + 10, run_count);
+            check_everything();
+            /* The same of its last slots, when nothing of it stays. */
+            start_window(side, 100);
+            set_both(side, behind(side, 100000), 1);
+            set_both(side, behind(side, 0), 0);
+            apply_two_and_run(side, END - 2, 100001, run_count);
+            check_everything();
+        }
     }
 }
 
