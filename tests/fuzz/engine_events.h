@@ -140,6 +140,45 @@ static inline void make_sane(engine_events *events, mm_record *made)
     }
 }
 
+/* Times that clocks tell, so that a log is not refused for them alone. */
+static inline void set_times(engine_events *events, mm_record *made)
+{
+    switch (made->kind) {
+    case MM_KIND_PARTIAL:
+        made->body.depth.recv_ns = events->now_ns;
+        break;
+    case MM_KIND_TICKER:
+        made->body.ticker.recv_ns = events->now_ns;
+        break;
+    case MM_KIND_TRADE:
+        made->body.trade.recv_ns = events->now_ns;
+        break;
+    case MM_KIND_MARKET_LINK:
+    case MM_KIND_MARKET_FAULT:
+    case MM_KIND_ORDER_LINK:
+        made->body.link.recv_ns = events->now_ns;
+        break;
+    case MM_KIND_BUDGET:
+        made->body.budget.recv_ns = events->now_ns;
+        break;
+    case MM_KIND_CLOCK:
+        made->body.command.value = HOST_CLOCK_NS + fuzz_between(&events->in, -100, 100) * SECOND;
+        break;
+    case MM_KIND_REJECT:
+    case MM_KIND_CANCEL_REJECT:
+    case MM_KIND_AMEND_REJECT:
+    case MM_KIND_LIMIT:
+    case MM_KIND_LOST:
+    case MM_KIND_SENT:
+    case MM_KIND_NOT_SENT:
+        made->body.outcome.recv_ns = events->now_ns;
+        made->body.outcome.until_ns = fuzz_bool(&events->in) ? 0 : events->now_ns + fuzz_between(&events->in, -9, 9) * SECOND;
+        break;
+    default:
+        break;
+    }
+}
+
 /* One event of any kind; its numbers are small, or of any size. */
 static inline mm_record *put_any(engine_events *events)
 {
@@ -163,6 +202,9 @@ static inline mm_record *put_any(engine_events *events)
         made->body.depth.bid_count = made->body.depth.ask_count = 0;
     }
     made->flags = (uint16_t)fuzz_bytes(&events->in, 2);
+    if (fuzz_u8(&events->in) < 230) {
+        set_times(events, made);
+    }
     if (!events->wild) {
         make_sane(events, made);
     }
