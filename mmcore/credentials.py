@@ -1,6 +1,7 @@
 """API credentials: read once from the environment or from files, never shown, never handed to children.
 
-Nothing is judged here but that something was given: whether a key is right is the exchange's to say.
+Nothing is judged here but that something was given that can be a key at all: whether it is right is the exchange's to
+say.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from mmcore.errors import CredentialsError
 
 _FILE_BYTES_MAX: Final = 16 * 1024
 _MODE_ALLOWED: Final = 0o600
+_KEY_CHARACTERS_MAX: Final = 127
 
 # What is wanted -> the variable that holds it, if there is one, and the variable that names a file with it.
 _KEY: Final = ("API_KEY", "API_KEY_FILE")
@@ -86,8 +88,9 @@ def discard(environ: MutableMapping[str, str]) -> None:
 def load(environ: MutableMapping[str, str]) -> Credentials:
     """The credentials that `environ` names, taken out of it whether or not they are complete.
 
-    Raises CredentialsError if one is missing or given in two ways, or if a file is not the user's own regular file
-    of mode 0600 or stricter. The text names variables, paths and modes, never values.
+    Raises CredentialsError if one is missing or given in two ways, if a key or secret is not one line of up to 127
+    characters of ASCII, or if a file is not the user's own regular file of mode 0600 or stricter. The text names
+    variables, paths and modes, never values.
     """
     given = {name: environ[name].strip() for name, is_set in presence(environ).items() if is_set}
     discard(environ)
@@ -115,8 +118,20 @@ def _refuse_both(given: Mapping[str, str], one: str, other: str) -> None:
 
 def _value(given: Mapping[str, str], plain: str, in_file: str) -> Secret | None:
     if plain in given:
-        return Secret(given[plain])
-    return _read_file(in_file, given[in_file]) if in_file in given else None
+        return _one_line(plain, Secret(given[plain]))
+    if in_file in given:
+        return _one_line(f"{in_file}: {given[in_file]}", _read_file(in_file, given[in_file]))
+    return None
+
+
+def _one_line(where: str, secret: Secret) -> Secret:
+    """What can stand in a header; anything else is no key of the exchange's, but a file of another kind perhaps."""
+    text = secret.reveal()
+    if not text.isascii() or not text.isprintable():
+        raise CredentialsError(f"{where}: is not one line of printable ASCII, which every key of the exchange is")
+    if len(text) > _KEY_CHARACTERS_MAX:
+        raise CredentialsError(f"{where}: is longer than {_KEY_CHARACTERS_MAX} characters")
+    return secret
 
 
 def _read_file(variable: str, path: str) -> Secret:

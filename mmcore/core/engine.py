@@ -11,8 +11,8 @@ from mmcore.errors import CoreError
 
 
 def text_of(raw: Any) -> str:
-    """A text of the core."""
-    return bytes(ffi.string(raw)).decode("ascii")
+    """A text of the core. Names it has from the exchange are UTF-8; what is none shows as replacement characters."""
+    return bytes(ffi.string(raw)).decode("utf-8", "replace")
 
 
 def reason_name(reason: int) -> str:

@@ -18,6 +18,7 @@ from typing import Final
 from mmcore.errors import ExitCode, MmcoreError
 from mmcore.units import format_e8
 
+_ASSET_BYTES_MAX: Final = 15
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
 
@@ -25,6 +26,12 @@ def printable(text: str, limit: int = 200) -> str:
     """A foreign text as one line of plain ASCII, cut to `limit` characters: safe in logs and messages."""
     cut = text[:limit] + "..." if len(text) > limit else text
     return _UNPRINTABLE.sub("?", cut)
+
+
+def is_asset(name: str) -> bool:
+    """Whether this can be an asset of ours: 1 to 15 characters of ASCII, as much as the core holds. A longer name would
+    have to be cut, and could then be another asset's."""
+    return name.isascii() and 0 < len(name) <= _ASSET_BYTES_MAX
 
 
 class SymbolError(MmcoreError):
@@ -74,7 +81,7 @@ class Outcome(enum.Enum):
     SENT = "sent"
     """The request's bytes left this machine at `sent_ns`; what became of it is still to come."""
     NOT_SENT = "not_sent"
-    """Nothing left this machine."""
+    """Nothing left this machine; `OrderResponse.cause` says why."""
     UNKNOWN = "unknown"
     """Nobody knows: neither success nor failure. The order counts as live until it is resolved."""
 
@@ -99,6 +106,21 @@ class OrderRequest:
     """Stands in every response to this request."""
 
 
+class Cause(enum.Enum):
+    """Why a request did not leave this machine."""
+
+    BANNED = "banned"
+    """The exchange asked everybody here to wait."""
+    LIMIT = "limit"
+    """Of requests or orders: the exchange's, or our share of it."""
+    CLOCK = "clock"
+    """The exchange's time is not known."""
+    LATE = "late"
+    """It waited too long for requests before it."""
+    CLOSED = "closed"
+    """There is no connection any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderResponse:
     """One outcome. Fields the exchange did not state are 0, -1 or empty as their defaults say."""
@@ -114,6 +136,8 @@ class OrderResponse:
     """That of the request, 0 = news of an order that nobody asked for."""
     sent_ns: int = 0
     """SENT: when."""
+    cause: Cause | None = None
+    """NOT_SENT: why; None = not said."""
     code: int = 0
     """The exchange's error code, 0 = none."""
     message: str = ""

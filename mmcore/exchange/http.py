@@ -73,10 +73,11 @@ class HttpSession:
 
     def request(self, method: str, path: str, query: str, headers: Mapping[str, str],
                 on_sent: Callable[[], None] | None = None) -> HttpReply:
-        prepared = self._session.prepare_request(requests.Request(method, self._base + path, headers=dict(headers)))
-        prepared.url = self._base + path + (f"?{query}" if query else "")
-        self._budget.start(_TOTAL_S, _BODY_MAX_BYTES + _HEADERS_MAX_BYTES, on_sent)
+        asked = requests.Request(method, self._base + path, headers=dict(headers))
         try:
+            prepared = self._session.prepare_request(asked)
+            prepared.url = self._base + path + (f"?{query}" if query else "")
+            self._budget.start(_TOTAL_S, _BODY_MAX_BYTES + _HEADERS_MAX_BYTES, on_sent)
             return self._send(prepared)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             failure = why(error)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from mmcore.core import record
 from mmcore.core.feed import reject_class
 from mmcore.core.kinds import Kind, Operation, OrderState, RecordFlag
-from mmcore.exchange.base import OrderResponse, Outcome, Side
+from mmcore.exchange.base import Cause, OrderResponse, Outcome, Side
 
 _ENDED: Final = {Outcome.FILLED: OrderState.FILLED, Outcome.CANCELED: OrderState.CANCELED,
                  Outcome.EXPIRED: OrderState.EXPIRED}
@@ -15,6 +15,8 @@ _ENDED: Final = {Outcome.FILLED: OrderState.FILLED, Outcome.CANCELED: OrderState
 _TAKEN: Final = {Operation.PLACE: Kind.ACK, Operation.REPLACE: Kind.ACK, Operation.AMEND: Kind.AMENDED}
 _REFUSED: Final = {Operation.PLACE: Kind.REJECT, Operation.REPLACE: Kind.REJECT, Operation.AMEND: Kind.AMEND_REJECT,
                    Operation.CANCEL: Kind.CANCEL_REJECT}
+_CAUSES: Final = {Cause.BANNED: "BANNED", Cause.LIMIT: "RATE_LIMIT", Cause.CLOCK: "CLOCK",
+                  Cause.LATE: "STALE_DECISION", Cause.CLOSED: "DISCONNECTED", None: "DISCONNECTED"}
 
 
 def side_number(side: Side | None) -> int:
@@ -49,7 +51,7 @@ def _report(kind: Kind, response: OrderResponse, order_seq: int, status: OrderSt
 def _without_order(response: OrderResponse, operation: Operation, order_seq: int, now_ns: int) -> Any:
     outcome = response.outcome
     if outcome is Outcome.NOT_SENT:
-        verdict = record.verdict("BANNED")
+        verdict = record.verdict(_CAUSES[response.cause])
         return record.outcome(Kind.NOT_SENT, order_seq, operation, now_ns, verdict=verdict)
     if outcome is Outcome.REJECTED or outcome is Outcome.CANCEL_REJECTED:
         kind = Kind.CANCEL_REJECT if outcome is Outcome.CANCEL_REJECTED else _REFUSED[operation]

@@ -133,6 +133,24 @@ def test_a_file_without_a_secret_in_it_is_refused(tmp_path: Path, data: bytes, w
     assert error_of({"API_KEY": KEY, "API_SECRET_FILE": str(path)}) == f"API_SECRET_FILE: {path}: {what}"
 
 
+@pytest.mark.parametrize("text", [f"{KEY}\nsecond", f"{KEY}\tx", f"{KEY}\x7f", f"{KEY}ä", f"{KEY}\udcff"],
+                         ids=["two lines", "tab", "delete", "umlaut", "no text"])
+@pytest.mark.parametrize(("variable", "other"), [("API_KEY", "API_SECRET"), ("API_SECRET", "API_KEY")])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(
+    tmp_path: Path, text: str, variable: str, other: str
+) -> None:
+    what = "is not one line of printable ASCII, which every key of the exchange is"
+    assert error_of({variable: text, other: "x"}) == f"{variable}: {what}"
+    if "\udcff" not in text:  # such a file is refused as no text
+        path = secret_file(tmp_path, text)
+        assert error_of({f"{variable}_FILE": path, other: "x"}) == f"{variable}_FILE: {path}: {what}"
+
+
+def test_a_key_longer_than_any_of_the_exchanges_is_refused() -> None:
+    assert credentials.load({"API_KEY": "x" * 127, "API_SECRET": SECRET}).api_key == Secret("x" * 127)
+    assert error_of({"API_KEY": "x" * 128, "API_SECRET": SECRET}) == "API_KEY: is longer than 127 characters"
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     path = tmp_path / "nope"
     message = error_of({"API_KEY_FILE": str(path), "API_SECRET": SECRET})

@@ -220,6 +220,18 @@ def test_a_symbol_that_cannot_be_traded_exactly_is_refused_with_filter_and_numbe
         rules_of(**changes)
 
 
+@pytest.mark.parametrize("changes", [{"baseAsset": "LONGER_THAN_15_B"}, {"quoteAsset": "币"}])
+def test_a_symbol_of_assets_whose_names_the_core_cannot_hold_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(SymbolError, match=r"BTCUSDT: (base|quote)Asset \S+ is not 1 to 15 characters of ASCII"):
+        rules_of(**changes)
+
+
+def test_an_open_orders_limit_that_the_core_cannot_hold_is_refused() -> None:
+    limit = {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": -2**63}
+    with pytest.raises(UnreachableError, match="maxNumOrders"):
+        rules_of(filters=filters(limit, without="MAX_NUM_ORDERS"))
+
+
 def test_the_largest_quantity_that_still_fits_twice_is_accepted() -> None:
     largest = f"{INT64_MAX // 2 // E8}.{INT64_MAX // 2 % E8:08d}"
     rules = rules_of(filters=filters({"filterType": "LOT_SIZE", "minQty": "0", "maxQty": largest, "stepSize": "1"}))
@@ -228,7 +240,8 @@ def test_the_largest_quantity_that_still_fits_twice_is_accepted() -> None:
 
 @pytest.mark.parametrize("document", [{}, {"symbols": 5}, {"symbols": [], "serverTime": "x"},
                                       {"symbols": [], "rateLimits": [{"interval": "DAY", "limit": 1.5}]},
-                                      {"symbols": [], "rateLimits": [{"interval": "DAY", "limit": 0}]}])
+                                      {"symbols": [], "rateLimits": [{"interval": "DAY", "limit": 0}]},
+                                      {"symbols": [], "rateLimits": [{"interval": "DAY", "limit": 2**31}]}])
 def test_an_answer_that_is_no_exchange_info_is_no_exchange(document: dict[str, Any]) -> None:
     with pytest.raises(UnreachableError, match="exchangeInfo"):
         ExchangeInfo(document)

@@ -42,6 +42,11 @@ def test_every_recorded_order_reply_is_read_exactly(data_dir: Path) -> None:
     assert set(seen) == {"rest_order_response", "rest_cancel_response", "rest_query_order_response"}
 
 
+TRADE = {"symbol": "BNBBTC", "id": 28457, "orderId": 100234, "price": "4.00000100", "qty": "12.00000000",
+         "quoteQty": "48.000012", "commission": "-0.00000001", "commissionAsset": "BNB", "time": 1499865549590,
+         "isBuyer": True, "isMaker": False, "isBestMatch": True}
+
+
 def order_body(**changes: Any) -> bytes:
     body: dict[str, Any] = {
         "symbol": "BTCUSDT", "orderId": 28, "orderListId": -1, "clientOrderId": "mA1-0000001-0000001-b0",
@@ -128,6 +133,42 @@ def test_a_balance_that_cannot_be_counted_exactly_is_no_asset_of_ours_and_harms_
         replies.account(json.dumps(body).encode())
 
 
+@pytest.mark.parametrize("name", ["LONGER_THAN_15_B", "币安人生", "", "UMLAUTÄ"])
+def test_an_asset_whose_name_cannot_be_ours_is_passed_over_in_balances_and_refused_in_trades(name: str) -> None:
+    rows = [{"asset": name, "free": "1", "locked": "0"}, {"asset": "EXACTLY_15_BYTE", "free": "1", "locked": "0"}]
+    body = {"canTrade": True, "updateTime": 1, "balances": rows}
+    assert replies.account(json.dumps(body).encode()).balances == (Balance("EXACTLY_15_BYTE", E8, 0),)
+    with pytest.raises(MalformedError, match="commissionAsset"):
+        replies.own_trades(json.dumps([{**TRADE, "commissionAsset": name}]).encode())
+
+
+@pytest.mark.parametrize(("changes", "what"), [
+    ({"id": 2**63}, "id"), ({"orderId": 2**63}, "orderId"), ({"time": 2**62 // 10**6 + 1}, "time"),
+    ({"time": -1}, "time"),
+])
+def test_numbers_of_a_trade_that_the_core_cannot_hold_are_refused(changes: dict[str, int], what: str) -> None:
+    with pytest.raises(MalformedError, match=what):
+        replies.own_trades(json.dumps([{**TRADE, **changes}]).encode())
+
+
+def test_an_open_order_or_account_of_impossible_numbers_is_refused() -> None:
+    """A foreign order's too: an answer like that is none of the exchange's."""
+    row = {"symbol": "LTCBTC", "orderId": 1, "clientOrderId": "x", "price": "0.1", "origQty": "1", "executedQty": "0",
+           "side": "SELL", "time": 5}
+    assert len(replies.open_orders(json.dumps([row]).encode())) == 1
+    for changes in ({"orderId": 2**63}, {"time": 2**63}, {"time": -1}):
+        with pytest.raises(MalformedError):
+            replies.open_orders(json.dumps([{**row, **changes}]).encode())
+    with pytest.raises(MalformedError):
+        replies.account(json.dumps({"canTrade": True, "updateTime": 2**62, "balances": []}).encode())
+
+
+def test_commissions_of_more_than_all_are_refused() -> None:
+    rates = {"maker": "92233720368", "taker": "0", "buyer": "0", "seller": "0"}
+    with pytest.raises(MalformedError, match="commission of more than all"):
+        replies.commission(json.dumps({"standardCommission": rates}).encode())
+
+
 def test_commissions_of_all_kinds_are_added_up_and_the_discount_is_on_the_standard_ones() -> None:
     def kind(maker: str, taker: str, buyer: str, seller: str) -> dict[str, str]:
         return {"maker": maker, "taker": taker, "buyer": buyer, "seller": seller}
@@ -170,10 +211,7 @@ def test_client_ids_of_orders_are_read_and_nothing_else_of_them() -> None:
 
 
 def test_own_trades_are_read_whole() -> None:
-    row = {"symbol": "BNBBTC", "id": 28457, "orderId": 100234, "price": "4.00000100", "qty": "12.00000000",
-           "quoteQty": "48.000012", "commission": "-0.00000001", "commissionAsset": "BNB", "time": 1499865549590,
-           "isBuyer": True, "isMaker": False, "isBestMatch": True}
-    assert replies.own_trades(json.dumps([row]).encode()) == (
+    assert replies.own_trades(json.dumps([TRADE]).encode()) == (
         OwnTrade(28457, 100234, Side.BUY, 400000100, 12 * E8, 4800001200, -1, "BNB", False, 1499865549590),)
 
 
@@ -181,6 +219,8 @@ def test_own_trades_are_read_whole() -> None:
     ("body", "expected"),
     [(b'{"code":-1121,"msg":"Invalid symbol."}', (-1121, "Invalid symbol.")),
      (b'{"msg":"x","code":-1,"more":[1]}', (-1, "x")),
+     (b'{"code":0,"msg":"Service unavailable"}', (0, "Service unavailable")),
+     (b'{"code":-2147483648,"msg":"x"}', (-2**31, "x")), (b'{"code":-2147483649,"msg":"x"}', (0, "")),
      (b"", (0, "")), (b"<html>", (0, "")), (b"[]", (0, "")), (b"{}", (0, "")), (b'{"code":-1}', (0, "")),
      (b'{"code":"-1","msg":"x"}', (0, "")), (b'{"code":5,"msg":"x"}', (0, "")), (b'{"code":true,"msg":"x"}', (0, "")),
      (b'{"code":-1,"msg":5}', (0, "")), (b"\xff\xfe", (0, "")), (b"[" * 100_000, (0, ""))],
@@ -213,7 +253,8 @@ def test_what_is_no_reply_is_an_error_for_every_reader(body: bytes) -> None:
     [{"orderId": ...}, {"orderId": "28"}, {"orderId": 1.5}, {"orderId": True}, {"clientOrderId": ...},
      {"clientOrderId": 5}, {"price": 50000.01}, {"price": "5e4"}, {"price": "NaN"}, {"price": "５０"},
      {"price": "0.123456789"}, {"origQty": "99999999999999"}, {"side": "HOLD"}, {"executedQty": ""},
-     {"transactTime": "now"}],
+     {"transactTime": "now"}, {"orderId": 2**63}, {"orderId": -2**63 - 1}, {"transactTime": 2**62 // 10**6 + 1},
+     {"transactTime": -1}],
 )
 def test_a_field_of_the_wrong_form_is_an_error_and_never_a_guess(changes: dict[str, Any]) -> None:
     with pytest.raises(MalformedError):

@@ -19,7 +19,7 @@ import pytest
 
 from mmcore.errors import CredentialsError, ExchangeError, ExitCode, UnreachableError
 from mmcore.exchange import http
-from mmcore.exchange.base import Operation, OrderRequest, OrderResponse, Outcome, Side, SymbolError
+from mmcore.exchange.base import Cause, Operation, OrderRequest, OrderResponse, Outcome, Side, SymbolError
 from mmcore.exchange.binance.protocol import (
     NS_PER_S,
     ClockOffset,
@@ -522,6 +522,42 @@ def test_much_weight_stops_orders_then_reads_and_cancels_never(servers: Servers)
             bench.rest.open_orders("BTCUSDT")
         assert bench.rest.cancel_order(request()).outcome is Outcome.CANCELED
         assert bench.rest.server_time() == 5, "a cancel may need the time"
+
+
+@pytest.mark.parametrize(("status", "body", "told"), [
+    (451, error_json(0, "Service unavailable from a restricted location."),
+     "/api/v3/account: HTTP 451: Service unavailable from a restricted location."),
+    (451, b"<html>", "/api/v3/account: HTTP 451 without an error of the exchange"),
+    (503, error_json(-1008, "Server is overloaded."), "/api/v3/account: HTTP 503: Server is overloaded."),
+])
+def test_what_leaves_everything_open_is_told_in_the_words_that_came(
+    servers: Servers, status: int, body: bytes, told: str
+) -> None:
+    with (answering(servers, always(servers, status, body)) as (bench, _),
+          pytest.raises(UnreachableError) as caught):
+        bench.rest.account()
+    assert str(caught.value) == told
+
+
+def test_a_request_that_is_not_sent_says_why(servers: Servers) -> None:
+    with answering(servers, always(servers, body=b"{}", X_MBX_USED_WEIGHT_1M="5999")) as (bench, _):
+        assert bench.rest.place_order(request(wire=WIRE)).outcome is Outcome.UNKNOWN
+        assert bench.rest.place_order(request(wire=WIRE)).cause is Cause.LIMIT
+        bench.limits.hold(servers.now_ns(), 10 * NS_PER_S)
+        assert bench.rest.place_order(request(wire=WIRE)).cause is Cause.BANNED
+        assert bench.rest.cancel_order(request()).cause is Cause.BANNED
+    with answering(servers, always(servers), clock_known=False) as (bench, _):
+        assert bench.rest.cancel_order(request()).cause is Cause.CLOCK
+
+
+def test_a_key_no_header_can_hold_is_an_error_of_the_connection_and_no_crash(servers: Servers) -> None:
+    with servers.http(always(servers)) as server:
+        session = http.HttpSession(f"http://127.0.0.1:{server.port}", servers.now_ns)
+        for key in ("two\nlines", "umlautä"):
+            with pytest.raises(UnreachableError) as caught:
+                session.request("GET", "/api/v3/time", "", {"X-MBX-APIKEY": key + "\u20ac"})
+            assert key not in "".join(traceback.format_exception(caught.value))
+        session.close()
 
 
 def test_a_refusal_for_limits_without_a_body_is_a_refusal(servers: Servers) -> None:

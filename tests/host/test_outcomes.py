@@ -8,7 +8,7 @@ import pytest
 
 from mmcore._native import lib
 from mmcore.core.kinds import Kind, Operation, OrderState, RecordFlag
-from mmcore.exchange.base import OrderResponse, Outcome, Side
+from mmcore.exchange.base import Cause, OrderResponse, Outcome, Side
 from mmcore.host.outcomes import side_number, to_record
 
 SEQ, NOW_NS = 7, 5_000
@@ -120,3 +120,13 @@ def test_an_order_whose_number_at_the_exchange_is_not_known_has_none() -> None:
 
 def test_sides_are_numbers() -> None:
     assert [side_number(side) for side in (Side.BUY, Side.SELL, None)] == [0, 1, -1]
+
+
+@pytest.mark.parametrize(("cause", "reason"), [
+    (Cause.BANNED, lib.MM_REASON_BANNED), (Cause.LIMIT, lib.MM_REASON_RATE_LIMIT), (Cause.CLOCK, lib.MM_REASON_CLOCK),
+    (Cause.LATE, lib.MM_REASON_STALE_DECISION), (Cause.CLOSED, lib.MM_REASON_DISCONNECTED),
+    (None, lib.MM_REASON_DISCONNECTED),
+])
+def test_why_a_request_was_not_sent_is_told_as_it_is(cause: Cause | None, reason: int) -> None:
+    made = to_record(response(Outcome.NOT_SENT, cause=cause), Operation.PLACE, SEQ, NOW_NS)[0]
+    assert (made.kind, made.body.outcome.verdict) == (Kind.NOT_SENT, 1 << reason)

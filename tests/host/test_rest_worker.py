@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -222,6 +224,48 @@ def test_trades_already_known_are_not_read_again(desk: Desk) -> None:
     last = account(desk.venue.audit())["fills"][-1]["trade_id"]
     desk.worker.read_trades(0, last)
     assert [row[1].body.fill.trade_id for row in desk.worker.of(lib.MM_KIND_TRADE_ROW)] == [last]
+
+
+def test_rows_that_no_exchange_sends_cost_the_read_and_not_the_thread(running: Desk) -> None:
+    """A foreign order with a number beyond 64 bits among the open ones, and an asset nobody can name among the
+    balances; then the venue answers as ever."""
+    desk = running
+    call = desk.client._http.request
+    bodies = {
+        "openOrders": [{"symbol": SYMBOL, "clientOrderId": "x", "orderId": 2**63, "side": "BUY", "price": "1",
+                        "origQty": "1", "executedQty": "0", "time": 1}],
+        "account": {"canTrade": True, "updateTime": 1, "balances": [
+            {"asset": "A_NAME_FAR_TOO_LONG", "free": "1", "locked": "0"}, {"asset": "币", "free": "1", "locked": "0"},
+            {"asset": "BTC", "free": "1", "locked": "0"}]},
+    }
+
+    def twisted(method: str, path: str, *more: Any) -> Any:
+        reply = call(method, path, *more)
+        body = bodies.pop(path.rpartition("/")[2], None)
+        return reply if body is None else dataclasses.replace(reply, body=json.dumps(body).encode())
+
+    desk.client._http.request = twisted  # type: ignore[method-assign]
+    work = new_record()
+    for kind in (Kind.WANT_OPEN, Kind.WANT_ACCOUNT):
+        work.kind, work.count, work.body.command.command = kind, 1, 7
+        assert lib.mm_spsc_push(lib.mm_loop_ring(desk.loop._raw, lib.MM_RING_WORK), work)
+    desk.worker.wake()
+    wait_until(lambda: bool(desk.worker.of(lib.MM_KIND_ACCOUNT_END) and desk.worker.of(lib.MM_KIND_OPEN_END)), 60,
+               "the reads were not done")
+    assert bodies == {}
+    (row,) = desk.worker.of(lib.MM_KIND_BALANCE)
+    assert ffi.string(row[0].body.balance.asset) == b"BTC"
+
+
+def test_a_fee_in_an_asset_of_any_letters_is_asked_for_and_not_found(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    work = ffi.new("mm_record *")
+    work.kind = lib.MM_KIND_WANT_PRICE
+    work.body.balance.asset = "币安人生".encode()
+    desk.worker._take_work(work)
+    assert len(caplog.records) == 1
+    assert desk.worker.of(lib.MM_KIND_PRICE) == []
 
 
 # ---- the clock and the symbol --------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mmcore.errors import UnreachableError
-from mmcore.exchange.base import Side, SymbolError, SymbolFilters, printable
+from mmcore.exchange.base import Side, SymbolError, SymbolFilters, is_asset, printable
 from mmcore.units import E8, INT64_MAX, format_e8, parse_e8
 
 TRADING: Final = "TRADING"
@@ -23,6 +23,7 @@ _KNOWN_FILTERS: Final = frozenset({"PRICE_FILTER", "LOT_SIZE", "MIN_NOTIONAL", "
                                    "PERCENT_PRICE_BY_SIDE", "MAX_NUM_ORDERS"})
 # What an unlimited number of open orders is written as; far above any exchange's own limit.
 _NO_COUNT_LIMIT: Final = 1_000_000
+_COUNT_MAX: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +241,8 @@ def _rate_limits(entries: object) -> tuple[RateLimit, ...]:
         interval = _INTERVAL_MS.get(str(entry.get("interval"))) if isinstance(entry, Mapping) else None
         if interval is None:
             continue  # a kind of window made after this was written cannot be counted
-        count = _int(entry.get("intervalNum", 1), "rateLimits.intervalNum")
-        limit = _int(entry.get("limit"), "rateLimits.limit")
+        count = _count(entry.get("intervalNum", 1), "rateLimits.intervalNum")
+        limit = _count(entry.get("limit"), "rateLimits.limit")
         if count <= 0 or limit <= 0:
             raise UnreachableError(f"exchangeInfo: a rate limit of {limit} per {count} {entry.get('interval')}")
         found.append(RateLimit(str(entry.get("rateLimitType")), interval * count, limit))
@@ -255,8 +256,8 @@ def _symbol_rules(entry: Mapping[str, Any], exchange_filters: Mapping[str, Mappi
     return SymbolRules(
         symbol=symbol,
         status=printable(_text(entry, "status")),
-        base_asset=_text(entry, "baseAsset"),
-        quote_asset=_text(entry, "quoteAsset"),
+        base_asset=_asset(symbol, entry, "baseAsset"),
+        quote_asset=_asset(symbol, entry, "quoteAsset"),
         base_commission_decimals=_int(entry.get("baseCommissionPrecision", 8), "baseCommissionPrecision"),
         quote_commission_decimals=_int(entry.get("quoteCommissionPrecision", 8), "quoteCommissionPrecision"),
         order_types=_names(entry.get("orderTypes")),
@@ -319,7 +320,7 @@ def _open_orders_max(by_type: Mapping[str, Mapping[str, Any]],
     for entry, field in ((by_type.get("MAX_NUM_ORDERS"), "maxNumOrders"),
                          (exchange_filters.get("EXCHANGE_MAX_NUM_ORDERS"), "maxNumOrders")):
         if entry is not None:
-            limits.append(_int(entry.get(field, entry.get("limit")), field))
+            limits.append(_count(entry.get(field, entry.get("limit")), field))
     return min(limits)
 
 
@@ -355,7 +356,22 @@ def _text(entry: Mapping[str, Any], field: str) -> str:
     return value
 
 
+def _asset(symbol: str, entry: Mapping[str, Any], field: str) -> str:
+    name = _text(entry, field)
+    if not is_asset(name):
+        raise SymbolError(f"{symbol}: {field} {printable(name, 40)} is not 1 to 15 characters of ASCII")
+    return name
+
+
 def _int(value: object, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise UnreachableError(f"exchangeInfo: {what} is not a whole number")
     return value
+
+
+def _count(value: object, what: str) -> int:
+    """A count or limit, which the core holds in 32 bits."""
+    count = _int(value, what)
+    if abs(count) > _COUNT_MAX:
+        raise UnreachableError(f"exchangeInfo: {what} {printable(str(count), 40)} is out of range")
+    return count

@@ -21,11 +21,13 @@ from mmcore.exchange.base import (
     Outcome,
     OwnTrade,
     Side,
+    is_asset,
 )
-from mmcore.units import E8, INT64_MAX, parse_e8
+from mmcore.units import E8, INT64_MAX, INT64_MIN, parse_e8
 
 _TIME_MAX_MS: Final = 2**62 // 10**6
 """What the core reckons with: the year 2116."""
+_CODE_MIN: Final = -(2**31)
 
 _OUTCOMES: Final[Mapping[str, Outcome]] = {
     "NEW": Outcome.ACKED,
@@ -57,7 +59,7 @@ def _no_constant(text: str) -> NoReturn:
 
 
 def error_of(body: bytes) -> tuple[int, str]:
-    """Code and message of an error body; (0, "") when it is none of the exchange's."""
+    """Code and message of an error body, 0 where the exchange names no number; (0, "") when it is none of its."""
     try:
         found = document(body)
     except MalformedError:
@@ -65,22 +67,22 @@ def error_of(body: bytes) -> tuple[int, str]:
     if not isinstance(found, Mapping):
         return 0, ""
     code, message = found.get("code"), found.get("msg")
-    if not isinstance(code, int) or isinstance(code, bool) or not isinstance(message, str) or code >= 0:
+    if not isinstance(code, int) or isinstance(code, bool) or not isinstance(message, str):
         return 0, ""
-    return code, message
+    return (code, message) if _CODE_MIN <= code <= 0 else (0, "")
 
 
 def server_time_ms(body: bytes) -> int:
     """Of /time, ms since the epoch."""
-    found = _int(_object(document(body)), "serverTime")
-    if not 0 < found <= _TIME_MAX_MS:
+    found = _time(object_of(body), "serverTime")
+    if found == 0:
         raise MalformedError("the answer's serverTime is no time")
     return found
 
 
 def best_bid_e8(body: bytes) -> int | None:
     """Of /depth."""
-    bids = _object(document(body)).get("bids")
+    bids = object_of(body).get("bids")
     if not isinstance(bids, list):
         raise MalformedError("the answer has no bids")
     if not bids:
@@ -91,22 +93,22 @@ def best_bid_e8(body: bytes) -> int | None:
 
 def account(body: bytes) -> AccountSnapshot:
     """Of /account."""
-    found = _object(document(body))
+    found = object_of(body)
     permissions = found.get("permissions", [])
     return AccountSnapshot(
         balances=tuple(
             Balance(_text(row, "asset"), _e8(row, "free"), _e8(row, "locked"))
-            for row in _rows(found.get("balances")) if _countable(row)
+            for row in _rows(found.get("balances")) if _may_be_ours(row)
         ),
         can_trade=found.get("canTrade") is True,
         permissions=frozenset(str(name) for name in permissions) if isinstance(permissions, list) else frozenset(),
-        update_time_ms=_int(found, "updateTime"),
+        update_time_ms=_time(found, "updateTime"),
     )
 
 
 def commission(body: bytes) -> CommissionRates:
     """Of /account/commission: standard, special and tax rates added up. A discount is on the standard rates alone."""
-    found = _object(document(body))
+    found = object_of(body)
     kinds = {name: _object(found[name]) for name in ("standardCommission", "specialCommission", "taxCommission")
              if name in found}
     if not kinds:
@@ -115,7 +117,7 @@ def commission(body: bytes) -> CommissionRates:
     discount = found.get("discount")
     if not isinstance(discount, Mapping) or not all(discount.get(f"enabledFor{of}") for of in ("Account", "Symbol")):
         return full
-    return replace(full, discount=Discount(_text(discount, "discountAsset"), _rates(kinds, _e8(discount, "discount"))))
+    return replace(full, discount=Discount(_asset(discount, "discountAsset"), _rates(kinds, _e8(discount, "discount"))))
 
 
 def _rates(kinds: Mapping[str, Mapping[str, Any]], multiplier_e8: int) -> CommissionRates:
@@ -123,6 +125,8 @@ def _rates(kinds: Mapping[str, Mapping[str, Any]], multiplier_e8: int) -> Commis
     rates = {name: sum(-(-_e8(kind, name) * multiplier_e8 // E8) if which == "standardCommission" else _e8(kind, name)
                        for which, kind in kinds.items())
              for name in ("maker", "taker", "buyer", "seller")}
+    if any(abs(rate_e8) > E8 for rate_e8 in rates.values()):
+        raise MalformedError("the answer has a commission of more than all")
     return CommissionRates(
         maker_buy_e8=rates["maker"] + rates["buyer"],
         maker_sell_e8=rates["maker"] + rates["seller"],
@@ -142,7 +146,7 @@ def open_orders(body: bytes) -> tuple[OpenOrder, ...]:
             price_e8=_e8(row, "price"),
             qty_e8=_e8(row, "origQty"),
             executed_e8=_e8(row, "executedQty"),
-            time_ms=_int(row, "time"),
+            time_ms=_time(row, "time"),
         )
         for row in _rows(document(body))
     )
@@ -159,9 +163,9 @@ def own_trades(body: bytes) -> tuple[OwnTrade, ...]:
             qty_e8=_e8(row, "qty"),
             quote_e8=_e8(row, "quoteQty"),
             fee_e8=_e8(row, "commission"),
-            fee_asset=_text(row, "commissionAsset"),
+            fee_asset=_asset(row, "commissionAsset"),
             maker=_bool(row, "isMaker"),
-            time_ms=_int(row, "time"),
+            time_ms=_time(row, "time"),
         )
         for row in _rows(document(body))
     )
@@ -169,12 +173,12 @@ def own_trades(body: bytes) -> tuple[OwnTrade, ...]:
 
 def client_id(body: bytes) -> str:
     """The client id of a queried order."""
-    return _text(_object(document(body)), "clientOrderId")
+    return _text(object_of(body), "clientOrderId")
 
 
 def best_prices(body: bytes) -> tuple[int, int]:
     """Best bid and ask of /ticker/bookTicker, times 1e8; 0 = that side is empty."""
-    found = _object(document(body))
+    found = object_of(body)
     return _e8(found, "bidPrice"), _e8(found, "askPrice")
 
 
@@ -186,12 +190,12 @@ def client_ids(body: bytes) -> tuple[str, ...]:
 def order(body: bytes, client_id: str) -> OrderResponse:
     """Of /order, whichever method. client_id: the order's, which the reply must be about. A reply of the shortest form
     (symbol, ids and time) means that the order was accepted; a state unknown here is UNKNOWN."""
-    return _about(_order(_object(document(body))), client_id)
+    return _about(_order(object_of(body)), client_id)
 
 
 def amended(body: bytes, client_id: str) -> OrderResponse:
     """Of /order/amend/keepPriority: the order as it is now."""
-    return _about(_order(_object(_object(document(body)).get("amendedOrder"))), client_id)
+    return _about(_order(_object(object_of(body).get("amendedOrder"))), client_id)
 
 
 def _about(response: OrderResponse, client_id: str) -> OrderResponse:
@@ -212,7 +216,7 @@ def _order(found: Mapping[str, Any]) -> OrderResponse:
         qty_e8=_e8(found, "origQty" if "origQty" in found else "qty", 0),
         executed_e8=_e8(found, "executedQty", -1),
         executed_quote_e8=_e8(found, "cummulativeQuoteQty", -1),
-        time_ms=_int(found, "transactTime" if "transactTime" in found else "updateTime", 0),
+        time_ms=_time(found, "transactTime" if "transactTime" in found else "updateTime", 0),
     )
 
 
@@ -229,7 +233,7 @@ class Half:
 
 def replacement(body: bytes) -> tuple[Half, Half] | None:
     """Of /order/cancelReplace, its errors too: the cancel and the new order. None: the answer tells nothing of them."""
-    found = _object(document(body))
+    found = object_of(body)
     halves = found.get("data", found)
     if not isinstance(halves, Mapping) or "cancelResult" not in halves:
         return None
@@ -242,7 +246,15 @@ def _half(halves: Mapping[str, Any], result: str, response: str) -> Half:
         return Half("SUCCESS", _order(_object(told)), 0, "")
     if told is None:
         return Half(_text(halves, result), None, 0, "")
-    return Half(_text(halves, result), None, _int(_object(told), "code"), _text(_object(told), "msg"))
+    code = _int(_object(told), "code")
+    if not _CODE_MIN <= code < -_CODE_MIN:
+        raise MalformedError("the answer's code is none")
+    return Half(_text(halves, result), None, code, _text(_object(told), "msg"))
+
+
+def object_of(body: bytes) -> Mapping[str, Any]:
+    """A body that is one object."""
+    return _object(document(body))
 
 
 def _object(value: object) -> Mapping[str, Any]:
@@ -266,9 +278,24 @@ def _text(row: Mapping[str, Any], field: str) -> str:
 
 def _int(row: Mapping[str, Any], field: str, absent: int | None = None) -> int:
     value = row.get(field, absent)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool) or not INT64_MIN <= value <= INT64_MAX:
         raise MalformedError(f"the answer has no whole number {field}")
     return value
+
+
+def _time(row: Mapping[str, Any], field: str, absent: int | None = None) -> int:
+    value = _int(row, field, absent)
+    if not 0 <= value <= _TIME_MAX_MS:
+        raise MalformedError(f"the answer's {field} is no time")
+    return value
+
+
+def _asset(row: Mapping[str, Any], field: str) -> str:
+    """Of what cannot be left out."""
+    name = _text(row, field)
+    if not is_asset(name):
+        raise MalformedError(f"the answer's {field} is no asset that can be counted here")
+    return name
 
 
 def _bool(row: Mapping[str, Any], field: str) -> bool:
@@ -291,9 +318,10 @@ def _e8(row: Mapping[str, Any], field: str, absent: int | None = None) -> int:
     raise MalformedError(f"the answer's {field} {fault}")
 
 
-def _countable(row: Mapping[str, Any]) -> bool:
-    """Whether a balance fits the exact integers used here: an account may hold other assets of any number."""
-    return all(_fits(str(row.get(field))) for field in ("free", "locked"))
+def _may_be_ours(row: Mapping[str, Any]) -> bool:
+    """Whether a balance fits the exact integers and the names used here: an account may hold other assets of any name
+    and number."""
+    return is_asset(_text(row, "asset")) and all(_fits(str(row.get(field))) for field in ("free", "locked"))
 
 
 def _fits(text: str) -> bool:

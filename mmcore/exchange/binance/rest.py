@@ -13,11 +13,12 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from mmcore.errors import CredentialsError, ExchangeError, MmcoreError, UnreachableError
 from mmcore.exchange.base import (
     AccountSnapshot,
+    Cause,
     CommissionRates,
     DepthSnapshot,
     ExchangeClient,
@@ -145,7 +146,7 @@ class RestClient:
             if error.code != _INVALID_SYMBOL:
                 raise
             raise not_listed(symbol) from None
-        info = ExchangeInfo(_object(reply.body))
+        info = ExchangeInfo(replies.object_of(reply.body))
         limits = {name: limit.limit for limit in info.rate_limits
                   if (name := _LIMITS.get((limit.kind, limit.interval_ms))) is not None}
         if "weight_1m_limit" in limits:
@@ -271,8 +272,9 @@ class RestClient:
         """The gate's bytes, once; or why there is no reply."""
         if not answer.request.wire:
             raise ValueError("an order has no bytes of its own: they come from the gate")
-        if self._limits.wait_ns(sender, self._now_ns()):
-            return answer.of(Outcome.NOT_SENT, message="the exchange asked to wait")
+        cause = self._held_back(sender)
+        if cause is not None:
+            return answer.not_sent(cause)
         try:
             return self._exchange(method, path, bytes(answer.request.wire), self._key_header, on_sent)
         except UnreachableError as error:
@@ -300,11 +302,12 @@ class RestClient:
 
     def _cancel_once(self, request: OrderRequest, on_sent: OnSent) -> tuple[OrderResponse, Verdict | None]:
         answer = _Answer(request, Operation.CANCEL)
-        if self._limits.wait_ns(Sender.CANCEL, self._now_ns()):
-            return answer.of(Outcome.NOT_SENT, message="the exchange asked to wait"), None
+        cause = self._held_back(Sender.CANCEL)
+        if cause is not None:
+            return answer.not_sent(cause), None
         query = self._signed_or_none(_order_params(request))
         if query is None:
-            return answer.of(Outcome.NOT_SENT, message="the exchange's time is not known"), None
+            return answer.not_sent(Cause.CLOCK), None
         try:
             reply = self._exchange("DELETE", _ORDER_PATH, query, self._key_header, on_sent)
         except UnreachableError as error:
@@ -351,7 +354,7 @@ class RestClient:
         if meaning in (Verdict.LIMIT, Verdict.BANNED):
             raise LimitedError(message, self._limits.banned_until_ns)
         if meaning is Verdict.UNKNOWN:
-            raise UnreachableError(f"{path}: HTTP {reply.status} {message}".rstrip())
+            raise UnreachableError(f"{path}: {message}")
         if meaning is Verdict.CLOCK:
             self._resync_clock()
         raise ExchangeError(code, message)
@@ -361,6 +364,13 @@ class RestClient:
         wait_ns = self._limits.wait_ns(sender, now_ns)
         if wait_ns:
             raise LimitedError(f"not sent: limits forbid it for {-(-wait_ns // NS_PER_S)} s", now_ns + wait_ns)
+
+    def _held_back(self, sender: Sender) -> Cause | None:
+        """Why nothing of this sender may leave now."""
+        now_ns = self._now_ns()
+        if not self._limits.wait_ns(sender, now_ns):
+            return None
+        return Cause.BANNED if now_ns < self._limits.banned_until_ns else Cause.LIMIT
 
     def _signed(self, params: Sequence[tuple[str, Value]]) -> bytes:
         if self._signer is None:
@@ -390,7 +400,9 @@ class RestClient:
         """Meaning, code and text of a reply that is not a success; limits are taken note of."""
         code, raw = replies.error_of(reply.body)
         meaning = verdict(reply.status, code, raw)
-        message = printable(raw)
+        message = printable(raw) if raw else f"HTTP {reply.status} without an error of the exchange"
+        if raw and meaning is Verdict.UNKNOWN:
+            message = f"HTTP {reply.status}: {message}"
         if meaning in (Verdict.LIMIT, Verdict.BANNED):
             code = code or _LIMIT_CODE
             now_ns = self._now_ns()
@@ -398,7 +410,7 @@ class RestClient:
             self._limits.on_refusal(meaning, code, raw, _retry_after_ns(reply.headers), now_ns, server_ms)
             if code == TOO_MANY_ORDERS:
                 self._merge_counts({"orders_10s": self._orders_10s_limit})  # headers need not say so on a refusal
-        return meaning, code, message or f"HTTP {reply.status} without an error of the exchange"
+        return meaning, code, message
 
     def _exchange(self, method: str, path: str, query: bytes, headers: Mapping[str, str],
                   on_sent: OnSent = _nobody) -> _Reply:
@@ -465,6 +477,9 @@ class _Answer:
         return OrderResponse(outcome, self.request.client_id, self.operation, known, self.request.ticket, code=code,
                              message=message)
 
+    def not_sent(self, cause: Cause) -> OrderResponse:
+        return replace(self.of(Outcome.NOT_SENT), cause=cause)
+
     def read(self, body: bytes, reader: Callable[[bytes, str], OrderResponse] = replies.order) -> OrderResponse:
         """From the body of a success."""
         try:
@@ -500,13 +515,6 @@ class _Answer:
             code, message = refusal.code, refusal.message
         definite = verdict(400, code, message).is_definite
         return self.of(refused if definite else Outcome.UNKNOWN, code, printable(message))
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    found = replies.document(body)
-    if not isinstance(found, Mapping):
-        raise replies.MalformedError("the answer has not the expected form")
-    return found
 
 
 def _retry_after_ns(headers: Mapping[str, str]) -> int | None:
@@ -561,7 +569,7 @@ class RestOrders(ExchangeClient):
     def close(self) -> None:
         with self._lock:
             # A job whose ticket is gone does nothing any more.
-            self._done += [answer.of(Outcome.NOT_SENT, message="closed") for answer in self._waiting.values()]
+            self._done += [answer.not_sent(Cause.CLOSED) for answer in self._waiting.values()]
             self._done += [answer.of(Outcome.UNKNOWN, message="closed") for answer in self._running.values()]
             self._waiting.clear()
             self._running.clear()
@@ -613,7 +621,7 @@ class RestOrders(ExchangeClient):
                 return
             is_late = self._now_ns() > send_by_ns
             if is_late:
-                self._done.append(answer.of(Outcome.NOT_SENT, message="it waited too long for requests before it"))
+                self._done.append(answer.not_sent(Cause.LATE))
             else:
                 self._running[ticket] = answer
         if is_late:
