@@ -2011,8 +2011,9 @@ MM_API uint32_t mm_loop_quote(mm_loop *loop, uint32_t holder, const mm_quotes *q
 /* What compute_quotes needs, read under the ENGINE role; false when no quote is due any more. `levels` a side are copied. */
 MM_API bool mm_loop_quote_input(mm_loop *loop, uint32_t holder, mm_quote_input *input, mm_level *bids, size_t *bid_count,
                                 mm_level *asks, size_t *ask_count);
-/* Status read under the ENGINE role (waits its turn). */
-MM_API void mm_loop_read(mm_loop *loop, uint32_t holder, mm_engine_status *status);
+/* Status read under the ENGINE role. false: others held it for all of a few thousand tries, some 100 us, and *status is as it was;
+ * whoever watches for an engine that is stuck must not wait for it. */
+MM_API bool mm_loop_read(mm_loop *loop, uint32_t holder, mm_engine_status *status);
 /* ORDERS role: next cancel, else next action; false = none. */
 MM_API bool mm_loop_next_action(mm_loop *loop, mm_record *action);
 enum {

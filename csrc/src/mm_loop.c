@@ -13,6 +13,7 @@
 #define EXEC_MESSAGE_RECORDS 512
 /* Rounds of mm_loop_run before it leaves the rest to the engine's own thread. */
 #define RUN_ROUNDS_MAX 16
+#define READ_TRIES_MAX 4096
 /* Sent orders whose acknowledgement is timed. */
 #define SENT_SLOTS 256
 #define MARKET_SCRATCH_RECORDS (MM_EVENT_RECORDS_MAX + 8)
@@ -715,11 +716,18 @@ bool mm_loop_quote_input(mm_loop *loop, uint32_t holder, mm_quote_input *input, 
     return due;
 }
 
-void mm_loop_read(mm_loop *loop, uint32_t holder, mm_engine_status *status)
+bool mm_loop_read(mm_loop *loop, uint32_t holder, mm_engine_status *status)
 {
-    take_engine(loop, holder);
-    mm_engine_read(loop->engine, status);
-    give_engine(loop, holder);
+    mm_role *role = loop->roles[MM_ROLE_ENGINE];
+    for (int32_t tries = 0; tries < READ_TRIES_MAX; tries++) {
+        if (mm_role_try(role, holder)) {
+            mm_engine_read(loop->engine, status);
+            give_engine(loop, holder);
+            return true;
+        }
+        mm__pause();
+    }
+    return false;
 }
 
 /* ---- actions out -------------------------------------------------------------------------- */

@@ -43,6 +43,7 @@ from mmcore.telemetry.summary import ExitReason
 _log = logging.getLogger("mmcore.run")
 
 _NS_PER_S: Final = 1_000_000_000
+_NEVER_NS: Final = 2**63 - 1
 _STATUS_EVERY_NS: Final = 2 * _NS_PER_S
 _STATUS_TERMINAL_NS: Final = 500_000_000
 # cffi gives the GIL up at every call and has to get it back: a shorter turn for others keeps that wait short.
@@ -52,7 +53,7 @@ _SWITCH_INTERVAL_S: Final = 1e-4
 def run(settings: Settings, options: RunOptions) -> ExitCode:
     """One run, from the first check to the summary. Raises MmcoreError for what stops it before trading."""
     redactor = Redactor()
-    with Log(settings.log.level, settings.log.format == "json", settings.log.file, redactor), _signals() as stop:
+    with _signals() as stop, Log(settings.log.level, settings.log.format == "json", settings.log.file, redactor):
         return _run(settings, options, redactor, stop, SystemClock())
 
 
@@ -193,27 +194,39 @@ class _Show:
         while not watch.look():
             if not stop.count:
                 self._show_status(self._clock.mono_ns())
-            stop.wake.wait(TICK_S)
-            stop.wake.clear()
+            self._clock.sleep(TICK_S)
         return self._tell_how_it_went(watch.finish())
 
     def _tell_how_it_went(self, end: End) -> ExitCode:
         status, codes = self._bot.loop.status(HOLDER), [*end.codes]
-        if self._venue is not None:
-            self._read_audit(self._venue)
-        path = self._options.summary
-        if path is not None and not _write_summary(path, self._summary(end.reason, status, end.left)):
+        try:
+            written = self._write_summary(end, status)
+        except Exception as error:  # whatever it is: it may not hide how the run ended
+            _log.critical("the summary: %s: %s", type(error).__name__, error, exc_info=error)
+            written = False
+        if not written:
             codes.append(ExitCode.INTERNAL)
         code = ExitCode.worst(codes)
         self._say_end(end.reason, code, status, end.left)
         return code
 
+    def _write_summary(self, end: End, status: EngineStatus) -> bool:
+        if self._venue is not None:
+            self._read_audit(self._venue)
+        path = self._options.summary
+        return path is None or _write_summary(path, self._summary(end.reason, status, end.left))
+
     def _show_status(self, now_ns: int) -> None:
+        """Once it has failed, no more: the run goes on without."""
         if now_ns < self._status_due_ns:
             return
         self._status_due_ns = now_ns + (_STATUS_TERMINAL_NS if self._terminal else _STATUS_EVERY_NS)
-        line = self._status_line(self._bot.loop.status(HOLDER))
-        self._screen.show(line if self._terminal else line + "\n")
+        try:
+            line = self._status_line(self._bot.loop.status(HOLDER))
+            self._screen.show(line if self._terminal else line + "\n")
+        except Exception as error:  # whatever it is: no order may be left behind for it
+            self._status_due_ns = _NEVER_NS
+            _log.error("no status line any more: %s: %s", type(error).__name__, error, exc_info=error)
 
     def _status_line(self, status: EngineStatus) -> str:
         verdict = status.bid_verdict or status.ask_verdict

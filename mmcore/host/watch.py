@@ -36,11 +36,10 @@ class _Phase(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a run ended. emergency: the engine can no longer be trusted. left: own orders not confirmed gone."""
+    """How a run ended. left: own orders not confirmed gone."""
 
     reason: ExitReason
     codes: tuple[ExitCode, ...] = ()
-    emergency: bool = False
     left: tuple[str, ...] = ()
 
 
@@ -86,9 +85,8 @@ class Watch:
             self._look(self._clock.mono_ns())
         except Exception as error:  # whatever it is: no order may be left behind for it
             _log.critical("internal error: %s: %s", type(error).__name__, error, exc_info=error)
-            self._end = End(ExitReason.ERROR, (ExitCode.INTERNAL,), emergency=True)
             if self._phase is not _Phase.EMERGENCY:
-                self._begin_emergency(self._clock.mono_ns())
+                self._fail(self._clock.mono_ns())
             else:
                 self._phase = _Phase.OVER
         return self._phase is _Phase.OVER
@@ -104,14 +102,15 @@ class Watch:
         if left:
             codes.append(ExitCode.ORDERS_LEFT)
             _log.critical("own orders NOT confirmed gone: %s", "; ".join(left))
-        return End(self._end.reason, tuple(codes), self._end.emergency, tuple(left))
+        return End(self._end.reason, tuple(codes), tuple(left))
 
     def _look(self, now_ns: int) -> None:
         if self._phase is _Phase.TRADING:
-            end = self._trade(now_ns)
-            if end is not None:
+            if self._broken(now_ns):
+                self._fail(now_ns)
+            elif (end := self._trade(now_ns)) is not None:
                 self._end = end
-                self._begin_emergency(now_ns) if end.emergency else self._begin_settling(now_ns)
+                self._begin_settling(now_ns)
         if self._phase is _Phase.SETTLING:
             self._settle(now_ns)
         elif self._phase is _Phase.EMERGENCY and (
@@ -132,8 +131,6 @@ class Watch:
             return self._halted() or End(ExitReason.SIGNAL)
         if self._until_ns is not None and now_ns >= self._until_ns:
             return self._end_of_duration()
-        if self._broken(now_ns) is not None:
-            return End(ExitReason.ERROR, (ExitCode.INTERNAL,), emergency=True)
         end = self._ended(now_ns)
         if end is None:
             self._begin()
@@ -198,12 +195,12 @@ class Watch:
         _log.critical("the exchange has been unreachable for 15 s with own orders open")
         return End(ExitReason.UNREACHABLE, (ExitCode.UNREACHABLE,))
 
-    def _broken(self, now_ns: int) -> str | None:
-        """A thread that died, or a role that stands still for 2 s with input waiting."""
+    def _broken(self, now_ns: int) -> bool:
+        """Whether there is a thread that died, or a role that stands still for 2 s with input waiting."""
         dead = self._bot.dead_thread()
         if dead is not None:
             _log.critical("thread %s has died", dead.name)
-            return dead.name
+            return True
         for role, name in ((core_loop.ENGINE, "engine"), (core_loop.ORDERS, "orders")):
             progress = self._bot.loop.progress(role)
             seen = self._seen.get(role)
@@ -211,8 +208,8 @@ class Watch:
                 self._seen[role] = _Seen(progress, now_ns)
             elif now_ns - seen.since_ns >= _STUCK_NS:
                 _log.critical("the %s role has been stuck for 2 s with input waiting", name)
-                return name
-        return None
+                return True
+        return False
 
     def _watch_strategy(self, now_ns: int) -> None:
         """A strategy that is still thinking cannot say so itself: its quotes are pulled meanwhile."""
@@ -238,6 +235,9 @@ class Watch:
         if bot.state is EngineState.STOPPED:
             self._over([])
             return
+        if self._broken(now_ns):
+            self._fail(now_ns)
+            return
         if bot.orders.ready:
             self._outage_since_ns = 0  # it is back: cancels get their full time
         if not bot.orders.ready or self._status().unknown_orders:
@@ -245,8 +245,11 @@ class Watch:
         tried_ns = now_ns - (self._outage_since_ns or self._settle_since_ns)
         if now_ns - self._clear_since_ns >= _SETTLE_NS or tried_ns >= _SETTLE_UNKNOWN_NS or self._stop.count >= 3:
             self._over(None)
-        elif self._broken(now_ns) is not None:
-            self._begin_emergency(now_ns)
+
+    def _fail(self, now_ns: int) -> None:
+        """The bot itself is at fault, in whatever it did: that goes with the reason there was to stop."""
+        self._end = End(self._end.reason, (*self._end.codes, ExitCode.INTERNAL))
+        self._begin_emergency(now_ns)
 
     def _begin_emergency(self, now_ns: int) -> None:
         """The engine or a thread is gone: nothing new may leave, and the REST worker cancels alone."""
@@ -261,7 +264,11 @@ class Watch:
             self._over(left)
 
         if not self._bot.works(rest):
-            cancel()
+            try:
+                cancel()
+            except Exception as error:  # what killed the worker may come again: it is told what may rest
+                _log.critical("own orders: %s: %s", type(error).__name__, error, exc_info=error)
+                self._phase = _Phase.OVER
         elif not rest.submit(cancel, True):
             self._phase = _Phase.OVER
 

@@ -25,7 +25,7 @@ static void a_frame_becomes_an_order_in_one_pass(void)
     MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
     (void)mm_loop_run(b.loop, 1, b.now_ns);
     mm_engine_status status;
-    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK(mm_loop_read(b.loop, 1, &status));
     MM_CHECK_UINT(status.orders_sent, ==, 1);
     MM_CHECK_UINT(status.orders_acked, ==, 1);
     /* A snapshot was behind this order, not a frame. */
@@ -500,7 +500,7 @@ static void malformed_market_data_reaches_the_engine_with_its_place(void)
     MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
     (void)mm_loop_run(b.loop, 1, b.now_ns);
     mm_engine_status status;
-    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK(mm_loop_read(b.loop, 1, &status));
     MM_CHECK_UINT(status.malformed, ==, 1);
     MM_CHECK_INT(status.sync_state, ==, MM_SYNC_WAITING);
     bot_close(&b);
@@ -522,7 +522,7 @@ static void a_message_that_cannot_be_read_counts_once_for_two_connections_and_tw
                                      sizeof reply, &reply_bytes);
         MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
         (void)mm_loop_run(b.loop, 1, b.now_ns);
-        mm_loop_read(b.loop, 1, &status);
+        MM_CHECK(mm_loop_read(b.loop, 1, &status));
         MM_CHECK_UINT(status.malformed, ==, counted[i]);
     }
     bot_close(&b);
@@ -558,14 +558,14 @@ static void binary_frames_of_the_market_channel_are_read_as_sbe(void)
     uint32_t bits = market_binary(&b, sizeof BINARY_TICKER - 1);
     MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
     (void)mm_loop_run(b.loop, 1, b.now_ns);
-    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK(mm_loop_read(b.loop, 1, &status));
     MM_CHECK_INT(status.top.bid_price_e8, ==, INT64_C(66998) * MM_ONE_E8);
     MM_CHECK_INT(status.top.ask_price_e8, ==, INT64_C(67002) * MM_ONE_E8);
     MM_CHECK_INT(status.top.ask_qty_e8, ==, 2 * MM_ONE_E8);
     bits = market_binary(&b, sizeof BINARY_TICKER - 2);
     MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
     (void)mm_loop_run(b.loop, 1, b.now_ns);
-    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK(mm_loop_read(b.loop, 1, &status));
     MM_CHECK_UINT(status.malformed, ==, 1);
     MM_CHECK_INT(status.sync_state, ==, MM_SYNC_WAITING);
     bot_close(&b);
@@ -627,7 +627,7 @@ static void two_connections_give_the_engine_each_diff_once_and_no_gap(void)
     bits = market_diff(&b, 1, 107, 108);
     MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
     (void)mm_loop_run(b.loop, 1, b.now_ns);
-    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK(mm_loop_read(b.loop, 1, &status));
     MM_CHECK_INT(status.last_update_id, ==, 108);
     MM_CHECK_UINT(status.gaps, ==, 0);
     MM_CHECK_UINT(status.resyncs, ==, 0);
@@ -649,7 +649,7 @@ static void a_hole_nobody_fills_becomes_a_gap_when_its_time_is_over(void)
     bits = mm_loop_socket_due(b.loop, b.now_ns + 200 * MS);
     MM_CHECK_UINT(bits, ==, MM_PUMP_RECORDS);
     (void)mm_loop_run(b.loop, 1, b.now_ns);
-    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK(mm_loop_read(b.loop, 1, &status));
     MM_CHECK_UINT(status.gaps, ==, 1);
     bot_close(&b);
 }
@@ -663,7 +663,7 @@ static void ids_that_begin_anew_throw_the_book_away(void)
     (void)mm_loop_run(b.loop, 1, b.now_ns);
     (void)market_diff(&b, 0, 5, 6);
     (void)mm_loop_run(b.loop, 1, b.now_ns);
-    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK(mm_loop_read(b.loop, 1, &status));
     MM_CHECK_INT(status.sync_state, ==, MM_SYNC_WAITING);
     MM_CHECK_UINT(status.malformed, ==, 0);
     bot_close(&b);
@@ -735,7 +735,7 @@ static void a_log_that_cannot_keep_up_kills_the_run(void)
     }
     MM_CHECK((bits & MM_RUN_LOG_LOST) != 0);
     mm_engine_status status;
-    mm_loop_read(b.loop, 1, &status);
+    MM_CHECK(mm_loop_read(b.loop, 1, &status));
     MM_CHECK_INT(status.state, ==, MM_STATE_KILLED);
     MM_CHECK((status.verdict & MM_BIT(MM_REASON_LOG_FULL)) != 0);
     bot_close(&b);
@@ -1068,7 +1068,7 @@ static void a_strategy_elsewhere_is_asked_and_its_answer_becomes_orders(void)
     bits = mm_loop_quote(b.loop, 2, &quotes, b.now_ns);
     bits = mm_loop_quote(b.loop, 2, NULL, b.now_ns); /* it failed: quotes are pulled */
     mm_engine_status status;
-    mm_loop_read(b.loop, 2, &status);
+    MM_CHECK(mm_loop_read(b.loop, 2, &status));
     MM_CHECK((status.verdict & MM_BIT(MM_REASON_STRATEGY_FAULT)) != 0);
     bot_close(&b);
 }
@@ -1090,36 +1090,54 @@ static void what_a_strategy_was_asked_about_is_not_told_once_the_market_is_gone(
     bot_close(&b);
 }
 
-typedef struct reader {
+typedef struct asker {
     bot *b;
-    mm_engine_status status;
-} reader;
+    int32_t due; /* -1: not told yet */
+} asker;
 
-static void *read_status(void *context)
+static void *ask_for_quote_input(void *context)
 {
-    reader *r = (reader *)context;
-    mm_loop_read(r->b->loop, 2, &r->status);
+    asker *a = (asker *)context;
+    mm_quote_input input;
+    mm_level bids[1], asks[1];
+    size_t bid_count = 1, ask_count = 1;
+    a->due = mm_loop_quote_input(a->b->loop, 2, &input, bids, &bid_count, asks, &ask_count);
     return NULL;
 }
 
 static void who_wants_the_engine_while_it_runs_waits_for_the_end_of_the_run(void)
 {
     bot b = bot_open(NULL, 0);
-    reader r = {&b, {0}};
+    asker a = {&b, -1};
     pthread_t thread;
     clockid_t its_clock;
     struct timespec used = {0, 0};
-    r.status.now_ns = -1;
     MM_REQUIRE(mm_role_try(mm_loop_role(b.loop, MM_ROLE_ENGINE), 1));
-    MM_REQUIRE(pthread_create(&thread, NULL, read_status, &r) == 0);
+    MM_REQUIRE(pthread_create(&thread, NULL, ask_for_quote_input, &a) == 0);
     MM_REQUIRE(pthread_getcpuclockid(thread, &its_clock) == 0);
     while (used.tv_sec == 0 && used.tv_nsec < 3 * MS) { /* by then it spins */
         MM_REQUIRE(clock_gettime(its_clock, &used) == 0);
     }
-    MM_CHECK_INT(r.status.now_ns, ==, -1);
+    MM_CHECK_INT(a.due, ==, -1);
     mm_role_release(mm_loop_role(b.loop, MM_ROLE_ENGINE), 1);
     MM_CHECK(pthread_join(thread, NULL) == 0);
-    MM_CHECK_INT(r.status.now_ns, ==, 0);
+    MM_CHECK_INT(a.due, ==, 0);
+    bot_close(&b);
+}
+
+static void who_reads_the_status_of_an_engine_that_never_comes_free_is_told_so(void)
+{
+    bot b = bot_open(NULL, 0);
+    mm_engine_status status;
+    memset(&status, 0, sizeof status);
+    status.now_ns = -1;
+    MM_REQUIRE(mm_role_try(mm_loop_role(b.loop, MM_ROLE_ENGINE), 1));
+    MM_CHECK(!mm_loop_read(b.loop, 2, &status));
+    MM_CHECK_INT(status.now_ns, ==, -1);
+    mm_role_release(mm_loop_role(b.loop, MM_ROLE_ENGINE), 1);
+    MM_CHECK(mm_loop_read(b.loop, 2, &status));
+    MM_CHECK_INT(status.now_ns, ==, 0);
+    MM_CHECK_UINT(mm_role_holder(mm_loop_role(b.loop, MM_ROLE_ENGINE)), ==, 0);
     bot_close(&b);
 }
 
@@ -1356,6 +1374,7 @@ int main(int argc, char **argv)
         MM_TEST(a_strategy_elsewhere_is_asked_and_its_answer_becomes_orders),
         MM_TEST(what_a_strategy_was_asked_about_is_not_told_once_the_market_is_gone),
         MM_TEST(who_wants_the_engine_while_it_runs_waits_for_the_end_of_the_run),
+        MM_TEST(who_reads_the_status_of_an_engine_that_never_comes_free_is_told_so),
         MM_TEST(a_log_whose_events_have_not_the_records_their_kind_says_is_refused),
         MM_TEST(new_rules_quotes_and_reports_are_replayed_and_a_cut_event_waits_for_its_rest),
         MM_TEST(actions_that_were_never_made_or_have_no_room_end_a_replay),

@@ -191,7 +191,7 @@ static void nothing_is_allocated_from_the_first_event_to_the_millionth(void)
         for (int i = 0; i < 1000; i++) {
             one_run(&d);
         }
-        mm_loop_read(d.b.loop, 1, &status);
+        MM_CHECK(mm_loop_read(d.b.loop, 1, &status));
     } while (status.events < events && mm_test_state.failures == 0);
     MM_CHECK_UINT(allocator_calls, ==, before);
     MM_CHECK_UINT(status.orders_acked, >, events / 100);

@@ -307,7 +307,7 @@ static void run_three_threads(shared *s)
 static void check_all_sent_once(shared *s)
 {
     mm_engine_status status;
-    mm_loop_read(s->b.loop, FEED, &status);
+    MM_CHECK(mm_loop_read(s->b.loop, FEED, &status));
     MM_CHECK_UINT(status.book_updates, ==, s->frames + 1u); /* and the one the snapshot bridged */
     MM_CHECK_UINT(status.gaps, ==, 0);
     MM_CHECK_INT(status.unknown_orders, ==, 0);

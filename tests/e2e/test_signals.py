@@ -86,6 +86,34 @@ def sigterm_before_the_first_contact(stage: Stage) -> int:
     return bot.wait(30)
 
 
+# Whatever the main thread calls to pause is interrupted at its every line.
+_INTERRUPTED = """
+import signal, sys
+from mmcore.cli import main
+
+def interrupt(frame, event, arg):
+    if event == "line" and frame.f_lineno not in seen:
+        seen.add(frame.f_lineno)
+        signal.raise_signal(signal.SIGTERM)
+    return interrupt
+
+def look(frame, event, arg):
+    back, file = frame.f_back, frame.f_code.co_filename
+    if file.endswith(("threading.py", "clock.py")) and back.f_code.co_name == "run" and \\
+            back.f_code.co_filename.endswith("supervisor.py") and frame.f_code.co_name != "mono_ns":
+        return interrupt
+
+seen = set()
+sys.settrace(look)
+code = main()
+sys.exit(code if seen else "never paused")
+"""
+
+
+def sigterm_at_every_line_of_the_pause(stage: Stage) -> int:
+    return stage.bot("--duration", "30", program=_INTERRUPTED).wait(60)
+
+
 def orders_over_rest(stage: Stage) -> tuple[Bot, Venue]:
     venue = stage.venue()
     bot = stage.bot("--duration", "10", "--exchange.order_entry", "rest", venue=venue)
@@ -117,7 +145,8 @@ def ed25519_over_rest(stage: Stage) -> tuple[Bot, Venue]:
 
 
 SCENARIOS = (sigterm_twice, sigint, sighup, three_signals_to_a_bot_whose_exchange_hangs,
-             sigint_while_others_have_used_the_weight, sigterm_before_the_first_contact, orders_over_rest,
+             sigint_while_others_have_used_the_weight, sigterm_before_the_first_contact,
+             sigterm_at_every_line_of_the_pause, orders_over_rest,
              ed25519_over_ws_api, ed25519_over_rest)
 
 
@@ -155,6 +184,10 @@ def test_a_run_stops_clean_while_others_have_used_the_weight_of_the_address(toge
 
 def test_a_signal_before_the_first_contact_ends_the_run_at_once(together: Together) -> None:
     assert together.of(sigterm_before_the_first_contact) == 3
+
+
+def test_a_signal_may_come_at_any_moment_of_the_main_threads_pause(together: Together) -> None:
+    assert together.of(sigterm_at_every_line_of_the_pause) == 0
 
 
 def test_orders_over_rest_trade_as_those_over_the_websocket_api(together: Together) -> None:

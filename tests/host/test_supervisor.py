@@ -16,6 +16,7 @@ import pytest
 
 from mmcore.config import Mode, RunOptions, Settings, Wait
 from mmcore.core import loop as core_loop
+from mmcore.core.engine import EngineStatus
 from mmcore.core.gate import Gate
 from mmcore.core.kinds import EngineState
 from mmcore.core.loop import Loop
@@ -23,12 +24,14 @@ from mmcore.credentials import Credentials, Secret
 from mmcore.errors import ExitCode, UnreachableError
 from mmcore.exchange.binance.protocol import LimitedError
 from mmcore.host import orders as orders_module
+from mmcore.host import strategy as strategy_module
 from mmcore.host.bot import Reach
 from mmcore.host.clock import SystemClock
 from mmcore.host.feed import FeedThread
 from mmcore.host.orders import OrdersThread
 from mmcore.host.stop import Stop
-from mmcore.host.supervisor import run
+from mmcore.host.strategy import StrategyThread
+from mmcore.host.supervisor import _Show, run
 from mmcore.host.watch import Watch
 from mmcore.host.worker import HostThread
 from mmcore.telemetry import summary as summaries
@@ -70,25 +73,54 @@ def test_a_thread_that_dies_ends_the_run_and_every_order_is_cancelled(
     assert _all_ended(summary)
 
 
-def test_a_role_that_stands_still_with_input_waiting_ends_the_run_and_every_order_is_cancelled(
+def test_a_thread_that_dies_while_the_run_stops_is_an_error_of_the_run_and_every_order_is_cancelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, begun, over = SystemClock(), [], threading.Event()
-    serve = OrdersThread.try_serve
+    stopping, step, begin = threading.Event(), FeedThread.step, Watch._begin_settling
 
-    def stuck(self: OrdersThread, holder: int) -> bool:
+    def dying(self: FeedThread) -> None:
+        if stopping.is_set():
+            raise RuntimeError("planned")
+        step(self)
+
+    def begun(self: Watch, now_ns: int) -> None:
+        stopping.set()
+        begin(self, now_ns)
+
+    monkeypatch.setattr(FeedThread, "step", dying)
+    monkeypatch.setattr(Watch, "_begin_settling", begun)
+    code, summary = _run(tmp_path, duration_s=6.0)
+    assert code is ExitCode.INTERNAL
+    assert summary["exit_reason"] == "duration"
+    assert _all_ended(summary)
+
+
+@pytest.mark.parametrize(("thread", "method", "role", "holder"), [
+    (OrdersThread, "try_serve", core_loop.ORDERS, orders_module.HOLDER),
+    (StrategyThread, "step", core_loop.ENGINE, strategy_module.HOLDER),
+])
+def test_a_role_that_stands_still_with_input_waiting_ends_the_run_and_every_order_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, thread: type[HostThread], method: str, role: int, holder: int
+) -> None:
+    clock, begun = SystemClock(), []
+    work = getattr(thread, method)
+
+    def stuck(self: Any, *arguments: int) -> Any:
         begun.append(clock.mono_ns()) if not begun else None
         if clock.mono_ns() - begun[0] > _TRADE_NS:
-            assert self._loop.try_role(core_loop.ORDERS, orders_module.HOLDER)
-            over.wait(30)  # holds the role and does nothing
-        return serve(self, holder)
+            while not self._loop.try_role(role, holder):
+                clock.sleep(0)
+            given_up_ns = clock.mono_ns() + 12 * _SECOND_NS
+            while not self.stopping and clock.mono_ns() < given_up_ns:
+                clock.sleep(0.02)  # holds the role and does nothing
+            if not self.stopping:
+                self._loop.release_role(role, holder)
+        return work(self, *arguments)
 
-    monkeypatch.setattr(OrdersThread, "try_serve", stuck)
-    try:
-        code, summary = _run(tmp_path)
-    finally:
-        over.set()
+    monkeypatch.setattr(thread, method, stuck)
+    code, summary = _run(tmp_path, duration_s=20.0)
     assert code is ExitCode.INTERNAL
+    assert summary["exit_reason"] == "error"
     assert _all_ended(summary)
 
 
@@ -164,6 +196,34 @@ def test_a_duration_that_ends_before_the_first_sync_means_unreachable(
     assert code is ExitCode.UNREACHABLE
     assert summary["exit_reason"] == "unreachable"
     assert summary["orders_sent"] == 0
+
+
+def test_a_status_line_that_cannot_be_made_is_told_of_once_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def failing(self: _Show, status: EngineStatus) -> str:
+        raise ValueError("planned")
+
+    monkeypatch.setattr(_Show, "_status_line", failing)
+    code, summary = _run(tmp_path, duration_s=6.0)
+    assert code is ExitCode.DONE
+    assert _all_ended(summary)
+    assert capfd.readouterr().err.count("no status line any more: ValueError: planned") == 1
+
+
+def test_a_summary_that_cannot_be_made_does_not_hide_how_the_run_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def failing(self: _Show, *_: object) -> RunSummary:
+        raise ValueError("planned")
+
+    monkeypatch.setattr(_Show, "_summary", failing)
+    monkeypatch.setattr(Watch, "_settle", lambda self, now_ns: self._over(["mA1-0000001-0000001-b0"]))
+    code = run(Settings(), RunOptions(duration_s=0.1, summary=tmp_path / "summary.json"))
+    assert code is ExitCode.ORDERS_LEFT
+    told = capfd.readouterr().err
+    assert "the summary: ValueError: planned" in told
+    assert "fills; exit 6\n" in told
 
 
 def test_a_summary_the_disk_does_not_take_does_not_hide_how_the_run_ended(
@@ -307,7 +367,8 @@ def test_a_signal_to_a_run_that_a_limit_had_halted_tells_of_the_limit(
     state: EngineState, reason: summaries.ExitReason, codes: tuple[ExitCode, ...]
 ) -> None:
     bot = SimpleNamespace(clock=_Steps(), state=state, known=SimpleNamespace(leftovers=False),
-                          stop_threads=lambda: None, command=lambda which: None)
+                          loop=SimpleNamespace(progress=lambda role: 0, pending=lambda role: False),
+                          dead_thread=lambda: None, stop_threads=lambda: None, command=lambda which: None)
     watch = Watch(bot, Stop(count=1), None, lambda: True)  # type: ignore[arg-type]
     assert watch.look()
     end = watch.finish()
