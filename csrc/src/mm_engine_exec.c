@@ -271,6 +271,27 @@ static bool is_of_new_order(const mm_record *event)
     return operation == MM_OP_PLACE || operation == MM_OP_REPLACE;
 }
 
+/* Of an order of this run that the table has forgotten a trade is ours all the same. It counts, and nobody can say what else that order
+ * may do. */
+static void apply_forgotten_fill(mm_engine *engine, const mm_record *event)
+{
+    const mm_report_body *report = &event->body.report;
+    mm_status status = MM_E_ARGUMENT;
+    bool sided = report->side == MM_BID || report->side == MM_ASK;
+    if (sided && !mm_ledger_fill(engine->ledger, report->side, report->price_e8, report->qty_e8, &event[1].body.fill,
+                                 &status)) {
+        return; /* applied before */
+    }
+    engine->counters.fills += status == MM_OK;
+    mm__engine_kill(engine, MM_REASON_UNKNOWN_ORDER);
+    mm__engine_check_balances(engine);
+}
+
+static bool is_fill(const mm_record *event)
+{
+    return event->kind == MM_KIND_TRADE_ROW || (event->kind == MM_KIND_REPORT && (event->flags & MM_FLAG_FILL) != 0);
+}
+
 const mm_order *mm__engine_order(mm_engine *engine, const mm_record *event)
 {
     mm_order_change change;
@@ -281,6 +302,9 @@ const mm_order *mm__engine_order(mm_engine *engine, const mm_record *event)
         mm__engine_kill(engine, MM_REASON_UNKNOWN_ORDER);
     }
     if (change.order == NULL) {
+        if (is_fill(event)) {
+            apply_forgotten_fill(engine, event);
+        }
         if (event->kind == MM_KIND_REPORT && event->body.report.status == MM_ORDER_LIVE) {
             mm__engine_read_soon(engine, MM__READ_OPEN); /* an order of this run that nobody knows */
         }

@@ -102,6 +102,64 @@ static void somebody_elses_trade_moves_the_balances_and_halts_where_it_cannot_be
     }
 }
 
+/* A fill of order 77, which the table has never had or has forgotten: it ended 4,096 orders ago. */
+static void tell_forgotten(host *h, uint16_t kind, int16_t side, int64_t trade_id, int64_t qty_e8)
+{
+    mm_record told[2];
+    memset(told, 0, sizeof told);
+    told[0].kind = kind;
+    told[0].count = 2;
+    told[0].flags = MM_FLAG_FILL | MM_FLAG_MAKER;
+    told[0].body.report.order_seq = 77;
+    told[0].body.report.exchange_id = 9;
+    told[0].body.report.price_e8 = MID;
+    told[0].body.report.qty_e8 = qty_e8;
+    told[0].body.report.executed_e8 = qty_e8;
+    told[0].body.report.status = MM_ORDER_FILLED;
+    told[0].body.report.side = side;
+    told[1].kind = MM_KIND_MORE;
+    told[1].body.fill.trade_id = trade_id;
+    told[1].body.fill.quote_e8 = -1;
+    host_feed(h, told);
+    host_decide(h);
+}
+
+static void a_fill_of_an_own_order_the_table_has_forgotten_counts_once_and_kills(void)
+{
+    static const uint16_t kinds[] = {MM_KIND_REPORT, MM_KIND_TRADE_ROW};
+    for (size_t i = 0; i < MM_TEST_COUNT(kinds); i++) {
+        host *h = quoting();
+        host_exchange(h);
+        tell_forgotten(h, kinds[i], MM_BID, 5, 50000);
+        MM_CHECK_INT(host_status(h).base_e8, ==, MM_ONE_E8 + 50000);
+        MM_CHECK_INT(host_status(h).position_e8, ==, 50000);
+        MM_CHECK_UINT(host_status(h).fills, ==, 1);
+        MM_CHECK_INT(host_status(h).state, ==, MM_STATE_KILLED);
+        MM_CHECK(host_says(h, MM_REASON_UNKNOWN_ORDER));
+        MM_CHECK_UINT(host_count(h, MM_KIND_CANCEL), ==, 2);
+        tell_forgotten(h, kinds[1 - i], MM_BID, 5, 50000); /* and again, by the other way */
+        MM_CHECK_UINT(host_status(h).fills, ==, 1);
+        MM_CHECK_INT(host_status(h).base_e8, ==, MM_ONE_E8 + 50000);
+        host_close(h);
+    }
+}
+
+static void a_forgotten_fill_that_cannot_be_kills_without_counting(void)
+{
+    static const struct {
+        int16_t side;
+        int64_t qty_e8;
+    } cases[] = {{-1, 50000}, {MM_ASK, 2 * MM_ONE_E8}}; /* there is one */
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        host *h = quoting();
+        tell_forgotten(h, MM_KIND_REPORT, cases[i].side, 5, cases[i].qty_e8);
+        MM_CHECK_INT(host_status(h).state, ==, MM_STATE_KILLED);
+        MM_CHECK_UINT(host_status(h).fills, ==, 0);
+        MM_CHECK_INT(host_status(h).base_e8, ==, MM_ONE_E8);
+        host_close(h);
+    }
+}
+
 /* Of each order in doubt: its cancel and its query find nothing, its trades show nothing. The reads of account and trades are answered, the
  * open orders are none. */
 static void answer_that_nothing_is_there(host *h)
@@ -177,6 +235,8 @@ int main(int argc, char **argv)
         MM_TEST(orders_refused_together_for_a_closed_market_count_as_one_refusal),
         MM_TEST(a_balance_that_cannot_be_halts),
         MM_TEST(somebody_elses_trade_moves_the_balances_and_halts_where_it_cannot_be),
+        MM_TEST(a_fill_of_an_own_order_the_table_has_forgotten_counts_once_and_kills),
+        MM_TEST(a_forgotten_fill_that_cannot_be_kills_without_counting),
         MM_TEST(orders_that_rested_and_are_found_nowhere_for_ten_seconds_mean_that_the_account_was_reset),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
