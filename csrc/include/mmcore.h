@@ -1794,12 +1794,12 @@ typedef struct mm_engine_status {
 
 MM_API size_t mm_engine_bytes(const mm_engine_config *config);
 /* Builds the whole engine in one block. MM_E_ARGUMENT names the field through *bad_field (static text). The quote
- * configuration must have been derived (mm_quote_derive). */
+ * configuration must have been derived (mm_quote_derive): as_spread_const and as_shape are held to what they must be. */
 MM_API mm_status mm_engine_init(void *memory, size_t memory_bytes, const mm_engine_config *config, mm_engine **engine,
                                 const char **bad_field);
 MM_API mm_engine *mm_engine_new(const mm_engine_config *config, const char **bad_field);
 MM_API void mm_engine_free(mm_engine *engine);
-/* A strategy of the embedder's (MM_STRATEGY_CUSTOM); before the first step. */
+/* A strategy of the embedder's (MM_STRATEGY_CUSTOM); before the first step. Without it nothing is quoted (STRATEGY_FAULT). */
 MM_API void mm_engine_strategy(mm_engine *engine, const mm_strategy *strategy);
 /* One whole event (header and continuations, contiguous). Decisions are made only at BATCH_END, whose `now_ns` is the
  * engine's only clock and whose value/value2 are the records the action and cancel rings have room for. Returns

@@ -1,6 +1,7 @@
 /* The engine: memory, one event in, actions out, the next deadline. */
 #include "mm_engine.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- memory: one block, carved once ------------------------------------------------------- */
@@ -118,9 +119,19 @@ static void builtin_avellaneda_stoikov(void *state, const mm_quote_input *input,
     mm_quote_avellaneda_stoikov(&engine->config.quote, input, quotes);
 }
 
+/* Where the embedder's strategy should stand: it quotes nothing and says why. */
+static void no_strategy(void *state, const mm_quote_input *input, mm_quotes *quotes)
+{
+    MM_ASSERT(state != NULL && input != NULL);
+    quotes->bid_verdict = MM_BIT(MM_REASON_STRATEGY_FAULT);
+    quotes->ask_verdict = MM_BIT(MM_REASON_STRATEGY_FAULT);
+}
+
 static void choose_strategy(mm_engine *engine)
 {
     engine->strategy.state = engine;
+    engine->strategy.name = "none";
+    engine->strategy.compute = no_strategy;
     if (engine->config.strategy == MM_STRATEGY_INVENTORY_SKEW) {
         engine->strategy.name = "inventory_skew";
         engine->strategy.compute = builtin_inventory_skew;
@@ -176,15 +187,35 @@ static mm_status init_parts(mm_engine *engine, uint8_t *memory, const char **bad
     return status;
 }
 
+/* Another libm may round its last bits otherwise. */
+static bool is_near(double value, double derived)
+{
+    return fabs(value - derived) <= 1e-9 * derived;
+}
+
+/* The first of the quotes' parameters that cannot be, or is not what the others make of it; NULL: none. */
+static const char *bad_quote_field(const mm_quote_config *config)
+{
+    mm_quote_config derived = *config;
+    const char *bad = NULL;
+    if (mm_quote_derive(&derived, &bad) != MM_OK) {
+        return bad;
+    }
+    if (!is_near(config->as_spread_const, derived.as_spread_const)) {
+        return "as_spread_const";
+    }
+    for (size_t i = 0; i < MM_ARRAY_COUNT(derived.as_shape); i++) {
+        bad = is_near(config->as_shape[i], derived.as_shape[i]) ? bad : "as_shape";
+    }
+    return bad;
+}
+
 mm_status mm_engine_init(void *memory, size_t memory_bytes, const mm_engine_config *config, mm_engine **engine,
                          const char **bad_field)
 {
     *bad_field = bad_config_field(config);
+    *bad_field = *bad_field != NULL ? *bad_field : bad_quote_field(&config->quote);
     if (*bad_field != NULL) {
-        return MM_E_ARGUMENT;
-    }
-    mm_quote_config derived = config->quote;
-    if (mm_quote_derive(&derived, bad_field) != MM_OK) {
         return MM_E_ARGUMENT;
     }
     if (!mm__memory_fits(memory, memory_bytes, mm_engine_bytes(config))) {

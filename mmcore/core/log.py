@@ -66,7 +66,8 @@ class Replay:
 
 
 def replay(path: Path) -> Replay:
-    """Runs the engine over a log. Raises UsageError when the file is no log of this build's layout."""
+    """Runs the engine over a log. Raises UsageError when the file is no log of this build's layout, or one of a
+    strategy that is not the library's."""
     try:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
@@ -85,6 +86,9 @@ def _read_header(path: Path, data: npt.NDArray[np.uint8]) -> tuple[EngineConfig,
         raise UsageError(f"{path} was written by another version", "replay it with the version that recorded it")
     if status < 0:
         raise UsageError(f"{path} is not an input log", "give a file written by --record")
+    if made.config.strategy == lib.MM_STRATEGY_CUSTOM:
+        raise UsageError(f"{path} was recorded with a strategy of the embedding program's own",
+                         "replay it in that program (mm_engine_strategy, mm_log_replay)")
     raw = ffi.new("mm_engine_config *", made.config)
     return EngineConfig(raw), bytes(ffi.string(made.build)).decode("ascii", "replace")
 

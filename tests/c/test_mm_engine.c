@@ -1467,6 +1467,43 @@ static void check_part(const mm_engine_config *config, const char *name)
     MM_CHECK_TEXT(bad_field, name);
 }
 
+/* What mm_quote_derive makes is never believed: a log may hold anything, and an embedder may forget to ask for it. */
+static void derived_numbers_that_do_not_follow_from_the_others_are_refused(void)
+{
+    static const double wrong[] = {0.0, 1e30, NAN};
+    mm_engine_config good = host_config();
+    for (size_t i = 0; i < MM_TEST_COUNT(wrong); i++) {
+        mm_engine_config config = good;
+        config.quote.as_spread_const = wrong[i];
+        check_part(&config, "as_spread_const");
+        for (size_t at = 0; at < MM_TEST_COUNT(config.quote.as_shape); at += 8) {
+            config = good;
+            config.quote.as_shape[at] = wrong[i] == 0.0 ? 0.5 : wrong[i];
+            check_part(&config, "as_shape");
+        }
+    }
+    good.quote.as_spread_const *= 1.0 + 1e-12; /* another libm */
+    good.quote.as_shape[8] *= 1.0 - 1e-12;
+    host_close(host_open(&good));
+    good.quote.order_amount_shape_factor = 1e9; /* makes shapes of 0 */
+    const char *bad_field = NULL;
+    MM_CHECK(mm_quote_derive(&good.quote, &bad_field) == MM_OK);
+    host_close(host_open(&good));
+}
+
+static void an_engine_whose_own_strategy_nobody_has_given_quotes_nothing_and_says_so(void)
+{
+    mm_engine_config config = host_config();
+    config.strategy = MM_STRATEGY_CUSTOM;
+    host *h = host_open(&config);
+    host_start(h);
+    host_sync(h);
+    MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 0);
+    MM_CHECK_UINT(host_status(h).bid_verdict, ==, MM_BIT(MM_REASON_STRATEGY_FAULT));
+    MM_CHECK_UINT(host_status(h).ask_verdict, ==, MM_BIT(MM_REASON_STRATEGY_FAULT));
+    host_close(h);
+}
+
 static void memory_too_short_for_an_engine_is_refused(void)
 {
     static unsigned char memory[64] __attribute__((aligned(64)));
@@ -1562,6 +1599,8 @@ int main(int argc, char **argv)
         MM_TEST(an_accepted_reset_begins_profit_anew),
         MM_TEST(it_is_a_function_of_its_inputs),
         MM_TEST(each_field_outside_its_range_is_named),
+        MM_TEST(derived_numbers_that_do_not_follow_from_the_others_are_refused),
+        MM_TEST(an_engine_whose_own_strategy_nobody_has_given_quotes_nothing_and_says_so),
         MM_TEST(memory_too_short_for_an_engine_is_refused),
         MM_TEST(a_part_that_refuses_its_configuration_is_named),
     };

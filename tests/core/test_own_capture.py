@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mmcore._native import lib
 from mmcore.commands import book
 from mmcore.config import Settings
 from mmcore.core import loop as core_loop
@@ -17,6 +18,7 @@ from mmcore.core.feed import Feed
 from mmcore.core.kinds import Command, Kind, Operation, OrderState
 from mmcore.core.log import ActionsDigest, header, replay
 from mmcore.core.loop import Loop, new_record
+from mmcore.errors import UsageError
 from mmcore.exchange.base import CommissionRates
 from mmcore.exchange.binance.filters import ExchangeInfo
 from mmcore.host import assemble
@@ -141,3 +143,11 @@ def test_a_logged_action_that_was_changed_is_found(tmp_path: Path) -> None:
     data[at + 8 + 16] ^= 1  # the price of a logged order
     (tmp_path / "log").write_bytes(bytes(data))
     assert replay(tmp_path / "log").mismatch is not None
+
+
+def test_a_log_of_somebody_elses_strategy_is_refused_and_not_run_without_it(tmp_path: Path) -> None:
+    config = _engine_config()
+    config.raw.strategy = lib.MM_STRATEGY_CUSTOM
+    (tmp_path / "log").write_bytes(header(config))
+    with pytest.raises(UsageError, match="strategy of the embedding program"):
+        replay(tmp_path / "log")

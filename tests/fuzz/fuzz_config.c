@@ -268,6 +268,7 @@ static bool init_checked(const mm_engine_config *config, mm_engine **engine)
 static void check_beside(fuzz_input *in, const mm_engine_config *good)
 {
     mm_engine *engine = NULL;
+    const char *bad = NULL;
     size_t first = fuzz_below(in, WHOLES + REALS);
     for (size_t i = 0; i < 8; i++) {
         mm_engine_config config = *good;
@@ -282,6 +283,7 @@ static void check_beside(fuzz_input *in, const mm_engine_config *good)
             double value = i % 2 == 0 ? nextafter(range->high, INFINITY) : fuzz_bool(in) ? below : NAN;
             memcpy((uint8_t *)&config + range->at, &value, sizeof value);
         }
+        (void)mm_quote_derive(&config.quote, &bad);
         (void)init_checked(&config, &engine);
     }
 }
