@@ -930,8 +930,8 @@ MM_API bool mm_book_imbalance(const mm_book *book, size_t level_count, double *i
 MM_API int64_t mm_book_qty_sum(const mm_book *book, int32_t side, size_t level_count, bool *saturated);
 /* Volume-weighted price of the first level_count levels, exact, rounded down; false when empty. */
 MM_API bool mm_book_vwap(const mm_book *book, int32_t side, size_t level_count, int64_t *vwap_e8);
-/* Average price to take qty_e8 > 0 from `side`, rounded against the taker (asks up, bids down); false when the known depth
- * does not hold it. */
+/* Average price to take qty_e8 from `side`, rounded against the taker (asks up, bids down); false when the known depth does not
+ * hold it, or it is not > 0. */
 MM_API bool mm_book_fill_price(const mm_book *book, int32_t side, int64_t qty_e8, int64_t *average_e8);
 /* Farthest price that is known of a side: levels beyond it may exist unseen. false = the whole side is known. */
 MM_API bool mm_book_horizon(const mm_book *book, int32_t side, int64_t *price_e8);
@@ -1075,7 +1075,7 @@ typedef struct mm_arbiter_stats {
     uint64_t restarts;
 } mm_arbiter_stats;
 
-/* hold_records >= MM_EVENT_RECORDS_MAX records of diffs may wait behind a hole, for hold_ns >= 0 without progress. */
+/* hold_records >= MM_EVENT_RECORDS_MAX records of diffs may wait behind a hole, for 0 <= hold_ns <= 2^61 without progress. */
 MM_API size_t mm_arbiter_bytes(size_t hold_records);
 MM_API mm_status mm_arbiter_init(void *memory, size_t memory_bytes, size_t hold_records, int64_t hold_ns,
                                  mm_arbiter **arbiter);
@@ -1931,7 +1931,7 @@ enum {
 enum { MM_ROLE_FEED = 0, MM_ROLE_ENGINE = 1, MM_ROLE_ORDERS = 2, MM_ROLE_REST = 3, MM_ROLE_COUNT = 4 };
 
 typedef struct mm_loop_config {
-    int64_t market_records;  /* ring capacities, powers of two */
+    int64_t market_records;  /* ring capacities, powers of two; this, rest and log more than MM_EVENT_RECORDS_MAX */
     int64_t exec_records;
     int64_t rest_records;
     int64_t action_records;  /* action, cancel, work and control rings */
@@ -1954,7 +1954,7 @@ enum {
 /* Telemetry clock: histograms only, never a decision. NULL = CLOCK_MONOTONIC. */
 typedef int64_t (*mm_clock_fn)(void);
 
-/* The engine stays the caller's. NULL when memory or a descriptor cannot be had. */
+/* The engine stays the caller's. NULL when a number of the configuration cannot be, or memory or a descriptor not be had. */
 MM_API mm_loop *mm_loop_new(const mm_loop_config *config, mm_engine *engine, mm_clock_fn telemetry_clock);
 MM_API void mm_loop_free(mm_loop *loop);
 MM_API mm_spsc *mm_loop_ring(mm_loop *loop, int32_t ring);
@@ -1990,7 +1990,8 @@ MM_API uint32_t mm_loop_socket_down(mm_loop *loop, uint32_t socket, int64_t now_
 MM_API uint32_t mm_loop_socket_due(mm_loop *loop, int64_t now_ns);
 MM_API int64_t mm_loop_socket_deadline(const mm_loop *loop);
 MM_API mm_arbiter_stats mm_loop_socket_statistics(const mm_loop *loop);
-/* Pushes one event built by the host into an inbound ring and wakes the engine. The ring's one producer. false = full. */
+/* Pushes one event built by the host into an inbound ring and wakes the engine. The ring's one producer. false = full, or
+ * an event of more than MM_EVENT_RECORDS_MAX records, which is none. */
 MM_API bool mm_loop_push(mm_loop *loop, int32_t ring, const mm_record *records);
 
 enum { /* none of them is a MM_PUMP_* bit: mm_loop_turn gives both */

@@ -32,7 +32,7 @@ struct mm_arbiter {
     int64_t ticker_id;
     int64_t partial_id;
     int64_t trade_id;      /* highest that went on, -1 = none */
-    int64_t passed_ns;     /* when a diff went on last */
+    int64_t repeats_ns;    /* the first duplicate since a diff went on last, INT64_MAX = none */
     uint64_t trades_seen[TRADE_WINDOW / 64];
     int64_t position[MM_ARBITER_SOCKETS]; /* u of the last diff a socket brought, -1 = none yet */
     bool up[MM_ARBITER_SOCKETS];
@@ -49,6 +49,7 @@ static void forget(mm_arbiter *arbiter)
     arbiter->ticker_id = -1;
     arbiter->partial_id = -1;
     arbiter->trade_id = -1;
+    arbiter->repeats_ns = INT64_MAX;
     memset(arbiter->trades_seen, 0, sizeof arbiter->trades_seen);
     for (size_t i = 0; i < MM_ARBITER_SOCKETS; i++) {
         arbiter->position[i] = -1;
@@ -87,7 +88,7 @@ static void pass_diff(mm_arbiter *arbiter, const mm_record *event, int64_t now_n
 {
     MM_ASSERT(event->body.depth.last_id > arbiter->last_id);
     arbiter->last_id = event->body.depth.last_id;
-    arbiter->passed_ns = now_ns;
+    arbiter->repeats_ns = INT64_MAX;
     arbiter->held_since_ns = now_ns;
 }
 
@@ -128,13 +129,14 @@ static int32_t take_diff(mm_arbiter *arbiter, uint32_t socket, const mm_record *
     const mm_depth_body *body = &event->body.depth;
     bool back = body->last_id < arbiter->position[socket];
     bool duplicate = body->last_id <= arbiter->last_id;
-    bool restart = back || (duplicate && now_ns - arbiter->passed_ns >= RESTART_NS);
+    bool restart = back || (duplicate && now_ns - arbiter->repeats_ns >= RESTART_NS);
     if (restart) {
         forget(arbiter);
         arbiter->stats.restarts++;
     }
     arbiter->position[socket] = body->last_id;
     if (duplicate && !restart) {
+        arbiter->repeats_ns = now_ns < arbiter->repeats_ns ? now_ns : arbiter->repeats_ns;
         return MM_ARBITER_DROP;
     }
     if (arbiter->last_id >= 0 && body->first_id - 1 > arbiter->last_id) {
@@ -273,7 +275,7 @@ size_t mm_arbiter_bytes(size_t hold_records)
 mm_status mm_arbiter_init(void *memory, size_t memory_bytes, size_t hold_records, int64_t hold_ns, mm_arbiter **arbiter)
 {
     size_t needed_bytes = mm_arbiter_bytes(hold_records);
-    if (needed_bytes == 0 || hold_ns < 0) {
+    if (needed_bytes == 0 || !mm__is_time(hold_ns)) {
         return MM_E_ARGUMENT;
     }
     if (!mm__memory_fits(memory, memory_bytes, needed_bytes)) {

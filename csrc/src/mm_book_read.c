@@ -563,7 +563,9 @@ bool mm_book_fill_price(const mm_book *book, int32_t side, int64_t qty_e8, int64
     const book_side *of = side_of(book, side);
     uint64_t wanted_e8 = (uint64_t)qty_e8;
     uint64_t best = value_of_price(of, of->best->price_e8);
-    MM_ASSERT(qty_e8 > 0);
+    if (qty_e8 <= 0) {
+        return false;
+    }
     size_t last = top_reach(of, wanted_e8);
     const top_entry *entry = &of->top->entries[last];
     u128 cost;

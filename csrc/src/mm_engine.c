@@ -376,26 +376,36 @@ static int64_t weight_of(uint16_t kind, int64_t levels)
         return mm__engine_snapshot_weight(levels);
     case MM_KIND_WANT_OPEN:
         return 6;
-    case MM_KIND_WANT_TRADES:
-    case MM_KIND_WANT_ACCOUNT:
+    case MM_KIND_WANT_CLOCK: /* eight looks at the time, and at the symbol's rules */
+        return 28;
+    case MM_KIND_WANT_PRICE: /* best prices of one symbol */
+        return 2;
+    default: /* trades, account, rules */
         return 20;
-    default:
-        return 1;
     }
+}
+
+mm_record *mm__engine_emit_read(mm_engine *engine, uint16_t kind, int64_t levels)
+{
+    if (!may_ask(engine, engine->action_room)) {
+        return NULL;
+    }
+    mm_record *record = mm__engine_emit(engine, kind);
+    engine->action_room--;
+    mm_budget_read(engine->budget, weight_of(kind, levels), engine->now_ns);
+    return record;
 }
 
 bool mm__engine_emit_want(mm_engine *engine, uint16_t kind, int64_t token, int64_t value2, uint64_t order_seq)
 {
-    if (!may_ask(engine, engine->action_room)) {
+    mm_record *record = mm__engine_emit_read(engine, kind, value2);
+    if (record == NULL) {
         return false;
     }
-    mm_record *record = mm__engine_emit(engine, kind);
-    engine->action_room--;
     record->body.command.now_ns = engine->now_ns;
     record->body.command.command = token;
     record->body.command.value2 = value2;
     record->body.command.order_seq = order_seq;
-    mm_budget_read(engine->budget, weight_of(kind, value2), engine->now_ns);
     return true;
 }
 

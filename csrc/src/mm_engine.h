@@ -196,6 +196,8 @@ bool mm__engine_emit_cancel(mm_engine *engine, mm_order *order);
 bool mm__engine_emit_query(mm_engine *engine, const mm_order *order);
 void mm__engine_emit_new(mm_engine *engine, const mm_order *order, const mm_order *leaves);
 bool mm__engine_emit_amend(mm_engine *engine, mm_order *order, int64_t qty_e8);
+/* A read by the worker, charged to the budget; NULL = no room, or nothing may leave. `levels`: of a snapshot. */
+mm_record *mm__engine_emit_read(mm_engine *engine, uint16_t kind, int64_t levels);
 bool mm__engine_emit_want(mm_engine *engine, uint16_t kind, int64_t token, int64_t value2, uint64_t order_seq);
 
 /* market */

@@ -12,7 +12,6 @@
  * too good. */
 #include "mm_engine.h"
 
-#include <math.h> /* fmin */
 #include <string.h>
 
 /* Reasons that pass by themselves within moments: an old order stays where it is until its replacement can go, unless it has
@@ -123,7 +122,8 @@ static void gather(mm_engine *engine, side_plan *s)
 static int64_t tolerance_of(const mm_engine *engine, const mm_top *top)
 {
     double mid = 0.5 * ((double)top->bid_price_e8 + (double)top->ask_price_e8);
-    return (int64_t)fmin(mid * engine->config.refresh_tolerance_bps * 1e-4, 0x1p62); /* fits, and is wider than any quote */
+    double tolerance = mid * engine->config.refresh_tolerance_bps * 1e-4;
+    return tolerance < 0x1p62 ? (int64_t)tolerance : INT64_C(1) << 62; /* fits, and is wider than any quote */
 }
 
 /* How far an order may offer more than the best wish while its replacement has to wait: a quarter of the wanted half-width, so that it

@@ -565,12 +565,11 @@ static void ask_prices(mm_engine *engine)
     }
     engine->price_asked_ns = engine->now_ns;
     engine->price_unknown = mm_ledger_unpriced(engine->ledger);
-    for (size_t i = 2; i < count && engine->action_room > 0; i++) { /* the first two are base and quote */
+    for (size_t i = 2; i < count; i++) { /* the first two are base and quote */
         bool pays = balances[i].fees_e8 != 0 ||
                     strncmp(balances[i].asset, engine->config.fee_asset, sizeof balances[i].asset) == 0;
-        if (pays) {
-            mm_record *record = mm__engine_emit(engine, MM_KIND_WANT_PRICE);
-            engine->action_room--;
+        mm_record *record = pays ? mm__engine_emit_read(engine, MM_KIND_WANT_PRICE, 0) : NULL;
+        if (record != NULL) {
             memcpy(record->body.balance.asset, balances[i].asset, sizeof balances[i].asset);
         }
     }

@@ -555,6 +555,9 @@ mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int
     if (!id_is_allowed(fill->trade_id) || price_e8 <= 0 || qty_e8 <= 0 || (side != MM_BID && side != MM_ASK)) {
         return MM_E_ARGUMENT;
     }
+    if (fill->fee_e8 == INT64_MIN) {
+        return MM_E_OVERFLOW;
+    }
     if (mm_ledger_seen(ledger, side, fill->trade_id)) {
         return MM_OK;
     }

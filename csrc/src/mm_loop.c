@@ -96,7 +96,7 @@ static bool make_parts(mm_loop *loop)
         if (i == MM_RING_LOG && c->log_records == 0) {
             continue;
         }
-        loop->rings[i] = capacity[i] > 0 ? mm_spsc_new((size_t)capacity[i]) : NULL;
+        loop->rings[i] = mm_spsc_new((size_t)capacity[i]);
         if (loop->rings[i] == NULL) {
             return false;
         }
@@ -118,7 +118,8 @@ mm_loop *mm_loop_new(const mm_loop_config *config, mm_engine *engine, mm_clock_f
 {
     if (engine == NULL || config->batch_events < 1 || config->rest_records <= MM_EVENT_RECORDS_MAX ||
         config->market_records <= MM_EVENT_RECORDS_MAX || config->exec_records < 2 * EXEC_MESSAGE_RECORDS ||
-        config->action_records < MM__ACTIONS_MAX) {
+        config->action_records < MM__ACTIONS_MAX ||
+        (config->log_records != 0 && config->log_records <= MM_EVENT_RECORDS_MAX)) {
         return NULL;
     }
     mm_loop *loop = (mm_loop *)mm__memory_new(sizeof *loop);
@@ -479,8 +480,8 @@ uint32_t mm_loop_pump(mm_loop *loop, int32_t channel, uint32_t socket, mm_ws *ws
 bool mm_loop_push(mm_loop *loop, int32_t ring, const mm_record *records)
 {
     MM_ASSERT(ring >= MM_RING_MARKET && ring <= MM_RING_CONTROL);
-    if (!mm_spsc_push(loop->rings[ring], records)) {
-        return false;
+    if (records->count > MM_EVENT_RECORDS_MAX || !mm_spsc_push(loop->rings[ring], records)) {
+        return false; /* a longer one could never be taken out again */
     }
     mm_event_signal(loop->events[MM_ROLE_ENGINE]);
     return true;

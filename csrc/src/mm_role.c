@@ -22,9 +22,7 @@ size_t mm_role_bytes(void)
 
 mm_role *mm_role_init(void *memory, size_t memory_bytes)
 {
-    bool fits = mm__memory_fits(memory, memory_bytes, sizeof(mm_role));
-    MM_ASSERT(fits);
-    if (!fits) {
+    if (!mm__memory_fits(memory, memory_bytes, sizeof(mm_role))) {
         return NULL;
     }
     mm_role *role = memory;

@@ -385,6 +385,26 @@ static void duplicates_alone_for_five_seconds_are_a_restart(void)
     MM_CHECK_INT(verdict, ==, MM_ARBITER_RESTART);
 }
 
+/* A quiet symbol, and a connection that lags behind the other: one late copy is no news of the exchange. */
+static void one_late_duplicate_after_a_silence_is_no_restart(void)
+{
+    open_arbiter(2);
+    (void)take_diff(0, 90, 99);
+    now_ns += 100 * MS;
+    (void)take_diff(0, 100, 100);
+    now_ns += 20 * SECOND;
+    int32_t verdict = take_diff(1, 90, 99);
+    MM_CHECK_INT(verdict, ==, MM_ARBITER_DROP);
+    now_ns += 5 * SECOND - 1;
+    verdict = take_diff(1, 100, 100);
+    MM_CHECK_INT(verdict, ==, MM_ARBITER_DROP);
+    (void)take_diff(0, 101, 101); /* goes on: it counts from the next one */
+    now_ns += SECOND;
+    verdict = take_diff(1, 101, 101);
+    MM_CHECK_INT(verdict, ==, MM_ARBITER_DROP);
+    MM_CHECK_UINT(mm_arbiter_statistics(arbiter).restarts, ==, 0);
+}
+
 /* ---- The other streams ---- */
 
 static void only_newer_best_prices_go_on(void)
@@ -443,6 +463,7 @@ static void sizes_and_times_outside_their_range_are_refused(void)
     MM_CHECK(mm_arbiter_new(MM_EVENT_RECORDS_MAX - 1, HOLD) == NULL);
     MM_CHECK(mm_arbiter_new(((size_t)1 << 24) + 1, HOLD) == NULL);
     MM_CHECK(mm_arbiter_new(HOLD_RECORDS, -1) == NULL);
+    MM_CHECK(mm_arbiter_new(HOLD_RECORDS, (INT64_C(1) << 61) + 1) == NULL);
     MM_CHECK_INT(mm_arbiter_init(memory, sizeof memory, HOLD_RECORDS, HOLD, &made), ==, MM_E_CAPACITY);
     MM_CHECK_INT(mm_arbiter_init(memory, sizeof memory, 1, HOLD, &made), ==, MM_E_ARGUMENT);
     MM_CHECK(made == NULL);
@@ -497,6 +518,7 @@ int main(int argc, char **argv)
         MM_TEST(when_no_connection_is_left_everything_is_forgotten),
         MM_TEST(ids_that_begin_anew_within_a_connection_are_a_restart),
         MM_TEST(duplicates_alone_for_five_seconds_are_a_restart),
+        MM_TEST(one_late_duplicate_after_a_silence_is_no_restart),
         MM_TEST(only_newer_best_prices_go_on),
         MM_TEST(every_trade_goes_on_once_whichever_connection_lost_it),
         MM_TEST(memory_is_asked_for_and_checked),

@@ -775,6 +775,7 @@ static void nothing_reads_past_the_horizon(void)
     MM_CHECK_UINT(mm_book_depth(book, MM_BID, 4, out), ==, 2);
     MM_CHECK_UINT(mm_book_dump(book, MM_BID, 4, out), ==, 3);
     MM_CHECK(!mm_book_fill_price(book, MM_BID, 4, &price_e8));
+    MM_CHECK(!mm_book_fill_price(book, MM_BID, 0, &price_e8));
     MM_CHECK(mm_book_fill_price(book, MM_BID, 3, &price_e8));
     /* When every known level is gone the best is not known, whatever lies beyond. */
     mm_book_set(book, MM_BID, 100 * TICK, 0);

@@ -1504,6 +1504,46 @@ static void an_engine_whose_own_strategy_nobody_has_given_quotes_nothing_and_say
     host_close(h);
 }
 
+/* What queries may still weigh. */
+static int64_t weight_left(const host *h)
+{
+    int64_t weight = 0;
+    while (mm_budget_may_ask(h->engine->budget, MM_NEED_QUERY, weight + 1, h->now_ns)) {
+        weight++;
+    }
+    return weight;
+}
+
+static void what_the_worker_reads_is_charged_at_what_it_weighs(void)
+{
+    static const struct {
+        uint16_t asked;
+        int32_t reject_class;
+        int64_t weight;
+    } cases[] = {
+        {MM_KIND_WANT_CLOCK, MM_REJECT_CLOCK, 28},
+        {MM_KIND_WANT_RULES, MM_REJECT_MARKET_CLOSED, 20},
+        {MM_KIND_WANT_PRICE, 0, 2},
+    };
+    for (size_t i = 0; i < MM_TEST_COUNT(cases); i++) {
+        mm_engine_config config = host_config();
+        strcpy(config.fee_asset, "BNB");
+        host *h = host_open(&config);
+        host_start(h);
+        host_sync(h);
+        if (cases[i].asked == MM_KIND_WANT_PRICE) {
+            h->now_ns += 61 * SECOND;
+        } else {
+            host_outcome(h, MM_KIND_REJECT, 1, MM_OP_PLACE, cases[i].reject_class, -1013);
+        }
+        int64_t before = weight_left(h);
+        host_decide(h);
+        MM_CHECK_UINT(host_count(h, cases[i].asked), ==, 1);
+        MM_CHECK_INT(before - weight_left(h), ==, cases[i].weight);
+        host_close(h);
+    }
+}
+
 static void memory_too_short_for_an_engine_is_refused(void)
 {
     static unsigned char memory[64] __attribute__((aligned(64)));
@@ -1601,6 +1641,7 @@ int main(int argc, char **argv)
         MM_TEST(each_field_outside_its_range_is_named),
         MM_TEST(derived_numbers_that_do_not_follow_from_the_others_are_refused),
         MM_TEST(an_engine_whose_own_strategy_nobody_has_given_quotes_nothing_and_says_so),
+        MM_TEST(what_the_worker_reads_is_charged_at_what_it_weighs),
         MM_TEST(memory_too_short_for_an_engine_is_refused),
         MM_TEST(a_part_that_refuses_its_configuration_is_named),
     };

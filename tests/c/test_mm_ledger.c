@@ -386,6 +386,10 @@ static void of_an_adopted_trade_all_parts_must_fit(void)
     MM_CHECK_INT(ledger_of("BNB"), ==, 5 * ONE);
     body.trade_id = -1;
     MM_CHECK(mm_ledger_adopt(ledger, MM_ASK, ONE, ONE, &body) == MM_E_ARGUMENT);
+    body.trade_id = 78;
+    body.fee_e8 = INT64_MIN; /* nothing is its opposite */
+    MM_CHECK(mm_ledger_adopt(ledger, MM_ASK, ONE, ONE, &body) == MM_E_OVERFLOW);
+    MM_CHECK(!mm_ledger_seen(ledger, MM_ASK, 78));
 }
 
 static void an_account_too_large_to_be_valued_has_no_profit(void)

@@ -725,11 +725,34 @@ static void a_pong_tells_how_long_ago_its_ping_left(void)
     bot_close(&b);
 }
 
+static void an_event_longer_than_any_is_refused_and_does_not_stand_before_the_next(void)
+{
+    static mm_record records[MM_EVENT_RECORDS_MAX + 1];
+    mm_loop_config config = bot_config(0);
+    config.rest_records = 16384;
+    mm_engine_config engine_config = host_config();
+    const char *bad_field = NULL;
+    mm_engine *engine = mm_engine_new(&engine_config, &bad_field);
+    mm_loop *loop = mm_loop_new(&config, engine, NULL);
+    MM_REQUIRE(loop != NULL);
+    records[0] = host_event(MM_KIND_SNAPSHOT);
+    records[0].count = MM_TEST_COUNT(records);
+    MM_CHECK(!mm_loop_push(loop, MM_RING_REST, records));
+    records[0] = host_event(MM_KIND_TIMER);
+    MM_CHECK(mm_loop_push(loop, MM_RING_REST, records));
+    (void)mm_loop_run(loop, 1, 1000);
+    mm_engine_status status;
+    mm_loop_read(loop, 1, &status);
+    MM_CHECK_UINT(status.events, ==, 2); /* it, and the end of its batch */
+    mm_loop_free(loop);
+    mm_engine_free(engine);
+}
+
 static void a_log_that_cannot_keep_up_kills_the_run(void)
 {
-    bot b = bot_open(NULL, 256);
+    bot b = bot_open(NULL, 8192);
     uint32_t bits = 0;
-    for (int i = 0; i < 400; i++) {
+    for (int i = 0; i < 5000; i++) {
         (void)market_trade(&b);
         bits |= mm_loop_run(b.loop, 1, b.now_ns);
     }
@@ -815,7 +838,8 @@ static void a_loop_needs_an_engine_and_rings_that_hold_one_event(void)
         {offsetof(mm_loop_config, batch_events), 0},    {offsetof(mm_loop_config, rest_records), MM_EVENT_RECORDS_MAX},
         {offsetof(mm_loop_config, market_records), MM_EVENT_RECORDS_MAX},
         {offsetof(mm_loop_config, exec_records), 1023}, {offsetof(mm_loop_config, action_records), 255},
-        {offsetof(mm_loop_config, log_records), -1},    {offsetof(mm_loop_config, log_records), 1000},
+        {offsetof(mm_loop_config, log_records), -1},    {offsetof(mm_loop_config, log_records), 2},
+        {offsetof(mm_loop_config, log_records), 4096},  {offsetof(mm_loop_config, log_records), 9000},
         {offsetof(mm_loop_config, wait_policy), 7},
     };
     const char *bad_field = NULL;
@@ -1358,6 +1382,7 @@ int main(int argc, char **argv)
         MM_TEST(ids_that_begin_anew_throw_the_book_away),
         MM_TEST(a_full_market_ring_drops_whole_events_and_no_sign_of_life_hides_that),
         MM_TEST(a_pong_tells_how_long_ago_its_ping_left),
+        MM_TEST(an_event_longer_than_any_is_refused_and_does_not_stand_before_the_next),
         MM_TEST(a_log_that_cannot_keep_up_kills_the_run),
         MM_TEST(the_log_replays_to_the_same_actions_and_a_garbage_telemetry_clock_changes_nothing),
         MM_TEST(a_loop_needs_an_engine_and_rings_that_hold_one_event),

@@ -112,7 +112,7 @@ static void a_loop_that_misses_one_part_is_not_made_and_leaves_nothing_behind(vo
     loop_config.exec_records = 1024;
     loop_config.rest_records = 8192;
     loop_config.action_records = 256;
-    loop_config.log_records = 64;
+    loop_config.log_records = 8192;
     loop_config.wait_policy = MM_WAIT_BLOCK;
     loop_config.batch_events = 256;
     mm_loop *loop = NULL;
