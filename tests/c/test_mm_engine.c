@@ -272,8 +272,8 @@ static void a_gap_pulls_the_quotes_and_asks_for_a_snapshot(void)
     host_close(h);
 }
 
-/* A diff that takes every bid away down to the horizon. */
-static void bids_leave(host *h, uint32_t count)
+/* A diff that takes the best levels of a side away. */
+static void levels_leave(host *h, int32_t side, uint32_t count)
 {
     static mm_record records[64];
     memset(records, 0, sizeof records);
@@ -283,13 +283,35 @@ static void bids_leave(host *h, uint32_t count)
     records[0].body.depth.last_id = h->last_id + 1;
     records[0].body.depth.prev_id = -1;
     records[0].body.depth.recv_ns = h->now_ns;
-    records[0].body.depth.bid_count = count;
+    *(side == MM_BID ? &records[0].body.depth.bid_count : &records[0].body.depth.ask_count) = count;
     for (uint32_t i = 0; i < count; i++) {
+        int64_t away_e8 = (5 + 10 * (int64_t)i) * TICK;
         records[1 + i / 3].kind = MM_KIND_LEVELS;
-        records[1 + i / 3].body.levels[i % 3].price_e8 = MID - (5 + 10 * (int64_t)i) * TICK;
+        records[1 + i / 3].body.levels[i % 3].price_e8 = side == MM_BID ? MID - away_e8 : MID + away_e8;
     }
     h->last_id++;
     host_feed(h, records);
+}
+
+static void bids_leave(host *h, uint32_t count)
+{
+    levels_leave(h, MM_BID, count);
+}
+
+static void too_few_levels_of_either_side_pull_the_quotes(void)
+{
+    for (int32_t side = MM_BID; side <= MM_ASK; side++) {
+        host *h = quoting();
+        host_exchange(h);
+        levels_leave(h, side, 35); /* of 40, and 5 are enough */
+        host_decide(h);
+        MM_CHECK(!has(host_status(h).verdict, MM_REASON_THIN_BOOK));
+        levels_leave(h, side, 36);
+        host_decide(h);
+        MM_CHECK(has(host_status(h).verdict, MM_REASON_THIN_BOOK));
+        MM_CHECK_UINT(host_count(h, MM_KIND_PLACE), ==, 0);
+        host_close(h);
+    }
 }
 
 /* A snapshot at the book's own id or another: `count` levels a side, bids from `bid_first` levels below the best on. */
@@ -1596,6 +1618,7 @@ int main(int argc, char **argv)
         MM_TEST(a_new_connection_has_nothing_held_up),
         MM_TEST(a_ticker_the_depth_does_not_catch_up_with_makes_the_book_stale),
         MM_TEST(a_gap_pulls_the_quotes_and_asks_for_a_snapshot),
+        MM_TEST(too_few_levels_of_either_side_pull_the_quotes),
         MM_TEST(a_price_near_the_end_of_the_known_depth_brings_more_of_it_while_quotes_stay),
         MM_TEST(a_snapshot_ahead_of_the_book_waits_until_the_book_has_come_to_it),
         MM_TEST(a_side_that_has_left_the_known_depth_comes_back_with_a_second_look),

@@ -228,6 +228,36 @@ static void orders_that_rested_and_are_found_nowhere_for_ten_seconds_mean_that_t
     }
 }
 
+/* The exchange has counted so much request weight in the minute that began a moment ago. */
+static void tell_weight(host *h, int32_t weight_1m)
+{
+    mm_record record = host_event(MM_KIND_BUDGET);
+    const mm_budget_body said = {h->now_ns, -1, -1, -1, -1, weight_1m, -1, -1, -1};
+    record.body.budget = said;
+    host_feed(h, &record);
+}
+
+static void a_query_waits_for_weight_and_a_cancel_does_not(void)
+{
+    host *h = quoting();
+    host_exchange(h);
+    h->now_ns += 60 * SECOND - (h->now_ns + HOST_CLOCK_NS) % (60 * SECOND) + SECOND;
+    host_decide(h);
+    host_outcome(h, MM_KIND_LOST, 1, MM_OP_PLACE, 0, 0);
+    size_t cancels = 0, queries = 0;
+    for (int i = 0; i < 20; i++) {
+        tell_weight(h, i < 10 ? 5097 : 0); /* of 5,100 for queries, which weigh 4 */
+        h->now_ns += 100 * MS;
+        host_decide(h);
+        cancels += host_count(h, MM_KIND_CANCEL);
+        queries += host_count(h, MM_KIND_QUERY);
+        MM_CHECK(i >= 10 || queries == 0);
+        MM_CHECK(i != 9 || cancels > 0);
+    }
+    MM_CHECK_UINT(queries, >, 0);
+    host_close(h);
+}
+
 int main(int argc, char **argv)
 {
     static const mm_test tests[] = {
@@ -238,6 +268,7 @@ int main(int argc, char **argv)
         MM_TEST(a_fill_of_an_own_order_the_table_has_forgotten_counts_once_and_kills),
         MM_TEST(a_forgotten_fill_that_cannot_be_kills_without_counting),
         MM_TEST(orders_that_rested_and_are_found_nowhere_for_ten_seconds_mean_that_the_account_was_reset),
+        MM_TEST(a_query_waits_for_weight_and_a_cancel_does_not),
     };
     return mm_test_main(argc, argv, tests, MM_TEST_COUNT(tests));
 }

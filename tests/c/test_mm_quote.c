@@ -657,6 +657,23 @@ static void the_models_layers_begin_at_its_one_layer(void)
     MM_CHECK_BYTES(&three.asks[0], &one.asks[0], sizeof one.asks[0]);
 }
 
+static void the_model_over_the_bound_of_the_short_way_goes_on_as_under_it(void)
+{
+    mm_symbol symbol = symbol_of(1, 1);
+    mm_quote_config c = config_of();
+    mm_quotes under, over;
+    c.allow_negative_edge = 1;
+    mm_quote_input in = input_of(&symbol, MM__GRID_SMALL - 6, MM__GRID_SMALL - 2);
+    mm_quote_avellaneda_stoikov(&c, &in, &under);
+    in = input_of(&symbol, MM__GRID_SMALL + 2, MM__GRID_SMALL + 6);
+    mm_quote_avellaneda_stoikov(&c, &in, &over);
+    check_shape(&in, &over);
+    MM_REQUIRE(under.bid_count == 1 && under.ask_count == 1 && over.bid_count == 1 && over.ask_count == 1);
+    MM_CHECK_NEAR(over.bids[0].price_e8 - under.bids[0].price_e8, 8, 2);
+    MM_CHECK_NEAR(over.asks[0].price_e8 - under.asks[0].price_e8, 8, 2);
+    MM_CHECK_INT(over.bids[0].qty_e8, ==, under.bids[0].qty_e8);
+}
+
 /* ---- fitting ---- */
 
 static mm_quotes wish(uint32_t side, const mm_level *levels, uint32_t count)
@@ -801,6 +818,7 @@ int main(int argc, char **argv)
         MM_TEST(the_model_follows_its_formulas),
         MM_TEST(the_model_waits_for_its_volatility_and_stops_at_the_position),
         MM_TEST(the_models_layers_begin_at_its_one_layer),
+        MM_TEST(the_model_over_the_bound_of_the_short_way_goes_on_as_under_it),
         MM_TEST(wishes_are_put_on_tick_and_lot_behind_the_guard_and_in_order),
         MM_TEST(what_cannot_be_placed_is_dropped_with_its_reason),
         MM_TEST(own_quotes_that_cross_are_both_dropped),
