@@ -160,8 +160,8 @@ static void a_forgotten_fill_that_cannot_be_kills_without_counting(void)
     }
 }
 
-/* Of each order in doubt: its cancel and its query find nothing, its trades show nothing. The reads of account and trades are answered, the
- * open orders are none. */
+/* Of each order in doubt: its cancel and its query find nothing, its trades show nothing. The reads of account and trades are
+ * answered, the open orders are none. */
 static void answer_that_nothing_is_there(host *h)
 {
     size_t last = h->action_count;
