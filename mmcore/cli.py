@@ -31,9 +31,8 @@ _HINT: Final = "'mmcore --help' lists the commands and options"
 _MISSING_FOR_LIVE: Final = (
     "guard process: cancels what is left when this program dies or hangs",
     "journal: every order on disk before it is sent, so that a restart knows what may rest",
-    "instance lock: two bots on one account and symbol must not start",
-    "risk controls that look at the account from outside: reconciliation, drop copy, order budget, adverse selection",
-    "long runs under faults, on the testnet and on the local exchange",
+    "risk controls that look at the account from outside: drop copy, adverse selection",
+    "long runs on the testnet",
 )
 
 _DESCRIPTION: Final = """\

@@ -708,12 +708,12 @@ class _FileReader:
         # Nothing of the value is ever shown: it may be a secret under a misspelt name.
         if SECRET_KEY.search(member.key):
             message = (
-                "secrets do not belong in a configuration file (value not shown): set API_KEY and API_SECRET, or "
-                "API_KEY_FILE and API_SECRET_FILE, in the environment"
+                f"{_shown_key(key)} is a secret, which does not belong in a configuration file (value not shown): set "
+                "API_KEY and API_SECRET, or API_KEY_FILE and API_SECRET_FILE, in the environment"
             )
-        else:
-            message = f"unknown key{_nearest_key(key)}"
-        self._fault(member, _shown_key(key), message)
+            self._fault(member, "", message)  # a name with a colon behind it reads like a value to every redactor
+            return
+        self._fault(member, _shown_key(key), f"unknown key{_nearest_key(key)}")
 
     def _unique(self, members: Iterable[Member], prefix: str) -> Iterator[Member]:
         seen: dict[str, Member] = {}

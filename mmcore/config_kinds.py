@@ -7,7 +7,6 @@ message that follows the value: "is out of range".
 from __future__ import annotations
 
 import enum
-import ipaddress
 import json
 import math
 import re
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from mmcore.addresses import is_loopback
 from mmcore.config_file import Form
 from mmcore.errors import did_you_mean
 from mmcore.units import format_e8, parse_e8
@@ -246,21 +246,12 @@ class Endpoint:
         bare = not (url.path.strip("/") or url.query or url.fragment or "@" in url.netloc)
         if url.scheme not in ("http", "https") or not host or not bare or port == 0 or not text.isprintable():
             raise ValueError("is not an address")
-        if url.scheme == "http" and not _is_loopback(host):
+        if url.scheme == "http" and not is_loopback(host):
             raise ValueError("sends orders unencrypted to another machine")
         return text.rstrip("/")
 
     def show(self, value: str) -> str:
         return json.dumps(value)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)

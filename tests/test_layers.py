@@ -168,7 +168,7 @@ def test_only_the_memory_file_allocates() -> None:
 
 # ---- Python ----------------------------------------------------------------------------------------------------------
 
-BASE = {"errors", "units"}
+BASE = {"addresses", "errors", "units"}
 CORE = BASE | {"_native", "core"}
 EXCHANGE_BASE = BASE | {"credentials", "exchange.base", "exchange.channel", "exchange.http", "exchange.net"}
 BINANCE_LOWER = {"exchange.binance.signing", "exchange.binance.filters", "exchange.binance.protocol"}
@@ -176,6 +176,7 @@ BELOW_HOST = BASE | {"credentials", "config", "core", "strategy", "exchange", "t
 
 # Module or package -> what of mmcore it may import besides its own package; the longest name that fits decides.
 PYTHON_MAY = {
+    "addresses": set[str](),
     "errors": set[str](),
     "units": {"errors"},
     "_native": set[str](),

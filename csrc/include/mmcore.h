@@ -820,7 +820,7 @@ MM_API void mm_feed_free(mm_feed *feed);
  * microseconds, others milliseconds.
  * A reply to a request carries its id: "<op><seq>" with op p, c, q, a, r (place, cancel, query, amend, replace) and order_seq in
  * decimal is an order operation of ours and becomes ACK, REJECT, CANCELED, CANCEL_REJECT, STATUS, AMENDED, AMEND_REJECT or LOST by
- * the rules of the exchange (5xx, -1000, -1001, -1006, -1007, -1008 leave the outcome open; so does a query that is refused by
+ * the rules of the exchange (5xx, -1000, -1001, -1006, -1007, -1008, -1016 leave the outcome open; so does a query that is refused by
  * anything but -2013, which is STATUS without MM_FLAG_FOUND). An ACK that says no status is MM_ORDER_LIVE; fills of a reply come
  * by executionReport alone.
  * A replace has two halves and becomes two events: of the old order CANCELED (its order_seq from the client id in the reply), or

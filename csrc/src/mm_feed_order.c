@@ -396,7 +396,7 @@ int32_t mm_feed_reject_class(int32_t error_code, int32_t http_status, const char
 static bool outcome_is_open(int32_t error_code, int64_t http_status)
 {
     return http_status < 400 || http_status >= 500 || error_code == -1000 || error_code == -1001 ||
-           error_code == -1006 || error_code == -1007 || error_code == -1008;
+           error_code == -1006 || error_code == -1007 || error_code == -1008 || error_code == -1016;
 }
 
 /* So that the text of an error can go into a log line: no control character is left. */

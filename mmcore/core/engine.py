@@ -74,11 +74,6 @@ class EngineConfig:
         """What commissions may be paid in at a discount; "" = nothing."""
         return text_of(self.raw.fee_asset)
 
-    @property
-    def uses_python(self) -> bool:
-        """Whether the quotes come from a strategy written in Python."""
-        return bool(self.raw.strategy == lib.MM_STRATEGY_PYTHON)
-
 
 class Engine:
     """One engine: it lives as long as this object."""

@@ -89,6 +89,7 @@ class QuoteQuestion:
     position_e8: int
     tick_e8: int
     step_e8: int
+    maker_fee_e8: int
     alpha: float
     volatility: float
     imbalance: float
@@ -223,9 +224,9 @@ class Loop:
         signal, symbol = given.signal, self.engine.config.raw.symbol
         return QuoteQuestion(
             bids=_levels(bids, counts[0]), asks=_levels(asks, counts[1]), position_e8=int(given.position_e8),
-            tick_e8=int(symbol.tick_e8), step_e8=int(symbol.step_e8), alpha=signal.alpha,
-            volatility=signal.volatility, imbalance=signal.imbalance, trade_flow=signal.trade_flow, ofi=signal.ofi,
-            microprice_e8=signal.microprice_e8, now_ns=int(given.now_ns))
+            tick_e8=int(symbol.tick_e8), step_e8=int(symbol.step_e8), maker_fee_e8=int(symbol.maker_fee_e8),
+            alpha=signal.alpha, volatility=signal.volatility, imbalance=signal.imbalance,
+            trade_flow=signal.trade_flow, ofi=signal.ofi, microprice_e8=signal.microprice_e8, now_ns=int(given.now_ns))
 
     def answer(self, holder: int, bids: Sequence[tuple[int, int]], asks: Sequence[tuple[int, int]], now_ns: int) -> Ran:
         """The strategy's decision, best level first, at most 8 a side."""

@@ -1,9 +1,10 @@
 """The seam between the host and an exchange.
 
-A user's exchange is a class derived from `ExchangeClient`. Its calls hand a request over and return at once; what
-became of it comes out of `poll`. Everything that crosses the seam is a plain record. Money, prices and quantities are
-integers that count 1e-8 (suffix `_e8`); times are milliseconds since the epoch by the exchange's clock (`_ms`) or
-nanoseconds of the local monotonic clock (`_ns`).
+Order entry of one's own is a class derived from `ExchangeClient`, as `RestOrders` is; no setting chooses another, a
+program that puts the host's parts together hands it to `OrdersThread`. Its calls hand a request over and return at
+once; what became of it comes out of `poll`. Everything that crosses the seam is a plain record. Money, prices and
+quantities are integers that count 1e-8 (suffix `_e8`); times are milliseconds since the epoch by the exchange's clock
+(`_ms`) or nanoseconds of the local monotonic clock (`_ns`).
 """
 
 from __future__ import annotations

@@ -143,11 +143,6 @@ class Channel:
             return False
         return self._read_waits_for_write or (bool(self._out) and not self._write_waits_for_read)
 
-    @property
-    def waiting_bytes(self) -> int:
-        """Bytes handed over that the kernel has not taken; they are lost when the connection is over."""
-        return len(self._out)
-
     def recv_into(self, buffer: memoryview) -> int | None:
         """Reads what is there, at most len(buffer) > 0 bytes; less only when there is no more now, or the connection is
         over. None: nothing now; 0: the connection is over."""

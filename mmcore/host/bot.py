@@ -122,6 +122,7 @@ class Reach:
         self._clock = clock
         self._stop = stop
         self._until_ns = clock.mono_ns() + int(REACH_S * _NS_PER_S)
+        self._told: set[str] = set()
 
     def ask(self) -> Known:
         if self._bans is not None:
@@ -134,7 +135,7 @@ class Reach:
             except UnreachableError as error:
                 if self._stop.count or self._clock.mono_ns() >= self._until_ns:
                     raise UnreachableError(f"the exchange cannot be reached: {error}") from None
-                _log.warning("the exchange cannot be reached yet: %s", error)
+                self._tell(error)
                 self._clock.sleep(RETRY_S)
             except ExchangeError as error:
                 raise refused(error) from None
@@ -146,10 +147,16 @@ class Reach:
         """Until the limit's end; raises UnreachableError at once when that is later than the exchange gets."""
         if self._stop.count or max(error.until_ns, self._clock.mono_ns()) >= self._until_ns:
             raise UnreachableError(f"the exchange cannot be reached: {error}") from None
-        _log.warning("the exchange cannot be reached yet: %s", error)
+        self._tell(error)
         self._clock.sleep(RETRY_S)
         while self._clock.mono_ns() < error.until_ns and not self._stop.count:
             self._clock.sleep(RETRY_S)
+
+    def _tell(self, error: MmcoreError) -> None:
+        """Each cause once."""
+        if str(error) not in self._told:
+            self._told.add(str(error))
+            _log.warning("the exchange cannot be reached yet: %s", error)
 
     def _ask(self) -> Known:
         for _ in range(_CLOCK_SAMPLES):

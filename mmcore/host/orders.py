@@ -353,30 +353,27 @@ class OrdersThread(PartThread):
             self._lose(line, line.close_reason, recv_ns)
 
     def _reply(self, now_ns: int, *, newest: bool) -> None:
-        last = self._decoder.last()
-        if not last.terminated:
-            self._session.api.on_reply(
-                WsReply(last.request_id, last.http_status, last.error_code, last.error_text, last.retry_after_ms),
-                now_ns)
+        if not self._decoder.last().terminated:
+            self._session.api.on_reply(self._last_reply(), now_ns)
         elif newest:
             self._session.api.on_terminated()
         else:
             self._session.api.on_old_ended()
 
+    def _last_reply(self) -> WsReply:
+        last = self._decoder.last()
+        return WsReply(last.request_id, last.http_status, last.error_code, last.error_text, last.retry_after_ms)
+
     def _limited(self, now_ns: int) -> None:
         """A 429 or 418: everyone who sends must know at once."""
-        last, session = self._decoder.last(), self._session
-        meaning = verdict(last.http_status, last.error_code, last.error_text)
+        reply, session = self._last_reply(), self._session
+        meaning = verdict(reply.status, reply.code, reply.message)
         if meaning not in (Verdict.LIMIT, Verdict.BANNED):
             return
-        server_ms = session.clock.server_ms(now_ns) if session.clock.known else None
-        wait_ns = None
-        if last.retry_after_ms and server_ms is not None:
-            wait_ns = (last.retry_after_ms - server_ms) * 1_000_000
-        until_ns = session.limits.on_refusal(meaning, last.error_code, last.error_text, wait_ns, now_ns, server_ms)
+        until_ns = session.limits.on_refused_reply(meaning, reply, now_ns, session.clock)
         if until_ns > self._told_wait_ns + _SAME_WAIT_NS:  # requests that left together are refused together
             self._told_wait_ns = until_ns
-            _log.warning("the exchange asks to wait: %s", last.error_text)
+            _log.warning("the exchange asks to wait: %s", reply.message)
         self._gate.ban(session.limits.banned_until_ns)
         # Too many orders stop nothing but new ones, and the engine knows that from the counts that came along.
         if session.limits.banned_until_ns >= until_ns:

@@ -68,6 +68,10 @@ class BookView(Protocol):
         """Step of quantities."""
 
     @property
+    def maker_fee_e8(self) -> int:
+        """Maker fee as the run began, as a fraction of a fill's worth: 10 bps = 100_000."""
+
+    @property
     def best_bid(self) -> Level | None:
         """None when there are no bids."""
 

@@ -15,11 +15,9 @@ from mmcore.strategy.base import BookView, MarketMaker, QuoteDecision, Signal, S
 class _BuiltIn(MarketMaker):
     """A strategy whose quotes are computed in C."""
 
-    def __init__(self, *, settings: StrategyParameters, maker_fee_e8: int) -> None:
-        """maker_fee_e8: fraction of a fill's worth, 10 bps = 100_000; quotes pay it twice unless
-        `allow_negative_edge`. Raises CoreError naming a setting outside its range."""
+    def __init__(self, *, settings: StrategyParameters) -> None:
+        """Raises CoreError naming a setting outside its range."""
         super().__init__(settings=settings)
-        self._maker_fee_e8 = maker_fee_e8
         self._config = core_quote.QuoteConfig(_values(settings))
 
     def _input(self, book: BookView, position: int, signal: Signal) -> core_quote.QuoteInput | None:
@@ -27,7 +25,7 @@ class _BuiltIn(MarketMaker):
         if bid is None or ask is None:
             return None
         return core_quote.QuoteInput(
-            bid=bid, ask=ask, tick_e8=book.tick_e8, step_e8=book.step_e8, maker_fee_e8=self._maker_fee_e8,
+            bid=bid, ask=ask, tick_e8=book.tick_e8, step_e8=book.step_e8, maker_fee_e8=book.maker_fee_e8,
             position_e8=position, alpha=signal.alpha, volatility=signal.volatility, imbalance=signal.imbalance,
             volatility_ready=signal.volatility > 0.0)
 

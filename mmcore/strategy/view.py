@@ -16,11 +16,12 @@ class SnapshotView:
     asks: tuple[Level, ...]
     tick_e8: int
     step_e8: int
+    maker_fee_e8: int
 
     @classmethod
     def of(cls, question: QuoteQuestion) -> SnapshotView:
         """The book of a question."""
-        return cls(question.bids, question.asks, question.tick_e8, question.step_e8)
+        return cls(question.bids, question.asks, question.tick_e8, question.step_e8, question.maker_fee_e8)
 
     @property
     def best_bid(self) -> Level | None:

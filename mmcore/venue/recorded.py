@@ -388,6 +388,9 @@ def _read(paths: Sequence[Path]) -> Iterator[_Line]:
             with gzip.open(path, "rt", encoding="utf-8") as file:
                 for number, text in enumerate(file, start=1):
                     yield _split(text.rstrip("\n"), f"{path}:{number}")
+        except gzip.BadGzipFile:
+            raise RecordingError(f"{path}: not a recording: those are gzipped lines of `<receive nanoseconds> <json>`, "
+                                 "the JSON a combined stream message or a REST depth snapshot") from None
         except (OSError, EOFError, UnicodeDecodeError) as error:
             raise RecordingError(f"{path}: {error}") from error
 

@@ -1468,6 +1468,7 @@ static const struct {
     {"p1", 400, -1006, "x", MM_KIND_LOST, MM_REJECT_OTHER},
     {"p1", 400, -1007, "Timeout waiting for response", MM_KIND_LOST, MM_REJECT_OTHER},
     {"p1", 400, -1008, "Server is currently overloaded", MM_KIND_LOST, MM_REJECT_LIMIT},
+    {"p1", 400, -1016, "This service is no longer available.", MM_KIND_LOST, MM_REJECT_OTHER},
     {"c1", 400, -2011, "Unknown order sent.", MM_KIND_CANCEL_REJECT, MM_REJECT_UNKNOWN_ORDER},
     {"c1", 400, -1007, "x", MM_KIND_LOST, MM_REJECT_OTHER},
     {"q1", 400, -1007, "x", MM_KIND_LOST, MM_REJECT_OTHER},

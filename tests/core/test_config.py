@@ -435,8 +435,8 @@ def test_a_secret_in_a_file_is_an_error_that_never_shows_it(text: str) -> None:
 
 def test_the_message_about_a_secret_says_where_secrets_belong() -> None:
     assert faults_of('{"exchange": {"api_secret": "x"}}') == [
-        "1:15: exchange.api_secret: secrets do not belong in a configuration file (value not shown): set API_KEY and "
-        "API_SECRET, or API_KEY_FILE and API_SECRET_FILE, in the environment"
+        "1:15: exchange.api_secret is a secret, which does not belong in a configuration file (value not shown): set "
+        "API_KEY and API_SECRET, or API_KEY_FILE and API_SECRET_FILE, in the environment"
     ]
 
 

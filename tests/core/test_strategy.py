@@ -36,8 +36,9 @@ side_levels = st.lists(st.tuples(st.integers(1, 10**13), st.integers(1, 10**12))
 
 
 def question(bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> QuoteQuestion:
-    return QuoteQuestion(bids=tuple(bids), asks=tuple(asks), position_e8=0, tick_e8=TICK, step_e8=STEP, alpha=0.1,
-                         volatility=1e-4, imbalance=-0.2, trade_flow=0.3, ofi=0.4, microprice_e8=1.0, now_ns=1)
+    return QuoteQuestion(bids=tuple(bids), asks=tuple(asks), position_e8=0, tick_e8=TICK, step_e8=STEP,
+                         maker_fee_e8=100_000, alpha=0.1, volatility=1e-4, imbalance=-0.2, trade_flow=0.3, ofi=0.4,
+                         microprice_e8=1.0, now_ns=1)
 
 
 def view(bid_e8: int = 50_000 * E8, ask_e8: int = 50_001 * E8) -> SnapshotView:
@@ -107,20 +108,48 @@ def test_the_built_in_classes_give_the_numbers_of_the_formulas() -> None:
         market = twin.Market(best_bid, best_ask, TICK, STEP, 100_000, position, signal.alpha, signal.volatility,
                              signal.imbalance)
         for kind, model in ((InventorySkew, twin.inventory_skew), (AvellanedaStoikov, twin.avellaneda_stoikov)):
-            decision = kind(settings=settings, maker_fee_e8=100_000).compute_quotes(book, position, signal)
+            decision = kind(settings=settings).compute_quotes(book, position, signal)
             assert [list(decision.bids), list(decision.asks)] == [side.levels for side in model(parameters, market)]
 
 
 def test_the_built_in_classes_pass_without_a_book_and_the_model_without_volatility() -> None:
-    maker = AvellanedaStoikov(settings=StrategySettings(), maker_fee_e8=0)
+    maker = AvellanedaStoikov(settings=StrategySettings())
     assert maker.compute_quotes(view(), 0, QUIET) == QuoteDecision()
     empty = SnapshotView.of(question([], []))
-    assert InventorySkew(settings=StrategySettings(), maker_fee_e8=0).compute_quotes(empty, 0, QUIET) == QuoteDecision()
+    assert InventorySkew(settings=StrategySettings()).compute_quotes(empty, 0, QUIET) == QuoteDecision()
+
+
+UPON_A_BUILT_IN_ONE = """
+from mmcore.strategy.base import QuoteDecision
+from mmcore.strategy.builtin import InventorySkew
+
+
+class BidsOnly(InventorySkew):
+    def compute_quotes(self, book, position, signal):
+        return QuoteDecision(bids=super().compute_quotes(book, position, signal).bids)
+"""
+
+
+def test_a_strategy_of_ones_own_may_build_upon_a_built_in_class(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(UPON_A_BUILT_IN_ONE)
+    made = load_strategy(StrategySettings(name=f"{tmp_path / 'mine.py'}:BidsOnly"))
+    whole = InventorySkew(settings=StrategySettings()).compute_quotes(view(), 0, QUIET)
+    assert whole.bids
+    assert made.compute_quotes(view(), 0, QUIET) == QuoteDecision(bids=whole.bids)
+
+
+@pytest.mark.parametrize("fee_e8", [0, 400_000])
+def test_a_built_in_class_quotes_no_closer_than_the_fees_of_the_run(fee_e8: int) -> None:
+    book = dataclasses.replace(view(), maker_fee_e8=fee_e8)
+    decision = InventorySkew(settings=StrategySettings()).compute_quotes(book, 0, QUIET)
+    width = decision.asks[0][0] - decision.bids[0][0]
+    assert width >= 2 * fee_e8 * decision.bids[0][0] // E8
+    assert (width > 300 * E8) is (fee_e8 > 0)
 
 
 def test_a_built_in_class_names_a_setting_outside_its_range() -> None:
     with pytest.raises(CoreError, match=r"strategy\.layers"):
-        InventorySkew(settings=StrategySettings(layers=9), maker_fee_e8=0)
+        InventorySkew(settings=StrategySettings(layers=9))
 
 
 # ---- loading

@@ -48,8 +48,24 @@ def run_with(fault: str) -> Scenario:
     return scenario
 
 
+def built_upon_another(stage: Stage) -> Bot:
+    (stage.folder / "mine.py").write_text(
+        "from mmcore.strategy.builtin import AvellanedaStoikov\n\n\nclass Mine(AvellanedaStoikov):\n    pass\n")
+    bot = stage.bot("--duration", "8", "--strategy.name", "mine.py:Mine", "--strategy.timeout_ms", "500")
+    assert bot.wait(80) == 0, bot.err
+    return bot
+
+
 RUNS = {fault: run_with(fault) for fault in FAULTS}
-SCENARIOS = tuple(RUNS.values())
+SCENARIOS = (*RUNS.values(), built_upon_another)
+
+
+def test_a_strategy_built_upon_one_of_ours_trades(together: Together) -> None:
+    bot = together.of(built_upon_another)
+    assert "STRATEGY_FAULT" not in bot.err
+    summary = bot.summary()
+    assert summary["orders_acked"] > 0
+    check_against_audit(summary, summary["venue_audit"])
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -159,6 +159,7 @@ def test_every_recorded_error_body_gets_its_verdict(data_dir: Path) -> None:
         (400, -1006, "An unexpected response was received from the message bus.", Verdict.UNKNOWN),
         (400, -1000, "An unknown error occurred while processing the request.", Verdict.UNKNOWN),
         (400, -1008, "Server is currently overloaded with other requests.", Verdict.UNKNOWN),
+        (400, -1016, "This service is no longer available.", Verdict.UNKNOWN),
         (409, -2021, "Order cancel-replace partially failed.", Verdict.UNKNOWN),
         (400, -1220, "The symbol's status does not match the requested symbolStatus.", Verdict.HALTED),
         (403, 0, "", Verdict.UNKNOWN),

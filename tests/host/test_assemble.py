@@ -138,7 +138,6 @@ def test_the_defaults_make_an_engine(info: ExchangeInfo, rules: SymbolRules) -> 
     config = made(Settings(), info, rules)
     assert lib.mm_engine_valid(Engine(config).raw)
     assert config.assets == {"BTC", "USDT"}
-    assert not config.uses_python
     assert (config.raw.utc_offset_ns, config.raw.accept_reset) == (17, 0)
     assert made(Settings(), info, rules, accept_reset=True).raw.accept_reset == 1
 
@@ -190,7 +189,6 @@ def test_a_strategy_that_is_not_built_in_is_a_python_one(
 ) -> None:
     config = made(replace(Settings(), strategy=replace(StrategySettings(), name=name)), info, rules)
     assert config.raw.strategy == getattr(lib, f"MM_STRATEGY_{kind}")
-    assert config.uses_python is (kind == "PYTHON")
 
 
 def test_no_inventory_target_means_the_balance_at_the_start(info: ExchangeInfo, rules: SymbolRules) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import itertools
 import json
 import os
 import threading
@@ -297,6 +298,21 @@ def test_a_limit_of_the_exchange_at_the_start_is_waited_for_unless_it_outlasts_w
         reach.ask()
     assert clock.now_ns == gives_up_s * _SECOND_NS
     assert len(times) == asked if until_s else len(times) >= asked
+
+
+def test_each_cause_why_the_exchange_cannot_be_reached_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    clock = _Steps()
+    clock.sleep = clock.wait  # type: ignore[attr-defined]
+    causes = itertools.cycle(("the name is not known", "the name is not known", "connection refused"))
+
+    def unreachable() -> int:
+        raise UnreachableError(next(causes))
+
+    access = SimpleNamespace(rest=SimpleNamespace(server_time=unreachable), bans=None)
+    with pytest.raises(UnreachableError):
+        Reach(access, Settings(), clock, SimpleNamespace(count=0)).ask()  # type: ignore[arg-type]
+    assert [line.message for line in caplog.records] == [
+        f"the exchange cannot be reached yet: {cause}" for cause in ("the name is not known", "connection refused")]
 
 
 class _Steps:

@@ -191,6 +191,8 @@ BAD = [
     (["file.gz"], "FILE and --speed go with --market recorded only"),
     (["--speed", "2"], "FILE and --speed go with --market recorded only"),
     (["--market", "recorded", "none.gz"], "none.gz: "),
+    (["--market", "recorded", __file__],
+     f"{__file__}: not a recording: those are gzipped lines of `<receive nanoseconds> <json>`, the JSON "),
     (["--market", "recorded", "none.gz", "--seed", "1"], "--seed goes with --market synthetic only"),
     (["--market", "recorded", "none.gz", "--speed", "0"], "--speed 0 is not a number from 0.01 to 1000"),
     (["--market", "recorded", "none.gz", "--speed", "fast"], "--speed fast is not a number"),

@@ -19,8 +19,6 @@ TRADING: Final = "TRADING"
 """The one symbol status in which orders are taken. Every other one (known or new) means: cancels only."""
 
 _INTERVAL_MS: Final = {"SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000}
-_KNOWN_FILTERS: Final = frozenset({"PRICE_FILTER", "LOT_SIZE", "MIN_NOTIONAL", "NOTIONAL", "PERCENT_PRICE",
-                                   "PERCENT_PRICE_BY_SIDE", "MAX_NUM_ORDERS"})
 # What an unlimited number of open orders is written as; far above any exchange's own limit.
 _NO_COUNT_LIMIT: Final = 1_000_000
 _COUNT_MAX: Final = 2**31 - 1
@@ -72,11 +70,6 @@ class SymbolRules:
     """Every filter the exchange lists, those this bot does not know among them."""
     position_max_e8: int = 0
     """MAX_POSITION: base held and being bought, at most; 0 = no limit."""
-
-    @property
-    def unknown_filters(self) -> frozenset[str]:
-        """Filters of the symbol nothing here checks; most do not concern post-only orders."""
-        return self.filter_names - _KNOWN_FILTERS
 
     def changes(self, before: SymbolRules) -> list[str]:
         """What differs from `before` in what orders must keep to, for a person: `tick 0.01, now 0.1`."""

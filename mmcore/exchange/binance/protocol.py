@@ -4,7 +4,6 @@ there, and when nobody may send. No I/O and no clock: every time is an argument.
 from __future__ import annotations
 
 import enum
-import ipaddress
 import json
 import re
 import threading
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from mmcore.addresses import is_loopback
 from mmcore.errors import ExchangeError, UsageError
 from mmcore.exchange.base import Side, printable
 from mmcore.exchange.binance.signing import Signer, Value, ws_payload
@@ -66,20 +66,13 @@ def endpoints_at(url: str) -> Endpoints:
     if parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise UsageError(f"{shown} has more than scheme, host and port",
                          "Paths such as /api/v3 and /ws-api/v3 are added by the program.")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise UsageError(f"{shown} would send signed requests in the clear",
                          "Plain http is for this machine only; use https.")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     where = f"{host}:{port}" if port else host
     ws = "wss" if parts.scheme == "https" else "ws"
     return Endpoints(f"{parts.scheme}://{where}", f"{ws}://{where}", f"{ws}://{where}/sbe", f"{ws}://{where}/ws-api/v3")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -126,6 +119,7 @@ _VERDICTS: Final[Mapping[int, Verdict]] = {
     -1008: Verdict.UNKNOWN,
     -1013: Verdict.FILTER,
     -1015: Verdict.LIMIT,
+    -1016: Verdict.UNKNOWN,  # this server is shutting down: another one answers
     -1021: Verdict.CLOCK,
     -1022: Verdict.CREDENTIALS,
     -1220: Verdict.HALTED,
@@ -168,11 +162,15 @@ def verdict(http_status: int, code: int, message: str) -> Verdict:
 
 
 class LimitedError(ExchangeError):
-    """Not sent, or refused, because of a limit. until_ns: local monotonic time from which sending is allowed again."""
+    """Not sent, or refused, because of a limit. msg: which of the two, a sentence of its own. until_ns: local monotonic
+    time from which sending is allowed again."""
 
     def __init__(self, msg: str, until_ns: int) -> None:
         super().__init__(-1003, msg)
         self.until_ns = until_ns
+
+    def __str__(self) -> str:
+        return self.msg
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -389,6 +387,14 @@ class LimitState:
             else:
                 self._banned_until_ns = max(self._banned_until_ns, until_ns)
         return until_ns
+
+    def on_refused_reply(self, meaning: Verdict, reply: WsReply, now_ns: int, clock: ClockOffset) -> int:
+        """As `on_refusal`, of a reply on the WebSocket API, whose retryAfter is a time of the exchange's clock."""
+        server_ms = clock.server_ms(now_ns) if clock.known else None
+        wait_ns = None
+        if reply.retry_after_ms and server_ms is not None:
+            wait_ns = (reply.retry_after_ms - server_ms) * NS_PER_MS
+        return self.on_refusal(meaning, reply.code, reply.message, wait_ns, now_ns, server_ms)
 
     def hold(self, now_ns: int, wait_ns: int) -> int:
         """Nothing may be sent for so long (at most four days); returns the local monotonic time of its end."""

@@ -352,7 +352,7 @@ class RestClient:
             return reply
         meaning, code, message = self._judge(reply)
         if meaning in (Verdict.LIMIT, Verdict.BANNED):
-            raise LimitedError(message, self._limits.banned_until_ns)
+            raise LimitedError(f"the exchange asks to wait: {message}", self._limits.banned_until_ns)
         if meaning is Verdict.UNKNOWN:
             raise UnreachableError(f"{path}: {message}")
         if meaning is Verdict.CLOCK:

@@ -15,7 +15,6 @@ from mmcore.errors import ExchangeError
 from mmcore.exchange.base import printable
 from mmcore.exchange.binance.link import Action, Drop, Fail, Link, ResyncClock, Send
 from mmcore.exchange.binance.protocol import (
-    NS_PER_MS,
     NS_PER_S,
     ClockOffset,
     Endpoints,
@@ -212,11 +211,7 @@ class WsApi:
             self._fail(reply)
 
     def _limited(self, meaning: Verdict, reply: WsReply, now_ns: int) -> None:
-        server_ms = self._clock.server_ms(now_ns) if self._clock.known else None
-        wait_ns = None
-        if reply.retry_after_ms and server_ms is not None:
-            wait_ns = (reply.retry_after_ms - server_ms) * NS_PER_MS
-        until_ns = self._limits.on_refusal(meaning, reply.code, reply.message, wait_ns, now_ns, server_ms)
+        until_ns = self._limits.on_refused_reply(meaning, reply, now_ns, self._clock)
         self._drop(now_ns, "the exchange asks to wait")
         self._link.hold(now_ns, until_ns - now_ns)
 
