@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from mmcore.config import MarketData, OrderEntry, RunOptions, Settings, Wait
 from mmcore.core import loop as core_loop
@@ -51,6 +52,8 @@ from mmcore.units import format_e8
 
 _log = logging.getLogger("mmcore.run")
 
+_T = TypeVar("_T")
+
 HOLDER: Final = 4
 """The watching thread's number."""
 REACH_S: Final = 10.0
@@ -60,6 +63,8 @@ TICK_S: Final = 0.02
 _NS_PER_S: Final = 1_000_000_000
 _JOIN_S: Final = 3.0
 _CLOCK_SAMPLES: Final = 8
+_CLOCK_SAMPLES_NS: Final = 3 * _NS_PER_S
+_COMMAND_TRIES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,7 @@ class Known:
 
 
 class Reach:
-    """First contact: the exchange gets 10 s altogether."""
+    """First contact: the exchange gets 10 s altogether, and what is under way then the rest of a request's 3 s."""
 
     def __init__(self, access: Access, settings: Settings, clock: Clock, stop: Stop,
                  state: RunState | None = None) -> None:
@@ -123,6 +128,7 @@ class Reach:
         self._stop = stop
         self._until_ns = clock.mono_ns() + int(REACH_S * _NS_PER_S)
         self._told: set[str] = set()
+        self._failure = "it had not answered everything yet"
 
     def ask(self) -> Known:
         if self._bans is not None:
@@ -154,16 +160,30 @@ class Reach:
 
     def _tell(self, error: MmcoreError) -> None:
         """Each cause once."""
+        self._failure = str(error)
         if str(error) not in self._told:
             self._told.add(str(error))
             _log.warning("the exchange cannot be reached yet: %s", error)
 
-    def _ask(self) -> Known:
+    def _get(self, request: Callable[..., _T], *arguments: str) -> _T:
+        """One request. Raises UnreachableError instead when nobody waits for its answer any more."""
+        if self._stop.count or self._clock.mono_ns() >= self._until_ns:
+            raise UnreachableError(self._failure)
+        return request(*arguments)
+
+    def _sample_clock(self) -> None:
+        """One sample will do; more make it exact, as far as they come quickly."""
+        enough_ns = self._clock.mono_ns() + _CLOCK_SAMPLES_NS
         for _ in range(_CLOCK_SAMPLES):
-            self._rest.server_time()
-        info = self._rest.exchange_info(self._symbol)
+            self._get(self._rest.server_time)
+            if self._clock.mono_ns() >= enough_ns:
+                break
+
+    def _ask(self) -> Known:
+        self._sample_clock()
+        info = self._get(self._rest.exchange_info, self._symbol)
         rules = info.rules(self._symbol)
-        account = self._rest.account()
+        account = self._get(self._rest.account)
         refusal = rules.refusal(account.permissions)
         if refusal is None and not account.can_trade:
             refusal = "this account may not trade"
@@ -174,8 +194,8 @@ class Reach:
         if refusal is not None:
             raise SymbolError(refusal)
         self._warn_of_position(rules, account)
-        rates = self._rest.commission(self._symbol)
-        resting = [order.client_id for order in self._rest.open_orders(self._symbol)]
+        rates = self._get(self._rest.commission, self._symbol)
+        resting = [order.client_id for order in self._get(self._rest.open_orders, self._symbol)]
         return Known(info, rules, rates, self._epoch(resting), any(is_own(name, self._tag) for name in resting))
 
     def _warn_of_position(self, rules: SymbolRules, account: AccountSnapshot) -> None:
@@ -188,12 +208,12 @@ class Reach:
     def _best_bid_e8(self) -> int | None:
         """None also where the exchange has no book to show yet: the size is then judged without a price."""
         try:
-            return self._rest.best_bid_e8(self._symbol)
+            return self._get(self._rest.best_bid_e8, self._symbol)
         except UnreachableError:
             return None
 
     def _epoch(self, resting: list[str]) -> int:
-        recent = self._rest.recent_client_ids(self._symbol)
+        recent = self._get(self._rest.recent_client_ids, self._symbol)
         stored = self._state.epoch() if self._state is not None else 0
         epoch = next_epoch(self._clock.epoch_ns() // _NS_PER_S, self._tag, [*resting, *recent], stored)
         if self._state is not None:
@@ -307,10 +327,13 @@ class Bot:
         _log.info("account read; looking for orders of earlier runs")
 
     def command(self, which: Command, value: int = 0) -> None:
-        """Tells the engine. Main thread."""
+        """Tells the engine. Raises RuntimeError when it takes nothing for 2 s. Main thread."""
         records = record.command(which, self.clock.mono_ns(), value)
-        while not self.loop.push(core_loop.RING_CONTROL, records):
+        for _ in range(_COMMAND_TRIES):
+            if self.loop.push(core_loop.RING_CONTROL, records):
+                return
             self.clock.sleep(TICK_S)
+        raise RuntimeError("the engine takes no commands")
 
     def works(self, thread: HostThread) -> bool:
         """Whether a thread still does its rounds."""

@@ -20,6 +20,7 @@ from mmcore.core import record
 from mmcore.core.feed import Feed as Decoder
 from mmcore.core.loop import Loop, Pumped, Ran
 from mmcore.core.ws import WsParser
+from mmcore.errors import ConfigError, Fault
 from mmcore.exchange.binance.link import Connect, Drop, Ping
 from mmcore.exchange.binance.streams import MarketStreams
 from mmcore.exchange.channel import Wire, ping_frame
@@ -40,6 +41,14 @@ _NEVER_NS: Final = 2**63 - 1
 # How long a connection goes on beside its successor once that one has delivered something: what is still under way on
 # the old one comes within this.
 _OVERLAP_NS: Final = 2_000_000_000
+
+
+def check_cpu(cpu: int | None) -> None:
+    """Raises ConfigError for a core that no thread of this process may be pinned to."""
+    allowed = sorted(os.sched_getaffinity(0)) if cpu is not None else []
+    if cpu is not None and cpu not in allowed:
+        cores = ", ".join(map(str, allowed))
+        raise ConfigError([Fault("host.cpu", f"{cpu} is no core this process may run on; it may on {cores}")])
 
 
 class _Socket:
@@ -99,10 +108,9 @@ class FeedThread(PartThread):
         """Any thread."""
         self._loop.signal(core_loop.FEED)
 
-    def run(self) -> None:
+    def begin(self) -> None:
         if self._cpu is not None:
             os.sched_setaffinity(0, {self._cpu})  # of this thread alone
-        super().run()
 
     def step(self) -> None:
         """What came in goes first, and its orders out; then the rest, if it is due."""

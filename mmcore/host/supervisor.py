@@ -30,6 +30,7 @@ from mmcore.host.bot import HOLDER, TICK_S, Access, Bot, Keys, Reach, World
 from mmcore.host.clock import Clock, SystemClock
 from mmcore.host.connector import over_sockets
 from mmcore.host.demo import DemoVenue
+from mmcore.host.feed import check_cpu
 from mmcore.host.recorder import check_recordable
 from mmcore.host.state import BanMemory, RunState, ban_file, state_folder
 from mmcore.host.stop import Stop
@@ -118,6 +119,7 @@ def _run(settings: Settings, options: RunOptions, redactor: Redactor, stop: Stop
     started_ns = clock.mono_ns()
     if settings.host.record is not None:
         check_recordable(settings.host.record)
+    check_cpu(settings.host.cpu)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     maker = None if settings.strategy.name in assemble.BUILT_IN else load_strategy(settings.strategy)
     venue = DemoVenue(settings.demo) if settings.exchange.mode is Mode.DEMO else None

@@ -10,7 +10,7 @@ _log = logging.getLogger("mmcore.host")
 
 
 class HostThread(threading.Thread, abc.ABC):
-    """Repeats `step` until `stop`, then `end`. An exception ends it; `died` then holds what happened."""
+    """Does `begin`, repeats `step` until `stop`, then `end`. An exception ends it; `died` then holds what happened."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name=name, daemon=True)
@@ -24,6 +24,7 @@ class HostThread(threading.Thread, abc.ABC):
 
     def run(self) -> None:
         try:
+            self.begin()
             while not self.stopping:
                 self.step()
         except BaseException as error:
@@ -44,6 +45,9 @@ class HostThread(threading.Thread, abc.ABC):
     @abc.abstractmethod
     def step(self) -> None:
         """One round: wait for something, do it."""
+
+    def begin(self) -> None:
+        """What only the thread itself can do, before its first round."""
 
     def end(self) -> None:
         """Gives back what the thread holds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import types
@@ -281,6 +282,25 @@ def test_the_other_commands_get_their_arguments(started: Started) -> None:
 def test_the_code_of_the_run_is_the_code_of_the_process(started: Started, code: ExitCode) -> None:
     started.code = code
     assert cli.main([]) == code
+
+
+def test_ctrl_c_while_the_program_is_being_loaded_ends_it_without_a_word() -> None:
+    Path("configargparse.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    result = mmcore("--version", env={"PYTHONPATH": os.pathsep.join((".", str(ROOT)))})
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+
+
+def test_ctrl_c_while_a_recording_is_read_ends_it_without_a_word() -> None:
+    os.mkfifo("recording")
+    reading = subprocess.Popen([sys.executable, "-m", "mmcore", "book", "recording"], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        with Path("recording").open("wb"):  # it reads from here on
+            reading.send_signal(signal.SIGINT)
+            assert reading.communicate(timeout=30) == (b"", None)
+    finally:
+        reading.kill()
+    assert reading.returncode == 130
 
 
 # ---- From environment and command line -----------------------------------------------------------------------

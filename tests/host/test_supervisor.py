@@ -22,7 +22,7 @@ from mmcore.core.gate import Gate
 from mmcore.core.kinds import EngineState
 from mmcore.core.loop import Loop
 from mmcore.credentials import Credentials, Secret
-from mmcore.errors import ExitCode, UnreachableError
+from mmcore.errors import ConfigError, ExitCode, UnreachableError
 from mmcore.exchange.binance.protocol import LimitedError
 from mmcore.host import orders as orders_module
 from mmcore.host import strategy as strategy_module
@@ -132,6 +132,36 @@ def test_one_spinning_thread_carries_all_three_roles(tmp_path: Path) -> None:
     assert summary["orders_acked"] >= 4
     assert summary["unknown_orders"] == 0
     assert _all_ended(summary)
+
+
+def _on_a_core_that_is_not_there() -> Settings:
+    return dataclasses.replace(Settings(), host=dataclasses.replace(Settings().host, wait=Wait.SPIN, cpu=1023))
+
+
+def test_a_core_this_process_may_not_run_on_is_refused_before_anything_is_started(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmcore.host.supervisor.DemoVenue", None)
+    cores = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
+    with pytest.raises(ConfigError, match=f"host.cpu: 1023 is no core this process may run on; it may on {cores}$"):
+        run(_on_a_core_that_is_not_there(), RunOptions())
+
+
+def test_a_thread_that_cannot_be_pinned_ends_the_run_as_any_that_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+    end = FeedThread.end
+
+    def noted(self: FeedThread) -> None:
+        ended.append(type(self.died).__name__)
+        end(self)
+
+    monkeypatch.setattr("mmcore.host.supervisor.check_cpu", lambda cpu: None)  # it goes away after the check
+    monkeypatch.setattr(FeedThread, "end", noted)
+    code, summary = _run(tmp_path, _on_a_core_that_is_not_there())
+    assert (code, summary["exit_reason"], summary["orders_sent"]) == (ExitCode.INTERNAL, "error", 0)
+    assert ended == ["OSError"]
 
 
 def test_a_reader_of_the_status_who_goes_away_does_not_disturb_the_run(
@@ -313,6 +343,37 @@ def test_each_cause_why_the_exchange_cannot_be_reached_is_told_once(caplog: pyte
         Reach(access, Settings(), clock, SimpleNamespace(count=0)).ask()  # type: ignore[arg-type]
     assert [line.message for line in caplog.records] == [
         f"the exchange cannot be reached yet: {cause}" for cause in ("the name is not known", "connection refused")]
+
+
+@pytest.mark.parametrize(("stopped_by", "asked", "gives_up_s"), [
+    ("nobody", ["time", "time", "info", "account"], 110),
+    ("a signal", ["time"], 102.5),
+])
+def test_a_slow_exchange_gets_no_more_than_its_time_and_a_signal_is_heeded_between_two_requests(
+    stopped_by: str, asked: list[str], gives_up_s: float
+) -> None:
+    clock, stop, heard = _Steps(), Stop(), []
+    rules = SimpleNamespace(base_asset="BTC", refusal=lambda *_: None, stp_refusal=lambda mode: None,
+                            size_refusal=lambda *_: None, position_refusal=lambda *_: None)
+
+    def answer(name: str, said: Any = None) -> Callable[..., Any]:
+        def asked_for(*_: str) -> Any:
+            heard.append(name)
+            clock.wait(2.5)
+            stop.count = 1 if stopped_by == "a signal" else 0
+            return said
+
+        return asked_for
+
+    rest = SimpleNamespace(
+        server_time=answer("time"), exchange_info=answer("info", SimpleNamespace(rules=lambda symbol: rules)),
+        account=answer("account", SimpleNamespace(permissions=(), can_trade=True, balances=())),
+        best_bid_e8=answer("bid"), commission=answer("commission"))
+    access = SimpleNamespace(rest=rest, bans=None)
+    with pytest.raises(UnreachableError, match="the exchange cannot be reached: "):
+        Reach(access, Settings(), clock, stop).ask()  # type: ignore[arg-type]
+    assert heard == asked
+    assert clock.now_ns == gives_up_s * _SECOND_NS
 
 
 class _Steps:
