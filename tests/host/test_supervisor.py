@@ -114,8 +114,9 @@ def test_a_role_that_stands_still_with_input_waiting_ends_the_run_and_every_orde
             given_up_ns = clock.mono_ns() + 12 * _SECOND_NS
             while not self.stopping and clock.mono_ns() < given_up_ns:
                 clock.sleep(0.02)  # holds the role and does nothing
-            if not self.stopping:
-                self._loop.release_role(role, holder)
+            if self.stopping:
+                return False
+            self._loop.release_role(role, holder)
         return work(self, *arguments)
 
     monkeypatch.setattr(thread, method, stuck)
