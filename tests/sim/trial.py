@@ -50,7 +50,8 @@ _CALM_NS: Final = 75 * NS_PER_S
 _RECOVERED_NS: Final = 45 * NS_PER_S
 _SETTLE_NS: Final = 60 * NS_PER_S
 # A ban may last longer than the trial.
-_ENDS_WELL: Final = ("duration", "never began: the exchange cannot be reached: the exchange refused: ")
+_ENDS_WELL: Final = ("duration", *(f"never began: the exchange cannot be reached: {limit}" for limit in (
+    "the exchange asks to wait: ", "not sent: limits forbid it")))
 _SAMPLE_NS: Final = NS_PER_S
 # Reasons for which one side may stay empty though nothing is wrong.
 _BUSINESS: Final = frozenset({"POSITION_LIMIT", "REDUCING", "NO_BALANCE", "COLLAR_ORDER", "COLLAR_PERIOD",
