@@ -222,10 +222,6 @@ class Bot(Running):
         """When it first said a state with this reason."""
         return self._said_us(lambda match: reason in (match[3] or "").split(", "), reason)
 
-    def stamps_us(self) -> list[int]:
-        """The times of all lines of its log, in microseconds since 1970."""
-        return [_micros(stamp) for stamp in re.findall(r"^(\d{4}-\S+Z) ", self.err, re.MULTILINE)]
-
     def _said_us(self, wanted: Callable[[re.Match[str]], bool], what: str) -> int:
         found = next((match for match in STATE_LINE.finditer(self.err) if wanted(match)), None)
         assert found is not None, f"{self.name} never said {what}:\n{self.err[-4000:]}"
