@@ -377,7 +377,7 @@ typedef struct mm_link_body {
     int64_t channel; /* MM_CHANNEL_* */
 } mm_link_body;
 
-enum { MM_LINK_DOWN = 0, MM_LINK_UP = 1, MM_LINK_PONG = 2, MM_LINK_SHUTDOWN = 3, MM_LINK_FRAME = 4,
+enum { MM_LINK_DOWN = 0, MM_LINK_UP = 1, MM_LINK_PONG = 2,
        MM_LINK_REPLACED = 5 /* of the user channel: by another, without a break */ };
 enum { MM_CHANNEL_MARKET = 0, MM_CHANNEL_ORDER = 1, MM_CHANNEL_USER = 2 };
 
@@ -429,8 +429,8 @@ typedef struct mm_outcome_body {
     int32_t detail;     /* of a refusal: MM_REJECT_* */
 } mm_outcome_body;
 
-enum { MM_OP_NONE = 0, MM_OP_PLACE = 1, MM_OP_CANCEL = 2, MM_OP_QUERY = 3, MM_OP_SUBSCRIBE = 4, MM_OP_PING = 5, MM_OP_OTHER = 6,
-       MM_OP_AMEND = 7, MM_OP_REPLACE = 8 };
+enum { MM_OP_NONE = 0, MM_OP_PLACE = 1, MM_OP_CANCEL = 2, MM_OP_QUERY = 3, MM_OP_AMEND = 7,
+       MM_OP_REPLACE = 8 };
 /* Classes of refusal: what the engine does differs. */
 enum {
     MM_REJECT_OTHER = 0,
@@ -482,7 +482,7 @@ enum {
     MM_COMMAND_START = 1,   /* account, orders and clock are known: quote when the book is */
     MM_COMMAND_STOP = 2,    /* no new orders, cancel all, settle */
     MM_COMMAND_KILL = 3,    /* latched; value = reason */
-    MM_COMMAND_PAUSE = 4,   /* pull quotes; value = reason */
+    MM_COMMAND_PAUSE = 4,   /* pull quotes */
     MM_COMMAND_RESUME = 5,
     MM_COMMAND_SYMBOL = 6,  /* value 1 = trading, 0 = not */
     MM_COMMAND_ACCEPT_RESET = 7,
@@ -525,6 +525,8 @@ typedef struct mm_record {
 #define MM_LEVELS_PER_RECORD 3
 /* Most levels a side one depth event may carry (a REST snapshot of 5,000; a burst more). */
 #define MM_DEPTH_LEVELS_MAX 10000
+/* Most levels a side that the exchange gives in a snapshot: with more asked for, a side it cuts would be taken for all there is. */
+#define MM_SNAPSHOT_LEVELS_MAX 5000
 /* Records of the longest event: header + levels of both sides, each side starting in a record of its own. */
 #define MM_EVENT_RECORDS_MAX (1 + 2 * ((MM_DEPTH_LEVELS_MAX + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD))
 /* cffi:end */
@@ -837,7 +839,7 @@ MM_API mm_status mm_feed_decode(mm_feed *feed, const char *text, size_t text_byt
 /* Texts are cut to fit at a whole character. After an error: what had been read until then. Of an array of rows, the last. */
 MM_API const mm_feed_info *mm_feed_last(const mm_feed *feed);
 /* The order sequence in a client id "<order_prefix><seq base36>-<b|a><layer>" of this run, *flags 0. Else 0 and in *flags
- * MM_FLAG_OLD_RUN (begins with account_prefix) or MM_FLAG_FOREIGN. */
+ * MM_FLAG_OLD_RUN or MM_FLAG_NEW_RUN (begins with account_prefix: of an earlier or a later run) or MM_FLAG_FOREIGN. */
 MM_API uint64_t mm_feed_order_seq(const mm_feed *feed, const char *client_id, size_t client_id_bytes, uint16_t *flags);
 /* MM_REJECT_* of an exchange error. */
 MM_API int32_t mm_feed_reject_class(int32_t error_code, int32_t http_status, const char *message);
@@ -1636,6 +1638,8 @@ MM_API mm_status mm_quote_derive(mm_quote_config *config, const char **bad_field
  *   inv = clamp(position/max_position, -1, 1)
  *   r = mid + (alpha*alpha_weight + imbalance*imbalance_weight)*half - inv*skew*half
  *   bid = floor_tick(r - half) no higher than ask - tick, ask = ceil_tick(r + half) no lower than bid + tick
+ * where r - half and r + half are cut to whole counts of 1e-8 first: an ask that lies less than one over a multiple of the tick is
+ * that multiple, nearer by under 1e-8 than the formula says
  * and sizes order_qty*(1 - max(inv, 0)), order_qty*(1 + min(inv, 0)) floored to the lot. A width under twice the maker fee of
  * mid is then widened to it around r (allow_negative_edge: not). Layers follow outwards, at least a tick apart, all of the same
  * size. A side is empty with POSITION_LIMIT at max_position, with STRATEGY_PASS where size or price come to nothing, both with
@@ -1714,7 +1718,7 @@ typedef struct mm_engine_config {
     int64_t inventory_target_e8;    /* base, >= 0; INT64_MIN = the balance at start */
     int64_t book_levels;            /* a side, 1..1,000,000 */
     int64_t sync_records;           /* records of diffs held while a snapshot is on its way, MM_EVENT_RECORDS_MAX..2^24 */
-    int64_t snapshot_levels;        /* asked of REST, 1..MM_DEPTH_LEVELS_MAX */
+    int64_t snapshot_levels;        /* asked of REST, 1..MM_SNAPSHOT_LEVELS_MAX */
     int64_t orders_max;             /* own orders not ended, <= 2 * MM_PLAN_MAX */
     int64_t tombstones;             /* 1..2^24 */
     int64_t trade_ids;              /* fills remembered, power of two */
@@ -1842,8 +1846,9 @@ typedef struct mm_gate_config {
     int64_t place_window_ms;   /* recvWindow of NEW (1000) */
     int64_t other_window_ms;   /* of cancels and queries (5000) */
     int64_t stale_decision_ns; /* [C17] */
-    int64_t orders_per_1s_max; /* [C11] once more, at the last hop */
-    int64_t orders_per_10s_max; /* these two: the exchange's own limits, nothing given back for fills */
+    int64_t orders_per_1s_max; /* [C11] once more, at the last hop; 1..4,095 */
+    int64_t orders_per_10s_max; /* these two: the exchange's own limits, nothing given back for fills; 1..4,095, though the
+                                   budget takes up to 65,536 */
     int64_t orders_per_day_max;
     uint32_t mask_seed;        /* random; masks of client frames */
     int32_t pad;

@@ -62,7 +62,7 @@ static const char *bad_config_field(const mm_engine_config *config)
     if (config->sync_records < MM_EVENT_RECORDS_MAX || config->sync_records > (1 << 24)) {
         return "sync_records";
     }
-    if (config->snapshot_levels < 1 || config->snapshot_levels > MM_DEPTH_LEVELS_MAX) {
+    if (config->snapshot_levels < 1 || config->snapshot_levels > MM_SNAPSHOT_LEVELS_MAX) {
         return "snapshot_levels";
     }
     if (config->orders_max < 1 || config->orders_max > 2 * MM_PLAN_MAX) {

@@ -35,11 +35,11 @@ typedef struct mm__confirm {
     int32_t answered;     /* a read came back since the last decision */
 } mm__confirm;
 
-/* A read that is repeated while trading and comes at once when there is doubt. */
 /* Since own events last may have been lost: nothing to look for; no account read since that cannot lag behind them; `lost` is what the
  * first such one showed. */
 enum { MM__LOST_NONE = 0, MM__LOST_UNSEEN = 1, MM__LOST_SEEN = 2 };
 enum { MM__READ_OPEN = 0, MM__READ_TRADES = 1, MM__READ_ACCOUNT = 2, MM__READ_COUNT = 3 };
+/* A read that is repeated while trading and comes at once when there is doubt. */
 typedef struct mm__read {
     int64_t token;    /* of the question under way, 0 = none */
     int64_t asked_ns; /* of the last question */

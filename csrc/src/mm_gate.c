@@ -309,7 +309,7 @@ static void add_decimal(mm_gate *gate, const char *key, int64_t value_e8, int32_
     add_text(gate, key, text);
 }
 
-static void add_timing(mm_gate *gate, int64_t window_ms)
+static void add_window(mm_gate *gate, int64_t window_ms)
 {
     add_integer(gate, "recvWindow", window_ms);
 }
@@ -370,7 +370,7 @@ static void fill_place(mm_gate *gate, const mm_record *action, int64_t now_ns)
     }
     add_decimal(gate, "price", body->price_e8, gate->config.price_decimals);
     add_decimal(gate, "quantity", body->qty_e8, gate->config.qty_decimals);
-    add_timing(gate, gate->config.place_window_ms);
+    add_window(gate, gate->config.place_window_ms);
     add_text(gate, "selfTradePreventionMode", gate->config.stp_mode);
     add_text(gate, "side", (action->flags >> 8) == MM_BID ? "BUY" : "SELL");
     add_text(gate, "symbol", gate->config.symbol);
@@ -395,7 +395,7 @@ static void fill_reference(mm_gate *gate, const mm_record *action, int64_t now_n
     } else {
         add_client_id(gate, "origClientOrderId", action);
     }
-    add_timing(gate, gate->config.other_window_ms);
+    add_window(gate, gate->config.other_window_ms);
     add_text(gate, "symbol", gate->config.symbol);
     add_timestamp(gate, now_ns);
 }

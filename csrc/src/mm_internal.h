@@ -74,9 +74,6 @@ MM_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, the_first_byte_of_a_
 #define mm__cas_else_acquire(pointer, expected, desired)                                           \
     __atomic_compare_exchange_n((pointer), (expected), (desired), 0, __ATOMIC_ACQUIRE,             \
                                 __ATOMIC_ACQUIRE)
-#define mm__cas_seq_cst(pointer, expected, desired)                                                \
-    __atomic_compare_exchange_n((pointer), (expected), (desired), 0, __ATOMIC_SEQ_CST,             \
-                                __ATOMIC_SEQ_CST)
 
 /* Full fence: orders an earlier store before a later load (the step "release, then re-check"). */
 #define mm__fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)

@@ -415,9 +415,7 @@ static bool may_take(mm_loop *loop, int32_t channel)
     return channel == MM_CHANNEL_MARKET || mm_spsc_room(loop->rings[MM_RING_EXEC]) >= EXEC_MESSAGE_RECORDS;
 }
 
-/* Of a connection that has brought no diff yet it proves nothing: what came between the last of the others and its own coming up
- * is on none of them.
- * How long ago the ping left that a pong answers: its payload is the sender's clock, 8 bytes, the lowest first. 0 = it says
+/* How long ago the ping left that a pong answers: its payload is the sender's clock, 8 bytes, the lowest first. 0 = it says
  * nothing of the kind. */
 static int64_t round_trip(const mm_ws_message *message, int64_t recv_ns)
 {
@@ -431,7 +429,8 @@ static int64_t round_trip(const mm_ws_message *message, int64_t recv_ns)
     return sent_ns < (uint64_t)recv_ns ? recv_ns - (int64_t)sent_ns : 0;
 }
 
-/* One message of a market connection: data, or a sign of life. */
+/* One message of a market connection: data, or a sign of life. Of a connection that has brought no diff yet a pong proves
+ * nothing: what came between the last of the others and its own coming up is on none of them. */
 static uint32_t take_market_message(mm_loop *loop, uint32_t socket, mm_feed *feed, const mm_ws_message *message,
                                     int64_t recv_ns)
 {

@@ -73,7 +73,6 @@ struct mm_risk {
     sent *sends;
     int64_t send_capacity;
     uint64_t send_count;
-    int64_t day; /* days since the epoch, INT64_MIN = not known */
     /* C13, malformed messages */
     times rejects;
     times malformed;
@@ -90,6 +89,7 @@ struct mm_risk {
     int64_t mid_e8;
     int64_t mid_ns;
     /* Q1, Q2, Q3 */
+    int64_t day; /* days since the epoch, INT64_MIN = not known */
     int64_t day_pnl_e8; /* P&L when the day began */
     int64_t peak_pnl_e8;
     int32_t has_pnl;

@@ -1443,7 +1443,7 @@ static void each_field_outside_its_range_is_named(void)
         {offsetof(mm_engine_config, sync_records), INT64_C(1), "sync_records"},
         {offsetof(mm_engine_config, sync_records), INT64_C(16777217), "sync_records"},
         {offsetof(mm_engine_config, snapshot_levels), INT64_C(0), "snapshot_levels"},
-        {offsetof(mm_engine_config, snapshot_levels), INT64_C(10001), "snapshot_levels"},
+        {offsetof(mm_engine_config, snapshot_levels), INT64_C(5001), "snapshot_levels"},
         {offsetof(mm_engine_config, orders_max), INT64_C(0), "orders_max"},
         {offsetof(mm_engine_config, orders_max), INT64_C(1000), "orders_max"},
         {offsetof(mm_engine_config, tombstones), INT64_C(0), "tombstones"},

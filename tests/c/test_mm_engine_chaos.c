@@ -285,7 +285,7 @@ static void give_command(chaos *c)
 
 static void break_links(chaos *c)
 {
-    static const int64_t states[] = {MM_LINK_UP, MM_LINK_UP, MM_LINK_DOWN, MM_LINK_PONG, MM_LINK_REPLACED, MM_LINK_FRAME};
+    static const int64_t states[] = {MM_LINK_UP, MM_LINK_UP, MM_LINK_DOWN, MM_LINK_PONG, MM_LINK_REPLACED};
     int64_t channel = (int64_t)mm_test_below(3);
     int64_t state = states[mm_test_below(MM_TEST_COUNT(states))];
     uint16_t kind = channel == MM_CHANNEL_MARKET ? MM_KIND_MARKET_LINK : MM_KIND_ORDER_LINK;

@@ -89,7 +89,7 @@ static const whole_range wholes[] = {
     {"inventory_target_e8", AT(inventory_target_e8), 0, INT64_MAX}, /* or INT64_MIN */
     {"book_levels", AT(book_levels), 1, 1000000},
     {"sync_records", AT(sync_records), MM_EVENT_RECORDS_MAX, 1 << 24},
-    {"snapshot_levels", AT(snapshot_levels), 1, MM_DEPTH_LEVELS_MAX},
+    {"snapshot_levels", AT(snapshot_levels), 1, MM_SNAPSHOT_LEVELS_MAX},
     {"orders_max", AT(orders_max), 1, 2 * MM_PLAN_MAX},
     {"tombstones", AT(tombstones), 1, 1 << 24},
     {"crossed_max_ns", AT(crossed_max_ns), 1, span_max},
@@ -518,7 +518,7 @@ static void pass(config_run *run)
     uint8_t how = fuzz_u8(&events->in);
     int64_t step_ns = how < 200 ? how * MS : how < 230 ? how * SECOND : fuzz_i64_in(&events->in, 0, INT64_C(1) << 56);
     events->now_ns = events->now_ns + step_ns < span_max ? events->now_ns + step_ns : span_max;
-    put_link(events, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_FRAME);
+    put_link(events, MM_KIND_MARKET_LINK, MM_CHANNEL_MARKET, MM_LINK_PONG);
     decide(run);
 }
 

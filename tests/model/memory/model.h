@@ -74,8 +74,6 @@ void model_fence(model_site *site);
     MODEL_CAS(pointer, expected, desired, "cas_acquire", MODEL_ACQUIRE)
 #define mm__cas_else_acquire(pointer, expected, desired)                                                               \
     MODEL_CAS(pointer, expected, desired, "cas_else_acquire", MODEL_FAILS_ACQUIRE)
-#define mm__cas_seq_cst(pointer, expected, desired)                                                                    \
-    MODEL_CAS(pointer, expected, desired, "cas_seq_cst", MODEL_ACQUIRE | MODEL_RELEASE | MODEL_FAILS_ACQUIRE)
 #define mm__fence_compiler() ((void)0) /* nothing between threads, and here each access is a call anyway */
 #define mm__fence_seq_cst() model_fence(MODEL_SITE("fence_seq_cst", MODEL_ACQUIRE | MODEL_RELEASE | MODEL_FULL))
 
