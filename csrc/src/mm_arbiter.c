@@ -259,17 +259,12 @@ mm_arbiter_stats mm_arbiter_statistics(const mm_arbiter *arbiter)
     return arbiter->stats;
 }
 
-static size_t round_line(size_t bytes)
-{
-    return (bytes + MM_CACHE_LINE_BYTES - 1) / MM_CACHE_LINE_BYTES * MM_CACHE_LINE_BYTES;
-}
-
 size_t mm_arbiter_bytes(size_t hold_records)
 {
     if (hold_records < MM_EVENT_RECORDS_MAX || hold_records > (1u << 24)) {
         return 0;
     }
-    return round_line(sizeof(mm_arbiter)) + hold_records * sizeof(mm_record);
+    return mm__round_line(sizeof(mm_arbiter)) + hold_records * sizeof(mm_record);
 }
 
 mm_status mm_arbiter_init(void *memory, size_t memory_bytes, size_t hold_records, int64_t hold_ns, mm_arbiter **arbiter)
@@ -283,7 +278,7 @@ mm_status mm_arbiter_init(void *memory, size_t memory_bytes, size_t hold_records
     }
     mm_arbiter *made = memory;
     memset(made, 0, sizeof *made);
-    made->held = (mm_record *)(void *)((unsigned char *)memory + round_line(sizeof(mm_arbiter)));
+    made->held = (mm_record *)(void *)((unsigned char *)memory + mm__round_line(sizeof(mm_arbiter)));
     made->capacity = hold_records;
     made->hold_ns = hold_ns;
     forget(made);

@@ -426,11 +426,6 @@ mm_status mm_book_snapshot(mm_book *book, const mm_level *bids, size_t bid_count
 /* ---- Life
  * ---------------------------------------------------------------------------------------- */
 
-static size_t round_line(size_t bytes)
-{
-    return (bytes + MM_CACHE_LINE_BYTES - 1) / MM_CACHE_LINE_BYTES * MM_CACHE_LINE_BYTES;
-}
-
 /* One level over the capacity is there for a moment, before the farthest goes. */
 static size_t nodes_for(size_t levels_max)
 {
@@ -442,9 +437,9 @@ size_t mm_book_bytes(size_t levels_max)
     if (levels_max < 1 || levels_max > LEVELS_MAX) {
         return 0;
     }
-    return round_line(sizeof(mm_book)) +
-           2 * (round_line(sizeof(book_window)) + round_line(sizeof(book_top)) +
-                round_line(nodes_for(levels_max) * sizeof(mm__tree_node)));
+    return mm__round_line(sizeof(mm_book)) +
+           2 * (mm__round_line(sizeof(book_window)) + mm__round_line(sizeof(book_top)) +
+                mm__round_line(nodes_for(levels_max) * sizeof(mm__tree_node)));
 }
 
 /* The inverse of an odd number modulo 2^64 by Newton's iteration: each round doubles the exact
@@ -487,12 +482,12 @@ static unsigned char *side_init(book_side *side, unsigned char *memory, size_t l
     side_numbers(side, tick_e8, is_bid);
     side->levels_max = levels_max;
     side->window = (book_window *)(void *)memory;
-    memory += round_line(sizeof(book_window));
+    memory += mm__round_line(sizeof(book_window));
     side->top = (book_top *)(void *)memory;
     side->top->care_end = &side->care_end;
-    memory += round_line(sizeof(book_top));
+    memory += mm__round_line(sizeof(book_top));
     mm__tree_init(&side->tree, (mm__tree_node *)(void *)memory, nodes);
-    return memory + round_line(nodes * sizeof(mm__tree_node));
+    return memory + mm__round_line(nodes * sizeof(mm__tree_node));
 }
 
 mm_status mm_book_init(void *memory, size_t memory_bytes, size_t levels_max, int64_t tick_e8,
@@ -506,7 +501,7 @@ mm_status mm_book_init(void *memory, size_t memory_bytes, size_t levels_max, int
         return MM_E_CAPACITY;
     }
     mm_book *made = memory;
-    unsigned char *at = (unsigned char *)memory + round_line(sizeof(mm_book));
+    unsigned char *at = (unsigned char *)memory + mm__round_line(sizeof(mm_book));
     memset(made, 0, sizeof *made);
     at = side_init(&made->sides[MM_BID], at, levels_max, tick_e8, true);
     at = side_init(&made->sides[MM_ASK], at, levels_max, tick_e8, false);

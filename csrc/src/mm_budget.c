@@ -67,17 +67,12 @@ static const char *bad_field_of(const mm_budget_config *c)
     return c->orders_pct >= 1 && c->orders_pct <= 100 ? NULL : "orders_pct";
 }
 
-static size_t round_line(size_t bytes)
-{
-    return (bytes + MM_CACHE_LINE_BYTES - 1) / MM_CACHE_LINE_BYTES * MM_CACHE_LINE_BYTES;
-}
-
 size_t mm_budget_bytes(const mm_budget_config *config)
 {
     if (bad_field_of(config) != NULL) {
         return 0;
     }
-    return round_line(sizeof(mm_budget)) + round_line((size_t)config->orders_10s_limit * sizeof(int64_t));
+    return mm__round_line(sizeof(mm_budget)) + mm__round_line((size_t)config->orders_10s_limit * sizeof(int64_t));
 }
 
 mm_status mm_budget_init(void *memory, size_t memory_bytes, const mm_budget_config *config, mm_budget **budget,
@@ -95,7 +90,7 @@ mm_status mm_budget_init(void *memory, size_t memory_bytes, const mm_budget_conf
     memset(memory, 0, needed_bytes);
     mm_budget *b = (mm_budget *)memory;
     b->config = *config;
-    b->sends = (int64_t *)(void *)((uint8_t *)memory + round_line(sizeof *b));
+    b->sends = (int64_t *)(void *)((uint8_t *)memory + mm__round_line(sizeof *b));
     const int64_t limits[WINDOWS] = {config->orders_10s_limit, config->orders_day_limit, config->weight_1m_limit,
                                      config->raw_5m_limit};
     for (size_t i = 0; i < WINDOWS; i++) {
@@ -108,16 +103,6 @@ mm_status mm_budget_init(void *memory, size_t memory_bytes, const mm_budget_conf
 }
 
 /* ---- windows ------------------------------------------------------------------------------ */
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static int64_t server_ns(const mm_budget *budget, int64_t now_ns)
 {
@@ -149,7 +134,7 @@ static void advance(mm_budget *budget, int64_t now_ns)
     for (int32_t i = 0; i < WINDOWS; i++) {
         budget->windows[i] = window_at(budget, i, now_ns);
     }
-    budget->now_ns = larger(budget->now_ns, now_ns);
+    budget->now_ns = mm__larger(budget->now_ns, now_ns);
 }
 
 static int64_t into_window(const mm_budget *budget, const window *w, int64_t now_ns)
@@ -170,8 +155,8 @@ static void add(const mm_budget *budget, window *w, int64_t count, int64_t now_n
 
 static void take_back(window *w, int64_t count)
 {
-    w->used = larger(w->used - count, 0);
-    w->late = smaller(w->late, w->used);
+    w->used = mm__larger(w->used - count, 0);
+    w->late = mm__smaller(w->late, w->used);
 }
 
 void mm_budget_clock(mm_budget *budget, int64_t offset_ns)
@@ -262,7 +247,7 @@ void mm_budget_said(mm_budget *budget, const mm_budget_body *said, int64_t order
         bool tells = counts[i] >= 0 && at_ns >= EDGE_NS && at_ns < w->span_ns - EDGE_NS;
         w->limit = limits[i] > 0 ? limits[i] : w->limit;
         w->used = tells ? counts[i] + in_flight[i] : w->used;
-        w->late = smaller(w->late, w->used);
+        w->late = mm__smaller(w->late, w->used);
     }
 }
 
@@ -279,9 +264,9 @@ typedef struct schedule {
 static schedule schedule_of(const mm_budget *budget, const window *w, int32_t need)
 {
     schedule s;
-    s.share = larger(w->limit * budget->config.orders_pct / 100, 1);
-    s.at_once = larger(s.share / 5, smaller(s.share, 2));
-    int64_t reserve = smaller(larger(s.share / 5, 2), s.share - s.at_once);
+    s.share = mm__larger(w->limit * budget->config.orders_pct / 100, 1);
+    s.at_once = mm__larger(s.share / 5, mm__smaller(s.share, 2));
+    int64_t reserve = mm__smaller(mm__larger(s.share / 5, 2), s.share - s.at_once);
     s.line = s.share - s.at_once - reserve;
     s.at_once += need == MM_NEED_EMPTY ? reserve : 0;
     return s;
@@ -292,11 +277,11 @@ static int64_t left_in(const mm_budget *budget, int32_t which, int32_t need, int
 {
     window w = window_at(budget, which, now_ns);
     schedule s = schedule_of(budget, &w, need);
-    int64_t into_ns = smaller(larger(into_window(budget, &w, now_ns), 0), w.span_ns);
+    int64_t into_ns = mm__smaller(mm__larger(into_window(budget, &w, now_ns), 0), w.span_ns);
     int64_t along = 0;
     (void)mm_fixed_muldiv(s.line, into_ns, w.span_ns, MM_ROUND_FLOOR, &along);
     int64_t left = s.at_once + along - w.used;
-    return into_ns < EDGE_NS ? smaller(left, s.share - w.before) : left;
+    return into_ns < EDGE_NS ? mm__smaller(left, s.share - w.before) : left;
 }
 
 /* When the orders_10s_limit-th last order will be 10 s old: the gate's own window. */
@@ -332,9 +317,9 @@ int64_t mm_budget_orders(const mm_budget *budget, int32_t need, int64_t now_ns)
     if (now_ns < ceiling_free_ns(budget) || !mm_budget_may_ask(budget, need, 1, now_ns)) {
         return 0;
     }
-    left = smaller(left, left_in(budget, ORDERS_10S, need, now_ns));
-    left = smaller(left, left_in(budget, ORDERS_DAY, need, now_ns));
-    return larger(left, 0);
+    left = mm__smaller(left, left_in(budget, ORDERS_10S, need, now_ns));
+    left = mm__smaller(left, left_in(budget, ORDERS_DAY, need, now_ns));
+    return mm__larger(left, 0);
 }
 
 /* When the line reaches one order more and the window's edge is over, at the latest with the next window; INT64_MIN = it is so. */
@@ -351,7 +336,7 @@ static int64_t line_free_ns(const mm_budget *budget, int32_t which, int32_t need
     if (short_by > 0 && short_by <= s.line) {
         (void)mm_fixed_muldiv(short_by, w.span_ns, s.line, MM_ROUND_CEIL, &line_ns);
     }
-    return w.index * w.span_ns + larger(wait_ns, short_by > 0 ? line_ns : 0) - budget->offset_ns;
+    return w.index * w.span_ns + mm__larger(wait_ns, short_by > 0 ? line_ns : 0) - budget->offset_ns;
 }
 
 int64_t mm_budget_deadline(const mm_budget *budget, int32_t need, int64_t now_ns)
@@ -359,21 +344,21 @@ int64_t mm_budget_deadline(const mm_budget *budget, int32_t need, int64_t now_ns
     if (mm_budget_orders(budget, need, now_ns) > 0) {
         return INT64_MAX;
     }
-    int64_t at_ns = larger(ceiling_free_ns(budget), now_ns + 1);
+    int64_t at_ns = mm__larger(ceiling_free_ns(budget), now_ns + 1);
     for (int32_t i = ORDERS_10S; i <= ORDERS_DAY; i++) {
-        at_ns = larger(at_ns, line_free_ns(budget, i, need, now_ns));
+        at_ns = mm__larger(at_ns, line_free_ns(budget, i, need, now_ns));
     }
     const int32_t shares[] = {WEIGHT_1M, RAW_5M};
     for (size_t i = 0; i < MM_ARRAY_COUNT(shares); i++) {
         if (!below_share(budget, shares[i], 1, WEIGHT_ORDERS_PCT, now_ns)) {
             window w = window_at(budget, shares[i], now_ns);
-            at_ns = larger(at_ns, (w.index + 1) * w.span_ns - budget->offset_ns);
+            at_ns = mm__larger(at_ns, (w.index + 1) * w.span_ns - budget->offset_ns);
         }
     }
     MM_ASSERT(at_ns > now_ns);
     if (day_sends_at(budget, now_ns) >= budget->config.orders_day_limit) {
         window w = window_at(budget, ORDERS_DAY, now_ns);
-        at_ns = larger(at_ns, (w.index + 1) * w.span_ns - budget->offset_ns);
+        at_ns = mm__larger(at_ns, (w.index + 1) * w.span_ns - budget->offset_ns);
     }
     return at_ns;
 }

@@ -6,11 +6,6 @@
 
 /* ---- memory: one block, carved once ------------------------------------------------------- */
 
-static size_t round_line(size_t bytes)
-{
-    return (bytes + (MM_CACHE_LINE_BYTES - 1)) / MM_CACHE_LINE_BYTES * MM_CACHE_LINE_BYTES;
-}
-
 /* Sizes of the parts in the order they lie behind the engine's own struct. */
 typedef struct parts {
     size_t engine, book, sync, orders, ledger, budget, risk;
@@ -19,13 +14,13 @@ typedef struct parts {
 static parts parts_of(const mm_engine_config *config)
 {
     parts p;
-    p.engine = round_line(sizeof(struct mm_engine));
-    p.book = round_line(mm_book_bytes((size_t)config->book_levels));
-    p.sync = round_line(mm_sync_bytes((size_t)config->sync_records));
-    p.orders = round_line(mm_orders_bytes((size_t)config->orders_max, (size_t)config->tombstones));
-    p.ledger = round_line(mm_ledger_bytes((size_t)config->trade_ids));
-    p.budget = round_line(mm_budget_bytes(&config->budget));
-    p.risk = round_line(mm_risk_bytes(&config->risk));
+    p.engine = mm__round_line(sizeof(struct mm_engine));
+    p.book = mm__round_line(mm_book_bytes((size_t)config->book_levels));
+    p.sync = mm__round_line(mm_sync_bytes((size_t)config->sync_records));
+    p.orders = mm__round_line(mm_orders_bytes((size_t)config->orders_max, (size_t)config->tombstones));
+    p.ledger = mm__round_line(mm_ledger_bytes((size_t)config->trade_ids));
+    p.budget = mm__round_line(mm_budget_bytes(&config->budget));
+    p.risk = mm__round_line(mm_risk_bytes(&config->risk));
     return p;
 }
 
@@ -411,11 +406,6 @@ bool mm__engine_emit_want(mm_engine *engine, uint16_t kind, int64_t token, int64
 
 /* ---- one event ---------------------------------------------------------------------------- */
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static uint32_t batch_end(mm_engine *engine, const mm_record *event)
 {
     const mm_command_body *body = &event->body.command;
@@ -424,8 +414,8 @@ static uint32_t batch_end(mm_engine *engine, const mm_record *event)
     if (body->now_ns > engine->now_ns) {
         engine->now_ns = body->now_ns;
     }
-    engine->action_room = smaller(body->value, MM__ROOM_MAX);
-    engine->cancel_room = smaller(body->value2, MM__ROOM_MAX);
+    engine->action_room = mm__smaller(body->value, MM__ROOM_MAX);
+    engine->cancel_room = mm__smaller(body->value2, MM__ROOM_MAX);
     engine->action_count = 0;
     mm__engine_decide(engine);
     uint32_t bits = 0;

@@ -319,23 +319,18 @@ static void settle_stop(mm_engine *engine)
     mm__engine_confirm(engine, &engine->stop_check);
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void set_deadline(mm_engine *engine)
 {
-    int64_t at = earlier(mm__engine_market_deadline(engine), mm__engine_exec_deadline(engine));
+    int64_t at = mm__smaller(mm__engine_market_deadline(engine), mm__engine_exec_deadline(engine));
     if (engine->verdict == 0) {
-        at = earlier(at, mm_risk_deadline(engine->risk, engine->now_ns));
+        at = mm__smaller(at, mm_risk_deadline(engine->risk, engine->now_ns));
     }
-    at = earlier(at, mm__engine_move_deadline(engine));
+    at = mm__smaller(at, mm__engine_move_deadline(engine));
     if (engine->now_ns < engine->loss_speed_until_ns) {
-        at = earlier(at, engine->loss_speed_until_ns);
+        at = mm__smaller(at, engine->loss_speed_until_ns);
     }
     if (engine->replan) {
-        at = earlier(at, engine->now_ns + REPLAN_NS);
+        at = mm__smaller(at, engine->now_ns + REPLAN_NS);
     }
     if (at <= engine->now_ns) {
         /* Overdue for want of room, or because nothing may leave. */
@@ -374,18 +369,13 @@ void mm__engine_decide(mm_engine *engine)
     MM_ASSERT(engine->action_count <= MM__ACTIONS_MAX);
 }
 
-static size_t records_of(int64_t level_count)
-{
-    return ((size_t)level_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
-}
-
 /* A Python strategy's answer. */
 void mm__engine_quote(mm_engine *engine, const mm_record *event)
 {
     const mm_command_body *body = &event->body.command;
     mm_quotes *quotes = &engine->python_quotes;
     bool counts = body->command >= 0 && body->command <= MM_LAYERS_MAX && body->value >= 0 && body->value <= MM_LAYERS_MAX;
-    bool whole = counts && records_of(body->command) + records_of(body->value) < event->count;
+    bool whole = counts && mm__level_records((size_t)body->command) + mm__level_records((size_t)body->value) < event->count;
     MM_ASSERT(whole);
     if (!whole) {
         return;
@@ -395,7 +385,7 @@ void mm__engine_quote(mm_engine *engine, const mm_record *event)
     quotes->ask_count = (uint32_t)body->value;
     quotes->bid_verdict = quotes->bid_count == 0 ? MM_BIT(MM_REASON_STRATEGY_PASS) : 0;
     quotes->ask_verdict = quotes->ask_count == 0 ? MM_BIT(MM_REASON_STRATEGY_PASS) : 0;
-    size_t bid_records = records_of(quotes->bid_count);
+    size_t bid_records = mm__level_records((size_t)quotes->bid_count);
     for (uint32_t i = 0; i < quotes->bid_count; i++) {
         quotes->bids[i] = event[1 + i / MM_LEVELS_PER_RECORD].body.levels[i % MM_LEVELS_PER_RECORD];
     }

@@ -14,11 +14,6 @@
 /* An order that once rested and is now found nowhere for this long: the account was reset (queries lag up to 8 s). */
 #define VANISHED_NS 10000000000
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 void mm__engine_halt(mm_engine *engine, int32_t reason)
 {
     engine->halt_bits |= MM_BIT(reason);
@@ -243,7 +238,7 @@ static void charge_outcome(mm_engine *engine, const mm_record *event, const mm_o
                            : operation == MM_OP_QUERY ? engine->now_ns
                                                       : order->created_ns;
         /* A request told as sent before has the host's time of that, which may be newer than the last decision. */
-        mm_budget_not_sent(engine->budget, operation, earlier(asked_ns, engine->now_ns), engine->now_ns);
+        mm_budget_not_sent(engine->budget, operation, mm__smaller(asked_ns, engine->now_ns), engine->now_ns);
     } else if (failed) {
         mm_budget_failed(engine->budget, operation, engine->now_ns);
     }
@@ -625,9 +620,9 @@ uint64_t mm__engine_account_verdict(mm_engine *engine)
 int64_t mm__engine_exec_deadline(const mm_engine *engine)
 {
     int64_t at = mm_orders_deadline(engine->orders);
-    at = earlier(at, mm__engine_reconcile_deadline(engine));
+    at = mm__smaller(at, mm__engine_reconcile_deadline(engine));
     if (engine->now_ns < engine->ban_until_ns) {
-        at = earlier(at, engine->ban_until_ns);
+        at = mm__smaller(at, engine->ban_until_ns);
     }
     return at;
 }

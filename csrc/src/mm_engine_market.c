@@ -577,11 +577,6 @@ uint64_t mm__engine_market_verdict(mm_engine *engine)
     return verdict | shape_verdict(engine);
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 int64_t mm__engine_market_deadline(const mm_engine *engine)
 {
     const mm_risk_config *risk = &engine->config.risk;
@@ -594,20 +589,20 @@ int64_t mm__engine_market_deadline(const mm_engine *engine)
         return at;
     }
     if (!is_stale(engine)) {
-        at = earlier(at, engine->frame_ns + risk->stale_book_ns + 1);
-        at = earlier(at, late_at(engine));
+        at = mm__smaller(at, engine->frame_ns + risk->stale_book_ns + 1);
+        at = mm__smaller(at, late_at(engine));
         if (engine->pending_ticker_id >= 0) {
-            at = earlier(at, engine->pending_ticker_ns + risk->ticker_ahead_ns + 1);
+            at = mm__smaller(at, engine->pending_ticker_ns + risk->ticker_ahead_ns + 1);
         }
         if (risk->quiet_max_ns > 0) {
-            at = earlier(at, engine->depth_ns + risk->quiet_max_ns + 1);
+            at = mm__smaller(at, engine->depth_ns + risk->quiet_max_ns + 1);
         }
     }
     if (engine->crossed_since_ns != 0) {
-        at = earlier(at, engine->crossed_since_ns + engine->config.crossed_max_ns);
+        at = mm__smaller(at, engine->crossed_since_ns + engine->config.crossed_max_ns);
     }
     if (engine->now_ns - engine->resynced_ns < engine->config.warm_ns) {
-        at = earlier(at, engine->resynced_ns + engine->config.warm_ns);
+        at = mm__smaller(at, engine->resynced_ns + engine->config.warm_ns);
     }
     return at;
 }

@@ -26,16 +26,6 @@
  * and what is put in meanwhile without an event is taken for lost as well. */
 #define LOST_LAG_NS 4000000000
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* ---- the three reads ---------------------------------------------------------------------- */
 
 void mm__engine_read_now(mm_engine *engine, int32_t kind)
@@ -93,10 +83,10 @@ static int64_t read_due_ns(const mm_engine *engine, int32_t kind)
     }
     if (repeats(engine, kind)) {
         at_ns = read->soon ? read->asked_ns + READ_SPACING_NS : read->next_ns;
-        at_ns = kind == MM__READ_ACCOUNT ? earlier(at_ns, lost_due_ns(engine)) : at_ns;
+        at_ns = kind == MM__READ_ACCOUNT ? mm__smaller(at_ns, lost_due_ns(engine)) : at_ns;
     }
     if (kind != MM__READ_OPEN && differs(engine)) {
-        at_ns = earlier(at_ns, later(engine->mismatch_since_ns, read->asked_ns) + MISMATCH_GRACE_NS);
+        at_ns = mm__smaller(at_ns, mm__larger(engine->mismatch_since_ns, read->asked_ns) + MISMATCH_GRACE_NS);
     }
     return at_ns;
 }
@@ -106,7 +96,7 @@ static bool ask_trades(mm_engine *engine, int64_t token)
 {
     int64_t newest_id = mm_ledger_last_trade_id(engine->ledger);
     /* A lost fill may be older than one that came: only what a read has shown is without gaps. */
-    int64_t from_id = earlier(newest_id, engine->complete_id + 1);
+    int64_t from_id = mm__smaller(newest_id, engine->complete_id + 1);
     if (!mm__engine_emit_want(engine, MM_KIND_WANT_TRADES, token, from_id >= 0 ? from_id : 0, 0)) {
         return false;
     }
@@ -338,7 +328,7 @@ static void cancel_leftovers(mm_engine *engine)
 void mm__engine_trade_row(mm_engine *engine, int64_t trade_id)
 {
     engine->history_seen |= trade_id == engine->history_id;
-    engine->shown_id = later(engine->shown_id, trade_id);
+    engine->shown_id = mm__larger(engine->shown_id, trade_id);
 }
 
 void mm__engine_trades_end(mm_engine *engine, int64_t token)
@@ -605,10 +595,10 @@ static int64_t confirm_deadline(const mm__confirm *confirm)
 
 int64_t mm__engine_reconcile_deadline(const mm_engine *engine)
 {
-    int64_t at_ns = earlier(confirm_deadline(&engine->start_check), confirm_deadline(&engine->stop_check));
-    at_ns = earlier(at_ns, earlier(price_due_ns(engine), rules_due_ns(engine)));
+    int64_t at_ns = mm__smaller(confirm_deadline(&engine->start_check), confirm_deadline(&engine->stop_check));
+    at_ns = mm__smaller(at_ns, mm__smaller(price_due_ns(engine), rules_due_ns(engine)));
     for (int32_t kind = 0; kind < MM__READ_COUNT; kind++) {
-        at_ns = earlier(at_ns, read_due_ns(engine, kind));
+        at_ns = mm__smaller(at_ns, read_due_ns(engine, kind));
     }
     return at_ns;
 }

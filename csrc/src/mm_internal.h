@@ -140,6 +140,28 @@ static inline bool mm__is_clock_offset(int64_t offset_ns)
     return offset_ns > -MM__EPOCH_MAX_NS && offset_ns < MM__EPOCH_MAX_NS;
 }
 
+static inline int64_t mm__smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t mm__larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Records that so many levels of one side take. */
+static inline size_t mm__level_records(size_t level_count)
+{
+    return (level_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
+}
+
+/* `bytes` and what is missing to the end of its cache line. */
+static inline size_t mm__round_line(size_t bytes)
+{
+    return (bytes + MM_CACHE_LINE_BYTES - 1) / MM_CACHE_LINE_BYTES * MM_CACHE_LINE_BYTES;
+}
+
 /* Memory of mm_X_new: aligned to a cache line and cleared; NULL when there is none (errno says so).
  * Nothing but mm_X_new may call it. */
 void *mm__memory_new(size_t bytes);

@@ -76,11 +76,6 @@ struct mm_ledger {
     int64_t key_evicted; /* largest that left the ring, -1 = none did */
 };
 
-static size_t round_line(size_t bytes)
-{
-    return (bytes + MM_CACHE_LINE_BYTES - 1) / MM_CACHE_LINE_BYTES * MM_CACHE_LINE_BYTES;
-}
-
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 size_t mm_ledger_bytes(size_t trade_ids)
@@ -89,7 +84,7 @@ size_t mm_ledger_bytes(size_t trade_ids)
     if (!power || trade_ids > TRADE_IDS_MAX) {
         return 0;
     }
-    return round_line(sizeof(mm_ledger)) + round_line(trade_ids * sizeof(int64_t));
+    return mm__round_line(sizeof(mm_ledger)) + mm__round_line(trade_ids * sizeof(int64_t));
 }
 
 static bool name_is_allowed(const char *asset)
@@ -115,7 +110,7 @@ mm_status mm_ledger_init(void *memory, size_t memory_bytes, size_t trade_ids,
     }
     mm_ledger *made = memory;
     memset(memory, 0, bytes);
-    made->keys = (int64_t *)((unsigned char *)memory + round_line(sizeof *made));
+    made->keys = (int64_t *)((unsigned char *)memory + mm__round_line(sizeof *made));
     made->key_mask = trade_ids - 1;
     made->key_evicted = -1;
     made->asset_count = 2;

@@ -66,11 +66,6 @@ static mm_status step(mm_engine *engine, const mm_record *event, mm_record *acti
     return MM_OK;
 }
 
-static size_t level_records(uint32_t level_count)
-{
-    return ((size_t)level_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
-}
-
 /* Inputs of one record that have no rule of their own. */
 static bool is_single(uint16_t kind)
 {
@@ -126,12 +121,13 @@ static bool has_shape(const mm_record *record)
     case MM_KIND_PARTIAL: {
         const mm_depth_body *depth = &record->body.depth;
         bool bounded = depth->bid_count <= MM_DEPTH_LEVELS_MAX && depth->ask_count <= MM_DEPTH_LEVELS_MAX;
-        return bounded && count == 1 + level_records(depth->bid_count) + level_records(depth->ask_count);
+        return bounded && count == 1 + mm__level_records(depth->bid_count) + mm__level_records(depth->ask_count);
     }
     case MM_KIND_QUOTE: {
         bool bounded =
             body->command >= 0 && body->command <= MM_LAYERS_MAX && body->value >= 0 && body->value <= MM_LAYERS_MAX;
-        return bounded && count == 1 + level_records((uint32_t)body->command) + level_records((uint32_t)body->value);
+        size_t bids = mm__level_records((uint32_t)body->command), asks = mm__level_records((uint32_t)body->value);
+        return bounded && count == 1 + bids + asks;
     }
     case MM_KIND_REPORT:
     case MM_KIND_TRADE_ROW:

@@ -656,7 +656,7 @@ static void give_engine(mm_loop *loop, uint32_t holder)
 
 static uint32_t put_levels(mm_record *records, const mm_level *levels, uint32_t count)
 {
-    uint32_t used = (count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
+    uint32_t used = (uint32_t)mm__level_records(count);
     for (uint32_t i = 0; i < used; i++) {
         records[i].kind = MM_KIND_LEVELS;
     }

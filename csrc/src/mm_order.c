@@ -74,11 +74,6 @@ typedef struct {
     size_t tombs_bytes;
 } layout;
 
-static size_t round_line(size_t bytes)
-{
-    return (bytes + MM_CACHE_LINE_BYTES - 1) / MM_CACHE_LINE_BYTES * MM_CACHE_LINE_BYTES;
-}
-
 static bool layout_of(size_t live_max, size_t tombstones, layout *parts)
 {
     if (live_max == 0 || live_max > LIVE_MAX || tombstones == 0 || tombstones > TOMBSTONES_MAX) {
@@ -89,9 +84,9 @@ static bool layout_of(size_t live_max, size_t tombstones, layout *parts)
     while (parts->cell_count < 2 * (live_max + tombstones)) {
         parts->cell_count *= 2;
     }
-    parts->pool_bytes = round_line(mm_pool_bytes(sizeof(order_slot), live_max));
-    parts->cells_bytes = round_line(parts->cell_count * sizeof(order_cell));
-    parts->tombs_bytes = round_line(tombstones * sizeof(mm_order));
+    parts->pool_bytes = mm__round_line(mm_pool_bytes(sizeof(order_slot), live_max));
+    parts->cells_bytes = mm__round_line(parts->cell_count * sizeof(order_cell));
+    parts->tombs_bytes = mm__round_line(tombstones * sizeof(mm_order));
     return true;
 }
 
@@ -103,7 +98,7 @@ size_t mm_orders_bytes(size_t live_max, size_t tombstones)
     if (!layout_of(live_max, tombstones, &parts)) {
         return 0;
     }
-    return round_line(sizeof(mm_orders)) + parts.pool_bytes + parts.cells_bytes + parts.tombs_bytes;
+    return mm__round_line(sizeof(mm_orders)) + parts.pool_bytes + parts.cells_bytes + parts.tombs_bytes;
 }
 
 static bool interval_is_allowed(int64_t interval_ns)
@@ -127,7 +122,7 @@ mm_status mm_orders_init(void *memory, size_t memory_bytes, size_t live_max, siz
         return MM_E_CAPACITY;
     }
     mm_orders *made = memory;
-    unsigned char *at = (unsigned char *)memory + round_line(sizeof *made);
+    unsigned char *at = (unsigned char *)memory + mm__round_line(sizeof *made);
     memset(made, 0, sizeof *made);
     made->config = *config;
     mm_status status =

@@ -169,31 +169,16 @@ static const char *bad_field_of(const mm_risk_config *c)
     return bad;
 }
 
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- life --------------------------------------------------------------------------------- */
-
-static size_t round_line(size_t bytes)
-{
-    return (bytes + MM_CACHE_LINE_BYTES - 1) / MM_CACHE_LINE_BYTES * MM_CACHE_LINE_BYTES;
-}
 
 static size_t sends_bytes(const mm_risk_config *config)
 {
-    return round_line((size_t)config->orders_per_1s_max * DUPLICATE_SECONDS * sizeof(sent));
+    return mm__round_line((size_t)config->orders_per_1s_max * DUPLICATE_SECONDS * sizeof(sent));
 }
 
 static size_t times_bytes(int64_t capacity)
 {
-    return round_line((size_t)capacity * sizeof(int64_t));
+    return mm__round_line((size_t)capacity * sizeof(int64_t));
 }
 
 size_t mm_risk_bytes(const mm_risk_config *config)
@@ -202,7 +187,7 @@ size_t mm_risk_bytes(const mm_risk_config *config)
     if (bad_field_of(config) != NULL) {
         return 0;
     }
-    return round_line(sizeof(mm_risk)) + sends_bytes(config) +
+    return mm__round_line(sizeof(mm_risk)) + sends_bytes(config) +
            times_bytes(config->rejects_per_min_max) + times_bytes(config->malformed_per_min_max);
 }
 
@@ -221,7 +206,7 @@ mm_status mm_risk_init(void *memory, size_t memory_bytes, const mm_risk_config *
     }
     memset(memory, 0, needed_bytes);
     mm_risk *r = (mm_risk *)memory;
-    uint8_t *at = (uint8_t *)memory + round_line(sizeof *r);
+    uint8_t *at = (uint8_t *)memory + mm__round_line(sizeof *r);
     r->config = *config;
     r->sends = (sent *)(void *)at;
     r->send_capacity = config->orders_per_1s_max * DUPLICATE_SECONDS;
@@ -285,7 +270,7 @@ static void move_window(mm_risk *risk, int64_t now_ns)
     if (second <= risk->second) {
         return;
     }
-    int64_t from = larger(risk->second + 1, second - BUCKETS + 1);
+    int64_t from = mm__larger(risk->second + 1, second - BUCKETS + 1);
     for (int64_t s = from; s <= second; s++) {
         /* The second that leaves when s is the newest. With a longer silence all are visited: older
          * ones hold older seconds. */
@@ -319,7 +304,7 @@ void mm_risk_mid(mm_risk *risk, int64_t mid_e8, int64_t now_ns)
     move_window(risk, now_ns);
     risk->mean_e8 = risk->mid_e8 == 0 ? (double)mid_e8 : mean_at(risk, now_ns);
     risk->mid_e8 = mid_e8;
-    risk->mid_ns = larger(now_ns, risk->mid_ns);
+    risk->mid_ns = mm__larger(now_ns, risk->mid_ns);
 }
 
 void mm_risk_trade(mm_risk *risk, int64_t price_e8, int64_t qty_e8, int64_t now_ns)
@@ -369,7 +354,7 @@ void mm_risk_reject(mm_risk *risk, int32_t reject_class, int32_t side, int32_t l
         return;
     }
     backoff *b = backoff_of(risk, side, layer);
-    b->delay_ns = b->delay_ns == 0 ? BACKOFF_FIRST_NS : smaller(2 * b->delay_ns, BACKOFF_MAX_NS);
+    b->delay_ns = b->delay_ns == 0 ? BACKOFF_FIRST_NS : mm__smaller(2 * b->delay_ns, BACKOFF_MAX_NS);
     b->until_ns = now_ns + b->delay_ns;
 }
 
@@ -383,7 +368,7 @@ void mm_risk_accept(mm_risk *risk, int32_t side, int32_t layer)
 void mm_risk_ended(mm_risk *risk, int32_t side, int64_t now_ns)
 {
     MM_ASSERT(side == MM_BID || side == MM_ASK);
-    risk->ended_until_ns[side] = larger(risk->ended_until_ns[side], now_ns + ENDED_WAIT_NS);
+    risk->ended_until_ns[side] = mm__larger(risk->ended_until_ns[side], now_ns + ENDED_WAIT_NS);
 }
 
 void mm_risk_malformed(mm_risk *risk, int64_t now_ns)
@@ -415,7 +400,7 @@ static bool leaves(const mm_risk_view *view, const mm_order *order)
 static void add_open(exposure *e, const mm_order *order, bool goes)
 {
     int32_t side = order->side;
-    int64_t remaining_e8 = larger(order->qty_e8 - order->executed_e8, 0);
+    int64_t remaining_e8 = mm__larger(order->qty_e8 - order->executed_e8, 0);
     int64_t *best_e8 = &e->best_e8[side];
     bool better = side == MM_BID ? order->price_e8 > *best_e8 : order->price_e8 < *best_e8;
     if (mm_fixed_add(e->open_qty_e8[side], remaining_e8, &e->open_qty_e8[side]) != MM_OK) {
@@ -462,7 +447,7 @@ static int128 towards(const mm_risk_view *view, int32_t side)
 
 static int64_t median(int64_t a, int64_t b, int64_t c)
 {
-    return larger(smaller(a, b), smaller(larger(a, b), c));
+    return mm__larger(mm__smaller(a, b), mm__smaller(mm__larger(a, b), c));
 }
 
 /* C3: the price to compare with. Without a trade in the last minute it is the mid; 0 = not known.
@@ -759,7 +744,7 @@ uint64_t mm_risk_equity(mm_risk *risk, int64_t equity_e8, int64_t pnl_total_e8, 
     *kill = false;
     *halt_until_ns = 0;
     note_day(risk, utc_day, pnl_total_e8);
-    risk->peak_pnl_e8 = risk->has_pnl ? larger(risk->peak_pnl_e8, pnl_total_e8) : pnl_total_e8;
+    risk->peak_pnl_e8 = risk->has_pnl ? mm__larger(risk->peak_pnl_e8, pnl_total_e8) : pnl_total_e8;
     risk->has_pnl = 1;
     if (pnl_total_e8 <= -c->loss_session_max_e8 ||
         (int128)pnl_total_e8 - risk->day_pnl_e8 <= -(int128)c->loss_day_max_e8) {
@@ -790,7 +775,7 @@ void mm_risk_rebase(mm_risk *risk)
 static void consider(int64_t at_ns, int64_t now_ns, int64_t *earliest_ns)
 {
     if (at_ns > now_ns) {
-        *earliest_ns = smaller(*earliest_ns, at_ns);
+        *earliest_ns = mm__smaller(*earliest_ns, at_ns);
     }
 }
 

@@ -236,11 +236,6 @@ static mm_record *emit(sbe_call *call, uint16_t kind, uint32_t count)
     return record;
 }
 
-static size_t records_of_levels(size_t level_count)
-{
-    return (level_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
-}
-
 /* The levels of one side into the next records, for which there is room. */
 static bool put_levels(sbe_call *call, const sbe_group *group, const sbe_scale *price,
                        const sbe_scale *qty)
@@ -281,7 +276,7 @@ static bool take_book(sbe_call *call, uint16_t kind, size_t exponents_at, mm_rec
     if (!wanted) {
         return true;
     }
-    size_t record_count = 1 + records_of_levels(bids.count) + records_of_levels(asks.count);
+    size_t record_count = 1 + mm__level_records(bids.count) + mm__level_records(asks.count);
     if (bids.count > MM_DEPTH_LEVELS_MAX || asks.count > MM_DEPTH_LEVELS_MAX ||
         record_count > call->capacity) {
         return fault(call, MM_E_CAPACITY, HEADER_BYTES + call->root_bytes);

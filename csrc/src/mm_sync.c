@@ -45,18 +45,13 @@ struct mm_sync {
 /* ---- Events
  * -------------------------------------------------------------------------------------- */
 
-static size_t records_of_levels(size_t level_count)
-{
-    return (level_count + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD;
-}
-
 /* Counts that hang together and ids in order; with MM_DEPTH_LEVELS_MAX this bounds all copying
  * below. */
 static bool event_valid(const mm_record *records, uint16_t kind)
 {
     const mm_depth_body *body = &records->body.depth;
     size_t records_needed =
-        1 + records_of_levels(body->bid_count) + records_of_levels(body->ask_count);
+        1 + mm__level_records(body->bid_count) + mm__level_records(body->ask_count);
     MM_ASSERT(records->kind == kind);
     return records->kind == kind && body->bid_count <= MM_DEPTH_LEVELS_MAX &&
            body->ask_count <= MM_DEPTH_LEVELS_MAX && records->count == records_needed &&
@@ -82,7 +77,7 @@ static void event_levels(mm_sync *sync, const mm_record *records)
 {
     const mm_depth_body *body = &records->body.depth;
     levels_copy(records + 1, body->bid_count, sync->bids);
-    levels_copy(records + 1 + records_of_levels(body->bid_count), body->ask_count, sync->asks);
+    levels_copy(records + 1 + mm__level_records(body->bid_count), body->ask_count, sync->asks);
 }
 
 static bool is_futures(const mm_record *records)
@@ -443,18 +438,13 @@ mm_sync_stats mm_sync_statistics(const mm_sync *sync)
     return sync->stats;
 }
 
-static size_t round_line(size_t bytes)
-{
-    return (bytes + MM_CACHE_LINE_BYTES - 1) / MM_CACHE_LINE_BYTES * MM_CACHE_LINE_BYTES;
-}
-
 size_t mm_sync_bytes(size_t buffer_records)
 {
-    size_t records_max = (SIZE_MAX - round_line(sizeof(mm_sync))) / sizeof(mm_record);
+    size_t records_max = (SIZE_MAX - mm__round_line(sizeof(mm_sync))) / sizeof(mm_record);
     if (buffer_records < 1 || buffer_records > records_max) {
         return 0;
     }
-    return round_line(sizeof(mm_sync)) + buffer_records * sizeof(mm_record);
+    return mm__round_line(sizeof(mm_sync)) + buffer_records * sizeof(mm_record);
 }
 
 mm_status mm_sync_init(void *memory, size_t memory_bytes, size_t buffer_records, mm_sync **sync)
@@ -468,7 +458,7 @@ mm_status mm_sync_init(void *memory, size_t memory_bytes, size_t buffer_records,
     }
     mm_sync *made = memory;
     memset(made, 0, sizeof *made);
-    made->buffer = (mm_record *)(void *)((unsigned char *)memory + round_line(sizeof(mm_sync)));
+    made->buffer = (mm_record *)(void *)((unsigned char *)memory + mm__round_line(sizeof(mm_sync)));
     made->capacity = buffer_records;
     made->buffered_id = -1;
     made->lost_id = -1;
