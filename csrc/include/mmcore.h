@@ -67,8 +67,8 @@ extern "C" {
 #define MM_VERSION_MAJOR 0
 #define MM_VERSION_MINOR 1
 #define MM_VERSION_PATCH 0
-/* Raised when the meaning or layout of anything below changes. */
-#define MM_ABI 3
+/* Raised when the meaning or layout of anything below changes; the shared library's soname ends in it. */
+#define MM_ABI 4
 
 /* Result of a call that can fail at a boundary. Zero is success, failures are negative. */
 typedef int32_t mm_status;

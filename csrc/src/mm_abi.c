@@ -16,6 +16,20 @@ FIELD(mm_grid, inverse, 24);
 FIELD(mm_grid, shift, 32);
 FIELD(mm_grid, pad, 36);
 
+/* A pool's parts are private, but compiled into whoever takes and gives without a call. */
+SIZE(mm_pool_slot, 8);
+FIELD(mm_pool_slot, handle, 0);
+
+SIZE(mm_pool, 56);
+FIELD(mm_pool, free_top, 0);
+FIELD(mm_pool, free_bottom, 8);
+FIELD(mm_pool, free_end, 16);
+FIELD(mm_pool, slots, 24);
+FIELD(mm_pool, objects, 32);
+FIELD(mm_pool, stride, 40);
+FIELD(mm_pool, capacity, 48);
+FIELD(mm_pool, serial, 52);
+
 SIZE(mm_level, 16);
 FIELD(mm_level, price_e8, 0);
 FIELD(mm_level, qty_e8, 8);

@@ -85,6 +85,10 @@ def library_version() -> str:
     return ".".join(numbers)
 
 
+def interface_version() -> str:
+    return re.findall(r"^#define MM_ABI (\d+)", HEADER.read_text(encoding="utf-8"), re.M)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Installed:
     build: Path
@@ -132,7 +136,7 @@ def test_the_python_extension_exports_nothing_but_its_entry() -> None:
 
 def test_the_library_names_its_interface_version(installed: Installed) -> None:
     dynamic = run(tool("readelf"), "--dynamic", "--wide", installed.lib / "libmmcore.so")
-    assert f"[libmmcore.so.{library_version().split('.')[0]}]" in dynamic
+    assert f"[libmmcore.so.{interface_version()}]" in dynamic
 
 
 def check_hardened(binary: Path) -> None:
@@ -182,7 +186,7 @@ def test_only_the_header_the_libraries_and_their_descriptions_are_installed(inst
         "mmcore.h",
         "libmmcore.a",
         "libmmcore.so",
-        f"libmmcore.so.{version.split('.')[0]}",
+        f"libmmcore.so.{interface_version()}",
         f"libmmcore.so.{version}",
         "mmcore.pc",
         "mmcoreConfig.cmake",
