@@ -241,8 +241,8 @@ MM_API mm_status mm_fixed_from_double(double value_e8, int64_t low, int64_t high
  * ========================================================================================== */
 
 /* cffi:begin */
-/* A grid of prices or quantities: the multiples of a step. Division by the step is kept as a multiplication, of whole numbers
- * and of doubles. Plain memory, 40 bytes; all but the first field are private. */
+/* A grid of prices or quantities: the multiples of a step. Division by the step is kept as a multiplication, of
+ * whole numbers and of doubles. Plain memory, 40 bytes; all but the first field are private. */
 typedef struct mm_grid {
     int64_t step_e8;
     uint64_t multiplier;
@@ -396,7 +396,8 @@ enum {
     MM_ORDER_STATUS_OTHER = 10 /* a state of the exchange this library does not know */
 };
 
-/* REPORT, ACK, CANCELED, STATUS, AMENDED, TRADE_ROW, OPEN_ROW: what is known of one order. order_seq 0 = not of this run. */
+/* REPORT, ACK, CANCELED, STATUS, AMENDED, TRADE_ROW, OPEN_ROW: what is known of one order. order_seq 0 = not of this
+ * run. */
 typedef struct mm_report_body {
     uint64_t order_seq;
     int64_t exchange_id;
@@ -525,7 +526,8 @@ typedef struct mm_record {
 #define MM_LEVELS_PER_RECORD 3
 /* Most levels a side one depth event may carry (a REST snapshot of 5,000; a burst more). */
 #define MM_DEPTH_LEVELS_MAX 10000
-/* Most levels a side that the exchange gives in a snapshot: with more asked for, a side it cuts would be taken for all there is. */
+/* Most levels a side that the exchange gives in a snapshot: with more asked for, a side it cuts would be taken for
+ * all there is. */
 #define MM_SNAPSHOT_LEVELS_MAX 5000
 /* Records of the longest event: header + levels of both sides, each side starting in a record of its own. */
 #define MM_EVENT_RECORDS_MAX (1 + 2 * ((MM_DEPTH_LEVELS_MAX + MM_LEVELS_PER_RECORD - 1) / MM_LEVELS_PER_RECORD))
@@ -546,8 +548,8 @@ MM_API void mm_spsc_free(mm_spsc *ring);
 MM_API size_t mm_spsc_capacity(const mm_spsc *ring);
 
 /* Producer. Pushes the whole event of records[0].count (>= 1) records or nothing; in the ring `seq` is the record's
- * position + 1. Published with one release store: the consumer never sees half an event. false = not enough room; an event
- * longer than the ring never fits. */
+ * position + 1. Published with one release store: the consumer never sees half an event. false = not enough room; an
+ * event longer than the ring never fits. */
 MM_API bool mm_spsc_push(mm_spsc *ring, const mm_record *records);
 /* Producer. Records free right now (never less than what a push will find). */
 MM_API size_t mm_spsc_room(mm_spsc *ring);
@@ -593,17 +595,17 @@ MM_API int32_t mm_event_fd(const mm_event *event); /* -1 when made without */
 MM_API uint32_t mm_event_prepare(mm_event *event);
 MM_API void mm_event_cancel(mm_event *event);
 /* Consumer: returns true when signalled since `prepare`, false on time-out (timeout_ns < 0 = for ever, 0 = do not
- * sleep). Ends the announcement. Makes one system call when it sleeps. Not interrupted by signals of the operating system:
- * a thread that serves these waits with a time-out. */
+ * sleep). Ends the announcement. Makes one system call when it sleeps. Not interrupted by signals of the operating
+ * system: a thread that serves these waits with a time-out. */
 MM_API bool mm_event_wait(mm_event *event, uint32_t key, int64_t timeout_ns);
-/* Consumer that polls descriptors (event made with one): as wait, but in poll(2) over fds[0..fd_count) as well as the
- * event's own, and also ended by them. Bit i of *ready = fds[i] has input (or error), bit 32 + i = it takes output (asked
- * for by bit i of want_write); negative descriptors are passed over, fd_count <= 16. The descriptors are looked at in every
- * call, signalled or not. At least one system call. */
+/* Consumer that polls descriptors (event made with one): as wait, but in poll(2) over fds[0..fd_count) as well as
+ * the event's own, and also ended by them. Bit i of *ready = fds[i] has input (or error), bit 32 + i = it takes
+ * output (asked for by bit i of want_write); negative descriptors are passed over, fd_count <= 16. The descriptors
+ * are looked at in every call, signalled or not. At least one system call. */
 MM_API bool mm_event_poll(mm_event *event, uint32_t key, const int32_t *fds, size_t fd_count, uint32_t want_write,
                           int64_t timeout_ns, uint64_t *ready);
-/* Any thread: wakes the consumer if it waits. A full fence and a plain load when it does not; one system call a wait when
- * it does, however many signal. */
+/* Any thread: wakes the consumer if it waits. A full fence and a plain load when it does not; one system call a wait
+ * when it does, however many signal. */
 MM_API void mm_event_signal(mm_event *event);
 
 /* Who may touch a role's state: at most one thread at a time. */
@@ -611,9 +613,9 @@ typedef struct mm_role mm_role;
 MM_API size_t mm_role_bytes(void);
 /* NULL when the memory is too short or not aligned. The role is free. */
 MM_API mm_role *mm_role_init(void *memory, size_t memory_bytes);
-/* Issues a full fence, then takes the role if it is free. true = the calling thread holds it now (acquire). `holder` is a
- * number > 0 that names the thread. false = it has a holder (perhaps the caller itself), and that holder will find what the
- * caller pushed to the role's rings before this call: it looks at them after its release. */
+/* Issues a full fence, then takes the role if it is free. true = the calling thread holds it now (acquire). `holder`
+ * is a number > 0 that names the thread. false = it has a holder (perhaps the caller itself), and that holder will
+ * find what the caller pushed to the role's rings before this call: it looks at them after its release. */
 MM_API bool mm_role_try(mm_role *role, uint32_t holder);
 /* Gives it up (release) and issues a full fence: the caller must look at the role's rings once more before parking. */
 MM_API void mm_role_release(mm_role *role, uint32_t holder);
@@ -627,8 +629,8 @@ MM_API uint32_t mm_role_holder(const mm_role *role);
 
 /* cffi:begin */
 typedef struct mm_pool mm_pool;
-/* 0 is never a handle. A handle dies with its object: a stale one is recognised until 2^31 more objects have been taken, one
- * of a pool of another shape nearly always (64-bit: 32 number of the taking, 32 index + 1). */
+/* 0 is never a handle. A handle dies with its object: a stale one is recognised until 2^31 more objects have been
+ * taken, one of a pool of another shape nearly always (64-bit: 32 number of the taking, 32 index + 1). */
 typedef uint64_t mm_handle;
 
 /* `object_bytes` > 0, `capacity` 1..2^32-2; 0 when not allowed or too much to address. */
@@ -724,8 +726,8 @@ MM_API void mm_hist_init(mm_hist *hist);
 MM_API void mm_hist_add(mm_hist *hist, int64_t value_ns);
 /* Adds the counts of `other` (not `hist` itself). */
 MM_API void mm_hist_merge(mm_hist *hist, const mm_hist *other);
-/* A value that `quantile` (0..1) of the values, rounded up to at least one of them, do not exceed: the upper bound of the
- * bucket the last of these falls in, never above max; 0 when empty. About 1 us. */
+/* A value that `quantile` (0..1) of the values, rounded up to at least one of them, do not exceed: the upper bound
+ * of the bucket the last of these falls in, never above max; 0 when empty. About 1 us. */
 MM_API int64_t mm_hist_quantile(const mm_hist *hist, double quantile);
 /* cffi:end */
 
@@ -742,8 +744,8 @@ enum { MM_WS_TEXT = 1, MM_WS_BINARY = 2, MM_WS_CLOSE = 8, MM_WS_PING = 9, MM_WS_
 
 typedef struct mm_ws mm_ws;
 
-/* A complete message (fragments joined) or control frame; payload valid until the next call. Of CLOSE the payload is the
- * reason behind the code. */
+/* A complete message (fragments joined) or control frame; payload valid until the next call. Of CLOSE the payload is
+ * the reason behind the code. */
 typedef struct mm_ws_message {
     const uint8_t *payload;
     size_t payload_bytes;
@@ -751,9 +753,9 @@ typedef struct mm_ws_message {
     int32_t close_code; /* of CLOSE: 1005 when none was given */
 } mm_ws_message;
 
-/* The parser holds one receive buffer: bytes are read from the socket straight into it. buffer_bytes 1,024..2^28, else 0 and
- * MM_E_ARGUMENT; a message may have buffer_bytes - 127 bytes (room for a control frame between its fragments), and never more
- * than MM_WS_MESSAGE_MAX. */
+/* The parser holds one receive buffer: bytes are read from the socket straight into it. buffer_bytes 1,024..2^28,
+ * else 0 and MM_E_ARGUMENT; a message may have buffer_bytes - 127 bytes (room for a control frame between its
+ * fragments), and never more than MM_WS_MESSAGE_MAX. */
 MM_API size_t mm_ws_bytes(size_t buffer_bytes);
 MM_API mm_status mm_ws_init(void *memory, size_t memory_bytes, size_t buffer_bytes, mm_ws **ws);
 MM_API mm_ws *mm_ws_new(size_t buffer_bytes);
@@ -764,11 +766,11 @@ MM_API void mm_ws_reset(mm_ws *ws);
 MM_API uint8_t *mm_ws_space(mm_ws *ws, size_t *space_bytes);
 /* `bytes` have been written there. */
 MM_API void mm_ws_filled(mm_ws *ws, size_t bytes);
-/* Next message: MM_OK with *message, or MM_E_STATE when more bytes are needed. MM_E_SYNTAX: protocol violation (masked
- * server frame, reserved bits or opcode, bad fragment order, control frame over 125 bytes or fragmented, bad close
- * payload, text that is not UTF-8); MM_E_CAPACITY: message over MM_WS_MESSAGE_MAX or the buffer, said when its header is
- * here. After an error the connection must be closed (mm_ws_close_code says with what) and the parser reset. After a CLOSE
- * nothing more is handed out. */
+/* Next message: MM_OK with *message, or MM_E_STATE when more bytes are needed. MM_E_SYNTAX: protocol violation
+ * (masked server frame, reserved bits or opcode, bad fragment order, control frame over 125 bytes or fragmented, bad
+ * close payload, text that is not UTF-8); MM_E_CAPACITY: message over MM_WS_MESSAGE_MAX or the buffer, said when its
+ * header is here. After an error the connection must be closed (mm_ws_close_code says with what) and the parser
+ * reset. After a CLOSE nothing more is handed out. */
 MM_API mm_status mm_ws_next(mm_ws *ws, mm_ws_message *message);
 /* 1002, 1007 or 1009 after an error, else 0. */
 MM_API int32_t mm_ws_close_code(const mm_ws *ws);
@@ -811,35 +813,37 @@ MM_API size_t mm_feed_bytes(void);
 MM_API mm_status mm_feed_init(void *memory, size_t memory_bytes, const mm_feed_config *config, mm_feed **feed);
 MM_API mm_feed *mm_feed_new(const mm_feed_config *config);
 MM_API void mm_feed_free(mm_feed *feed);
-/* Decodes one JSON message of any shape Binance Spot sends on its streams and its WebSocket API (market data bare or combined,
- * replies, wrapped and bare user events, errors), and the depth snapshot of REST, into whole events at `out`.
- * Keys in any order, any spacing, unknown fields skipped, unknown message types give no records and MM_OK. A key that is
- * read may stand in its object once; containers nest 64 deep at most. Reads nothing outside text[0..bytes).
- * MM_E_SYNTAX, MM_E_PRECISION, MM_E_OVERFLOW: *error_at is the byte where it went wrong (of a value: its first, of a missing
- * key: the closing brace) and nothing is emitted. MM_E_CAPACITY: more levels than MM_DEPTH_LEVELS_MAX or than `out_capacity`
- * records hold. What was written to `out` behind *out_count is undefined. About 100 ns and 10 ns a level.
- * Market prices and quantities are strings by the rules of mm_fixed_parse, without a sign. Times of 15 digits or more are
- * microseconds, others milliseconds.
- * A reply to a request carries its id: "<op><seq>" with op p, c, q, a, r (place, cancel, query, amend, replace) and order_seq in
- * decimal is an order operation of ours and becomes ACK, REJECT, CANCELED, CANCEL_REJECT, STATUS, AMENDED, AMEND_REJECT or LOST by
- * the rules of the exchange (5xx, -1000, -1001, -1006, -1007, -1008, -1016 leave the outcome open; so does a query that is refused by
- * anything but -2013, which is STATUS without MM_FLAG_FOUND). An ACK that says no status is MM_ORDER_LIVE; fills of a reply come
- * by executionReport alone.
- * A replace has two halves and becomes two events: of the old order CANCELED (its order_seq from the client id in the reply), or
- * CANCEL_REJECT with the NEW order's order_seq; then of the new one ACK or REJECT. The outcomes' operation is MM_OP_REPLACE, their
- * code that of their half (-2022 when it was not tried, or the whole request's when neither was). LOST: what the other event does
- * not tell is open.
+/* Decodes one JSON message of any shape Binance Spot sends on its streams and its WebSocket API (market data bare or
+ * combined, replies, wrapped and bare user events, errors), and the depth snapshot of REST, into whole events at
+ * `out`. Keys in any order, any spacing, unknown fields skipped, unknown message types give no records and MM_OK. A
+ * key that is read may stand in its object once; containers nest 64 deep at most. Reads nothing outside
+ * text[0..bytes). MM_E_SYNTAX, MM_E_PRECISION, MM_E_OVERFLOW: *error_at is the byte where it went wrong (of a value:
+ * its first, of a missing key: the closing brace) and nothing is emitted. MM_E_CAPACITY: more levels than
+ * MM_DEPTH_LEVELS_MAX or than `out_capacity` records hold. What was written to `out` behind *out_count is undefined.
+ * About 100 ns and 10 ns a level. Market prices and quantities are strings by the rules of mm_fixed_parse, without a
+ * sign. Times of 15 digits or more are microseconds, others milliseconds.
+ * A reply to a request carries its id: "<op><seq>" with op p, c, q, a, r (place, cancel, query, amend, replace) and
+ * order_seq in decimal is an order operation of ours and becomes ACK, REJECT, CANCELED, CANCEL_REJECT, STATUS,
+ * AMENDED, AMEND_REJECT or LOST by the rules of the exchange (5xx, -1000, -1001, -1006, -1007, -1008, -1016 leave
+ * the outcome open; so does a query that is refused by anything but -2013, which is STATUS without MM_FLAG_FOUND).
+ * An ACK that says no status is MM_ORDER_LIVE; fills of a reply come by executionReport alone.
+ * A replace has two halves and becomes two events: of the old order CANCELED (its order_seq from the client id in
+ * the reply), or CANCEL_REJECT with the NEW order's order_seq; then of the new one ACK or REJECT. The outcomes'
+ * operation is MM_OP_REPLACE, their code that of their half (-2022 when it was not tried, or the whole request's
+ * when neither was). LOST: what the other event does not tell is open.
  * A reply that states counts (rateLimits) ends with a BUDGET record.
- * Reports of numbers that do not fit are refused, but for what cannot be ours: reports of other symbols, and balances of such
- * assets and changes of them, are left out. externalLockUpdate is a BALANCE_DELTA of -d free and +d locked. Assets with more than
- * 15 bytes are no assets of ours: their balances and changes of them are left out, a fill whose fee is in one is refused
- * (MM_E_OVERFLOW). No asset's name is ever cut. */
+ * Reports of numbers that do not fit are refused, but for what cannot be ours: reports of other symbols, and
+ * balances of such assets and changes of them, are left out. externalLockUpdate is a BALANCE_DELTA of -d free and +d
+ * locked. Assets with more than 15 bytes are no assets of ours: their balances and changes of them are left out, a
+ * fill whose fee is in one is refused (MM_E_OVERFLOW). No asset's name is ever cut. */
 MM_API mm_status mm_feed_decode(mm_feed *feed, const char *text, size_t text_bytes, int64_t recv_ns, mm_record *out,
                                 size_t out_capacity, size_t *out_count, size_t *error_at);
-/* Texts are cut to fit at a whole character. After an error: what had been read until then. Of an array of rows, the last. */
+/* Texts are cut to fit at a whole character. After an error: what had been read until then. Of an array of rows, the
+ * last. */
 MM_API const mm_feed_info *mm_feed_last(const mm_feed *feed);
-/* The order sequence in a client id "<order_prefix><seq base36>-<b|a><layer>" of this run, *flags 0. Else 0 and in *flags
- * MM_FLAG_OLD_RUN or MM_FLAG_NEW_RUN (begins with account_prefix: of an earlier or a later run) or MM_FLAG_FOREIGN. */
+/* The order sequence in a client id "<order_prefix><seq base36>-<b|a><layer>" of this run, *flags 0. Else 0 and in
+ * *flags MM_FLAG_OLD_RUN or MM_FLAG_NEW_RUN (begins with account_prefix: of an earlier or a later run) or
+ * MM_FLAG_FOREIGN. */
 MM_API uint64_t mm_feed_order_seq(const mm_feed *feed, const char *client_id, size_t client_id_bytes, uint16_t *flags);
 /* MM_REJECT_* of an exchange error. */
 MM_API int32_t mm_feed_reject_class(int32_t error_code, int32_t http_status, const char *message);
@@ -850,17 +854,18 @@ MM_API int32_t mm_feed_reject_class(int32_t error_code, int32_t http_status, con
  * ========================================================================================== */
 
 /* cffi:begin */
-/* Decodes one binary message of the SBE market streams (schema 1) into whole events at `out`: trades (10000) to a TRADE each,
- * bestBidAsk (10001) to TICKER, depth20 (10002) to PARTIAL, depth (10003) to DEPTH, field by field what mm_feed_decode makes of
- * the same event in JSON. (JSON's partial books have no event time; these do.) `symbol`: only its messages become records;
- * "" = every symbol's. Quantities and prices are mantissa * 10^exponent, exactly: MM_E_OVERFLOW beyond int64, MM_E_PRECISION
- * where a digit is left beyond 1e-8, MM_E_SYNTAX for a negative one; ids and times are never negative either.
- * Root block and groups are walked by the lengths the wire gives, whatever the version: longer ones and what follows the symbol
- * are passed over; shorter ones than those of version 0, and a message cut anywhere, are MM_E_SYNTAX. Another schema than 1 is
- * MM_E_VERSION: nothing of it may be read. A template that is not one of these gives no records and MM_OK. MM_E_CAPACITY: more
- * levels than MM_DEPTH_LEVELS_MAX a side or more records than `out_capacity`.
- * *error_at is the byte where it went wrong (0 when nothing did). Reads nothing outside bytes[0..byte_count). Any thread; about
- * 25 ns and 1.3 ns a level. */
+/* Decodes one binary message of the SBE market streams (schema 1) into whole events at `out`: trades (10000) to a
+ * TRADE each, bestBidAsk (10001) to TICKER, depth20 (10002) to PARTIAL, depth (10003) to DEPTH, field by field what
+ * mm_feed_decode makes of the same event in JSON. (JSON's partial books have no event time; these do.) `symbol`:
+ * only its messages become records; "" = every symbol's. Quantities and prices are mantissa * 10^exponent, exactly:
+ * MM_E_OVERFLOW beyond int64, MM_E_PRECISION where a digit is left beyond 1e-8, MM_E_SYNTAX for a negative one; ids
+ * and times are never negative either. Root block and groups are walked by the lengths the wire gives, whatever the
+ * version: longer ones and what follows the symbol are passed over; shorter ones than those of version 0, and a
+ * message cut anywhere, are MM_E_SYNTAX. Another schema than 1 is MM_E_VERSION: nothing of it may be read. A
+ * template that is not one of these gives no records and MM_OK. MM_E_CAPACITY: more levels than MM_DEPTH_LEVELS_MAX
+ * a side or more records than `out_capacity`.
+ * *error_at is the byte where it went wrong (0 when nothing did). Reads nothing outside bytes[0..byte_count). Any
+ * thread; about 25 ns and 1.3 ns a level. */
 MM_API mm_status mm_sbe_decode(const char *symbol, const uint8_t *bytes, size_t byte_count, int64_t recv_ns, mm_record *out,
                                size_t out_capacity, size_t *out_count, size_t *error_at);
 /* cffi:end */
@@ -894,13 +899,13 @@ MM_API mm_book *mm_book_new(size_t levels_max, int64_t tick_e8);
 MM_API void mm_book_free(mm_book *book);
 /* Empty book, no horizon, statistics kept. */
 MM_API void mm_book_clear(mm_book *book);
-/* Replaces the book by a snapshot, levels in any order. A side with fewer levels than `levels_asked` is there wholly and
- * has no horizon; of a longer one the farthest level is the horizon. MM_E_ARGUMENT: price <= 0, qty < 0 (zero quantities
- * are skipped): the book is then empty. Keeps the best `levels_max`. */
+/* Replaces the book by a snapshot, levels in any order. A side with fewer levels than `levels_asked` is there wholly
+ * and has no horizon; of a longer one the farthest level is the horizon. MM_E_ARGUMENT: price <= 0, qty < 0 (zero
+ * quantities are skipped): the book is then empty. Keeps the best `levels_max`. */
 MM_API mm_status mm_book_snapshot(mm_book *book, const mm_level *bids, size_t bid_count, const mm_level *asks,
                                   size_t ask_count, size_t levels_asked);
-/* Applies one message: absolute quantities, 0 deletes. One call per message; about 3 ns a level near the best. MM_E_ARGUMENT
- * (price <= 0, qty < 0): such a message is no part of this book any more, which is then empty. */
+/* Applies one message: absolute quantities, 0 deletes. One call per message; about 3 ns a level near the best.
+ * MM_E_ARGUMENT (price <= 0, qty < 0): such a message is no part of this book any more, which is then empty. */
 MM_API mm_status mm_book_apply(mm_book *book, const mm_level *bids, size_t bid_count, const mm_level *asks,
                                size_t ask_count);
 /* One level; the same rules. */
@@ -925,27 +930,28 @@ MM_API int64_t mm_book_qty(const mm_book *book, int32_t side, int64_t price_e8);
 MM_API size_t mm_book_depth(const mm_book *book, int32_t side, size_t level_count, mm_level *out);
 /* The same for every level held, those past the horizon included: to print or compare a book, not to decide by. */
 MM_API size_t mm_book_dump(const mm_book *book, int32_t side, size_t level_count, mm_level *out);
-/* (bids - asks) / (bids + asks) of the quantities of the first level_count levels; false when both are 0. Sums are exact;
- * a side's sum over int64 saturates. */
+/* (bids - asks) / (bids + asks) of the quantities of the first level_count levels; false when both are 0. Sums are
+ * exact; a side's sum over int64 saturates. */
 MM_API bool mm_book_imbalance(const mm_book *book, size_t level_count, double *imbalance);
 /* Sum of a side's first level_count quantities; *saturated = did not fit. */
 MM_API int64_t mm_book_qty_sum(const mm_book *book, int32_t side, size_t level_count, bool *saturated);
 /* Volume-weighted price of the first level_count levels, exact, rounded down; false when empty. */
 MM_API bool mm_book_vwap(const mm_book *book, int32_t side, size_t level_count, int64_t *vwap_e8);
-/* Average price to take qty_e8 from `side`, rounded against the taker (asks up, bids down); false when the known depth does not
- * hold it, or it is not > 0. */
+/* Average price to take qty_e8 from `side`, rounded against the taker (asks up, bids down); false when the known
+ * depth does not hold it, or it is not > 0. */
 MM_API bool mm_book_fill_price(const mm_book *book, int32_t side, int64_t qty_e8, int64_t *average_e8);
 /* Farthest price that is known of a side: levels beyond it may exist unseen. false = the whole side is known. */
 MM_API bool mm_book_horizon(const mm_book *book, int32_t side, int64_t *price_e8);
-/* Whether two books of one symbol hold the same levels as far as both know them (to the nearer horizon of each side); else *side
- * and *price_e8 tell the first difference. About 6 ns a level. */
+/* Whether two books of one symbol hold the same levels as far as both know them (to the nearer horizon of each
+ * side); else *side and *price_e8 tell the first difference. About 6 ns a level. */
 MM_API bool mm_book_same(const mm_book *book, const mm_book *other, int32_t *side, int64_t *price_e8);
 MM_API mm_book_stats mm_book_statistics(const mm_book *book);
 /* Full invariant check, O(levels). */
 MM_API bool mm_book_valid(const mm_book *book);
 /* cffi:end */
 
-/* Copies a top a field at a time: a book's view is written so, and a wider load just behind would wait for the stores. */
+/* Copies a top a field at a time: a book's view is written so, and a wider load just behind would wait for the
+ * stores. */
 MM_INLINE void mm_top_read(const mm_top *top, mm_top *out)
 {
 #if defined(__GNUC__) || defined(__clang__)
@@ -1032,15 +1038,16 @@ MM_API void mm_sync_reset(mm_sync *sync, mm_book *book);
 /* A DEPTH event: `records` is its contiguous header + continuations. Futures rule when MM_FLAG_FUTURES.
  * Returns MM_SYNC_*, or mm_status < 0 when the levels are not valid (the book is then waiting for a snapshot). */
 MM_API int32_t mm_sync_depth(mm_sync *sync, mm_book *book, const mm_record *records);
-/* A SNAPSHOT event; a side with fewer levels than `levels_asked` is there wholly. MM_SYNC_REPLAYED, STALE_SNAPSHOT, DROPPED
- * (the book is exact already), or mm_status < 0 when the snapshot or a buffered diff is not valid. */
+/* A SNAPSHOT event; a side with fewer levels than `levels_asked` is there wholly. MM_SYNC_REPLAYED, STALE_SNAPSHOT,
+ * DROPPED (the book is exact already), or mm_status < 0 when the snapshot or a buffered diff is not valid. */
 MM_API int32_t mm_sync_snapshot(mm_sync *sync, mm_book *book, const mm_record *records, size_t levels_asked);
-/* A second look at an exact book while it stays in use. `keep`: diffs are kept from now on besides being applied; ask for a
- * snapshot then. `merge` builds in `fresh`, a book apart, what the snapshot and the kept diffs make. MM_SYNC_REPLAYED: `fresh` is
- * exact at the book's own id. MM_SYNC_BUFFERED: the snapshot is ahead of the book; `fresh` must live on, takes every diff that
- * mm_sync_depth applies, and mm_sync_fresh turns true when the book has caught up. Either way the caller may compare the two and
- * go on with `fresh` in place of the book. MM_SYNC_STALE_SNAPSHOT: nothing kept follows it: keep and ask again.
- * MM_SYNC_DROPPED: nothing was kept (any loss of the book ends it, too). mm_status < 0: the snapshot is not valid. */
+/* A second look at an exact book while it stays in use. `keep`: diffs are kept from now on besides being applied;
+ * ask for a snapshot then. `merge` builds in `fresh`, a book apart, what the snapshot and the kept diffs make.
+ * MM_SYNC_REPLAYED: `fresh` is exact at the book's own id. MM_SYNC_BUFFERED: the snapshot is ahead of the book;
+ * `fresh` must live on, takes every diff that mm_sync_depth applies, and mm_sync_fresh turns true when the book has
+ * caught up. Either way the caller may compare the two and go on with `fresh` in place of the book.
+ * MM_SYNC_STALE_SNAPSHOT: nothing kept follows it: keep and ask again. MM_SYNC_DROPPED: nothing was kept (any loss
+ * of the book ends it, too). mm_status < 0: the snapshot is not valid. */
 MM_API void mm_sync_keep(mm_sync *sync);
 MM_API int32_t mm_sync_merge(mm_sync *sync, mm_book *fresh, const mm_record *records, size_t levels_asked);
 /* True once: `fresh` is exact at the book's id now. */
@@ -1077,7 +1084,8 @@ typedef struct mm_arbiter_stats {
     uint64_t restarts;
 } mm_arbiter_stats;
 
-/* hold_records >= MM_EVENT_RECORDS_MAX records of diffs may wait behind a hole, for 0 <= hold_ns <= 2^61 without progress. */
+/* hold_records >= MM_EVENT_RECORDS_MAX records of diffs may wait behind a hole, for 0 <= hold_ns <= 2^61 without
+ * progress. */
 MM_API size_t mm_arbiter_bytes(size_t hold_records);
 MM_API mm_status mm_arbiter_init(void *memory, size_t memory_bytes, size_t hold_records, int64_t hold_ns,
                                  mm_arbiter **arbiter);
@@ -1087,17 +1095,19 @@ MM_API void mm_arbiter_free(mm_arbiter *arbiter);
  * forgotten. Look at mm_arbiter_next after `down`: what was waited for may not come any more. */
 MM_API void mm_arbiter_up(mm_arbiter *arbiter, uint32_t socket);
 MM_API void mm_arbiter_down(mm_arbiter *arbiter, uint32_t socket);
-/* A whole market event (header and continuations) that this socket brought. Diffs go on so that each begins at or before the u
- * of the last + 1 and ends behind it, whatever single connections lose or delay; a hole is passed on as a gap when no
- * connection that is up may still fill it, or after hold_ns. Of best prices and partial books the newer go on, trades once
- * each (the last 1,024 ids are known; all from one kind of stream), anything else always. Returns MM_ARBITER_*. About 7 ns. */
+/* A whole market event (header and continuations) that this socket brought. Diffs go on so that each begins at or
+ * before the u of the last + 1 and ends behind it, whatever single connections lose or delay; a hole is passed on as
+ * a gap when no connection that is up may still fill it, or after hold_ns. Of best prices and partial books the
+ * newer go on, trades once each (the last 1,024 ids are known; all from one kind of stream), anything else always.
+ * Returns MM_ARBITER_*. About 7 ns. */
 MM_API int32_t mm_arbiter_take(mm_arbiter *arbiter, uint32_t socket, const mm_record *event, int64_t now_ns);
-/* After each take, each down and at the deadline, until NULL: the next held diff that goes on, valid until the next take. */
+/* After each take, each down and at the deadline, until NULL: the next held diff that goes on, valid until the next
+ * take. */
 MM_API const mm_record *mm_arbiter_next(mm_arbiter *arbiter, int64_t now_ns);
 /* When to look at mm_arbiter_next though nothing happened; INT64_MAX = nothing is held. */
 MM_API int64_t mm_arbiter_deadline(const mm_arbiter *arbiter);
-/* Whether a connection has brought a diff since it came up, and all that it brought has gone on: until then what was published
- * before it was there may be missing. */
+/* Whether a connection has brought a diff since it came up, and all that it brought has gone on: until then what was
+ * published before it was there may be missing. */
 MM_API bool mm_arbiter_joined(const mm_arbiter *arbiter, uint32_t socket);
 MM_API mm_arbiter_stats mm_arbiter_statistics(const mm_arbiter *arbiter);
 /* cffi:end */
@@ -1177,16 +1187,17 @@ typedef struct mm_symbol {
     int64_t no_replace;       /* 1: no order takes another's place in one request (cancelReplaceAllowed is false) */
 } mm_symbol;
 
-/* MM_E_ARGUMENT: a tick or step outside 1..2^60, a negative bound, min > max, 2 * qty_max over int64, a fee over 10 % (rebates
- * are negative fees), an empty or unterminated name. */
+/* MM_E_ARGUMENT: a tick or step outside 1..2^60, a negative bound, min > max, 2 * qty_max over int64, a fee over 10
+ * % (rebates are negative fees), an empty or unterminated name. */
 MM_API mm_status mm_symbol_check(const mm_symbol *symbol);
 #define MM_SYMBOL_RECORDS 4
 /* The event RULES of MM_SYMBOL_RECORDS records with all numbers of the symbol; names never change. */
 MM_API void mm_symbol_write(const mm_symbol *symbol, mm_record *records);
 /* Takes the numbers of an event RULES. MM_E_ARGUMENT as mm_symbol_check, with nothing taken. */
 MM_API mm_status mm_symbol_read(mm_symbol *symbol, const mm_record *records);
-/* Filter verdict of an order: PRICE_FILTER, LOT_SIZE, MIN_NOTIONAL, ORDER_NOTIONAL (over notional_max), PERCENT_PRICE bits.
- * reference_e8 <= 0 = not known: PERCENT_PRICE is then not judged. Any price and quantity may be asked about. */
+/* Filter verdict of an order: PRICE_FILTER, LOT_SIZE, MIN_NOTIONAL, ORDER_NOTIONAL (over notional_max),
+ * PERCENT_PRICE bits. reference_e8 <= 0 = not known: PERCENT_PRICE is then not judged. Any price and quantity may be
+ * asked about. */
 MM_API uint64_t mm_symbol_verdict(const mm_symbol *symbol, int32_t side, int64_t price_e8, int64_t qty_e8,
                                   int64_t reference_e8);
 /* cffi:end */
@@ -1196,8 +1207,8 @@ MM_API uint64_t mm_symbol_verdict(const mm_symbol *symbol, int32_t side, int64_t
  * ========================================================================================== */
 
 /* cffi:begin */
-/* One own order. executed_e8 = sum of fills applied; reported_e8 = the most the exchange said was executed. An order whose
- * reported_e8 > executed_e8 has fills still to come: it stays in the table until they are applied.
+/* One own order. executed_e8 = sum of fills applied; reported_e8 = the most the exchange said was executed. An order
+ * whose reported_e8 > executed_e8 has fills still to come: it stays in the table until they are applied.
  * qty_e8 only falls, and only when the exchange has confirmed a smaller one: until then it is what counts. */
 typedef struct mm_order {
     uint64_t seq;            /* running number of this run, from 1; part of the client id */
@@ -1271,36 +1282,38 @@ MM_API bool mm_orders_place(mm_orders *orders, int32_t side, int32_t layer, int6
                             int64_t now_ns, mm_order **order);
 /* A cancel is being sent for it (also while UNKNOWN). */
 MM_API void mm_orders_cancel(mm_orders *orders, mm_order *order, int64_t now_ns);
-/* One request cancels `old` (LIVE, id known, no cancel pending) and, only if that succeeds, places a new PENDING order on its side.
- * Both count until each one's own end is known. false when the pool is exhausted. */
+/* One request cancels `old` (LIVE, id known, no cancel pending) and, only if that succeeds, places a new PENDING
+ * order on its side. Both count until each one's own end is known. false when the pool is exhausted. */
 MM_API bool mm_orders_replace(mm_orders *orders, mm_order *old, int32_t layer, int64_t price_e8, int64_t qty_e8, int64_t now_ns,
                               mm_order **order);
-/* An amend to qty_e8 is being sent for a LIVE order without amend or cancel under way; executed_e8 < qty_e8 < order->qty_e8. What
- * became of one without an answer, queries tell (MM_DUE_QUERY); it is taken for not done when one still shows the larger quantity
- * after the settling time, and that errs on the safe side. */
+/* An amend to qty_e8 is being sent for a LIVE order without amend or cancel under way; executed_e8 < qty_e8 <
+ * order->qty_e8. What became of one without an answer, queries tell (MM_DUE_QUERY); it is taken for not done when
+ * one still shows the larger quantity after the settling time, and that errs on the safe side. */
 MM_API void mm_orders_amend(mm_orders *orders, mm_order *order, int64_t qty_e8, int64_t now_ns);
-/* Applies REPORT, ACK, REJECT, CANCELED, CANCEL_REJECT, STATUS, AMENDED, AMEND_REJECT, LOST, SENT, NOT_SENT, TRADE_ROW, OPEN_ROW
- * (records[0..count)); any order, duplicates and losses allowed: terminal states absorb, executed never falls, quantities never grow.
- * A CANCEL_REJECT of MM_OP_REPLACE carries the new order's number and is about the old one: that is change->order then. LOST and
- * NOT_SENT of MM_OP_REPLACE are about both. After a cancel or an amend that was not sent again_ns is 20 ms off, then twice as long
- * each time up to 1 s, until one is sent. */
+/* Applies REPORT, ACK, REJECT, CANCELED, CANCEL_REJECT, STATUS, AMENDED, AMEND_REJECT, LOST, SENT, NOT_SENT,
+ * TRADE_ROW, OPEN_ROW (records[0..count)); any order, duplicates and losses allowed: terminal states absorb,
+ * executed never falls, quantities never grow. A CANCEL_REJECT of MM_OP_REPLACE carries the new order's number and
+ * is about the old one: that is change->order then. LOST and NOT_SENT of MM_OP_REPLACE are about both. After a
+ * cancel or an amend that was not sent again_ns is 20 ms off, then twice as long each time up to 1 s, until one is
+ * sent. */
 MM_API void mm_orders_apply(mm_orders *orders, const mm_record *records, int64_t now_ns, mm_order_change *change);
-/* The ledger applied a fill of this order. false = more has been executed than was ordered: HALT. Afterwards the pointer
- * may no longer be the order's. */
+/* The ledger applied a fill of this order. false = more has been executed than was ordered: HALT. Afterwards the
+ * pointer may no longer be the order's. */
 MM_API bool mm_orders_filled(mm_orders *orders, mm_order *order, int64_t qty_e8, int64_t now_ns);
 /* Next order something is due for at now_ns (bits MM_DUE_*), marking it as done; false = nothing more is due.
  * MM_DUE_UNKNOWN: it just became UNKNOWN by time-out. */
 MM_API bool mm_orders_due(mm_orders *orders, int64_t now_ns, mm_order **order, int32_t *due);
 /* Earliest time something will be due; INT64_MAX = never. */
 MM_API int64_t mm_orders_deadline(const mm_orders *orders);
-/* An UNKNOWN order that was never seen is NOT_ACCEPTED when now >= sent + recv window + settle, a round that began after that
- * got -2011 for its cancel and -2013 for its query, its trades were checked and the balances are equal; ends it and returns
- * true. */
+/* An UNKNOWN order that was never seen is NOT_ACCEPTED when now >= sent + recv window + settle, a round that began
+ * after that got -2011 for its cancel and -2013 for its query, its trades were checked and the balances are equal;
+ * ends it and returns true. */
 MM_API bool mm_orders_disprove(mm_orders *orders, mm_order *order, bool balances_equal, int64_t now_ns);
 /* An UNKNOWN order that once rested and is found nowhere because the account was reset: ends it as NOT_ACCEPTED. */
 MM_API void mm_orders_vanish(mm_orders *orders, mm_order *order, int64_t now_ns);
 MM_API mm_order *mm_orders_find(const mm_orders *orders, uint64_t seq); /* NULL: none that is not ended */
-/* Orders of a side (-1 = both) that may still trade: PENDING, LIVE, UNKNOWN, in seq order; returns how many were written. */
+/* Orders of a side (-1 = both) that may still trade: PENDING, LIVE, UNKNOWN, in seq order; returns how many were
+ * written. */
 MM_API size_t mm_orders_open(const mm_orders *orders, int32_t side, mm_order **out, size_t out_capacity);
 MM_API size_t mm_orders_count(const mm_orders *orders, int32_t side, int32_t state); /* side, state -1 = any open */
 /* Orders with reported_e8 > executed_e8, ended ones included. */
@@ -1326,9 +1339,9 @@ typedef struct mm_balance {
     uint64_t mark;      /* ledger's mark of the last report */
 } mm_balance;
 
-/* All in quote e8, since the first mid. total = realized + unrealized - fees = change of equity, exactly, less what was put in
- * or taken out; for equity see mm_ledger_equity. A fee in a third asset is valued at the price of that asset when the fill came
- * (mm_ledger_price); without one it counts 0 here and in mm_ledger_unpriced. */
+/* All in quote e8, since the first mid. total = realized + unrealized - fees = change of equity, exactly, less what
+ * was put in or taken out; for equity see mm_ledger_equity. A fee in a third asset is valued at the price of that
+ * asset when the fill came (mm_ledger_price); without one it counts 0 here and in mm_ledger_unpriced. */
 typedef struct mm_pnl {
     int64_t realized_e8;
     int64_t unrealized_e8;
@@ -1341,55 +1354,60 @@ typedef struct mm_ledger mm_ledger;
 MM_API size_t mm_ledger_bytes(size_t trade_ids); /* power of two; the fills remembered by trade and side */
 MM_API mm_status mm_ledger_init(void *memory, size_t memory_bytes, size_t trade_ids, const mm_symbol *symbol,
                                 mm_ledger **ledger);
-/* A reported balance. The first report of an asset sets its start; one that the exchange dates before the newest known (a read
- * that lags) changes nothing. Nor does one of an asset the ledger does not keep: it keeps base, quote, what mm_ledger_price has named
- * and what a fee was paid in, and the rest of the account is not its business. MM_E_ARGUMENT: no name, or below 0; MM_E_OVERFLOW. */
+/* A reported balance. The first report of an asset sets its start; one that the exchange dates before the newest
+ * known (a read that lags) changes nothing. Nor does one of an asset the ledger does not keep: it keeps base, quote,
+ * what mm_ledger_price has named and what a fee was paid in, and the rest of the account is not its business.
+ * MM_E_ARGUMENT: no name, or below 0; MM_E_OVERFLOW. */
 MM_API mm_status mm_ledger_balance(mm_ledger *ledger, const mm_balance_body *balance);
-/* A deposit, withdrawal or transfer (free + locked is the change): a known cause, not trading. Base is valued at the last mid
- * given to mm_ledger_start_mid: there P&L does not move. Of an asset the ledger does not keep nothing is done, and nothing with
- * MM_E_STATE (more base leaves than there is), MM_E_ARGUMENT, MM_E_OVERFLOW. */
+/* A deposit, withdrawal or transfer (free + locked is the change): a known cause, not trading. Base is valued at the
+ * last mid given to mm_ledger_start_mid: there P&L does not move. Of an asset the ledger does not keep nothing is
+ * done, and nothing with MM_E_STATE (more base leaves than there is), MM_E_ARGUMENT, MM_E_OVERFLOW. */
 MM_API mm_status mm_ledger_deposit(mm_ledger *ledger, const mm_balance_body *delta);
-/* Applies one fill once: false = this side of this trade (an account may be on both) was applied before, or is no larger than one
- * that had to be forgotten. trade_id: 0 .. 2^62 - 2. Through
- * *status, with nothing applied: MM_E_OVERFLOW, MM_E_STATE (more base leaves than there is), MM_E_ARGUMENT (price, qty, id or fee
- * asset), MM_E_CAPACITY (assets). `fill->quote_e8` < 0: price * qty rounded down. */
+/* Applies one fill once: false = this side of this trade (an account may be on both) was applied before, or is no
+ * larger than one that had to be forgotten. trade_id: 0 .. 2^62 - 2. Through *status, with nothing applied:
+ * MM_E_OVERFLOW, MM_E_STATE (more base leaves than there is), MM_E_ARGUMENT (price, qty, id or fee asset),
+ * MM_E_CAPACITY (assets). `fill->quote_e8` < 0: price * qty rounded down. */
 MM_API bool mm_ledger_fill(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t qty_e8, const mm_fill_body *fill,
                            mm_status *status);
-/* The account was reset: the next report of each asset sets its start again, fills so far are forgotten (their ids too). */
+/* The account was reset: the next report of each asset sets its start again, fills so far are forgotten (their ids
+ * too). */
 MM_API void mm_ledger_rebase(mm_ledger *ledger);
-/* The next report of each asset counts whatever its time: after the exchange's clock stepped back, newer ones look older. */
+/* The next report of each asset counts whatever its time: after the exchange's clock stepped back, newer ones look
+ * older. */
 MM_API void mm_ledger_forget_times(mm_ledger *ledger);
 /* Applies, once by id and side, a trade of the account that no order of this run made (the operator's own doing): as
- * deposits and withdrawals, so that balances stay right and P&L is not touched. Before the first report of an asset nothing
- * of it is moved. */
+ * deposits and withdrawals, so that balances stay right and P&L is not touched. Before the first report of an asset
+ * nothing of it is moved. */
 MM_API mm_status mm_ledger_adopt(mm_ledger *ledger, int32_t side, int64_t price_e8, int64_t qty_e8, const mm_fill_body *fill);
-/* What the account, as last reported, has more or less than the ledger counts as put in or taken out, as by mm_ledger_deposit: when
- * events were lost, and no trade explains the difference. Before the first report of an asset nothing of it is moved. MM_E_OVERFLOW,
- * MM_E_STATE: some assets may have been taken over. */
+/* What the account, as last reported, has more or less than the ledger counts as put in or taken out, as by
+ * mm_ledger_deposit: when events were lost, and no trade explains the difference. Before the first report of an
+ * asset nothing of it is moved. MM_E_OVERFLOW, MM_E_STATE: some assets may have been taken over. */
 MM_API mm_status mm_ledger_adopt_balances(mm_ledger *ledger);
 /* Whether this side (MM_BID: bought) of this trade was applied. trade_id as above. */
 MM_API bool mm_ledger_seen(const mm_ledger *ledger, int32_t side, int64_t trade_id);
 /* First mid > 0: values the start inventory (average cost). Later mids only value deposits. */
 MM_API void mm_ledger_start_mid(mm_ledger *ledger, int64_t mid_e8);
-/* Price of a third asset in quote, for fees (e.g. BNB), 0 = not known. The asset is kept from then on; with MM_ASSETS_MAX kept, or
- * without a name, nothing is done. */
+/* Price of a third asset in quote, for fees (e.g. BNB), 0 = not known. The asset is kept from then on; with
+ * MM_ASSETS_MAX kept, or without a name, nothing is done. */
 MM_API void mm_ledger_price(mm_ledger *ledger, const char *asset, int64_t price_e8);
 /* Fills whose fee was paid in a third asset of which no price was known. */
 MM_API uint64_t mm_ledger_unpriced(const mm_ledger *ledger);
 MM_API bool mm_ledger_pnl(const mm_ledger *ledger, int64_t mid_e8, mm_pnl *pnl); /* false before the first mid */
-/* quote + base * mid rounded down, less fees in third assets at their price of the moment; false: no mid, or it does not fit. */
+/* quote + base * mid rounded down, less fees in third assets at their price of the moment; false: no mid, or it does
+ * not fit. */
 MM_API bool mm_ledger_equity(const mm_ledger *ledger, int64_t mid_e8, int64_t *equity_e8);
 /* Base bought less base sold less base fees since the start. */
 MM_API int64_t mm_ledger_position(const mm_ledger *ledger);
 MM_API int64_t mm_ledger_base(const mm_ledger *ledger);  /* base held by the ledger's own count */
 MM_API int64_t mm_ledger_quote(const mm_ledger *ledger);
-/* What new orders may use: bid -> quote, ask -> base: reported free less what PENDING, UNKNOWN and not yet reported LIVE orders
- * will lock (bids price * remaining rounded up). Never negative; 0 with more than 2 * MM_PLAN_MAX open orders of the side. `leaves`
- * (NULL = none) is a LIVE order of the side that will be gone by then: what it locks may be used. What an order on its way replaces
- * pays for that order. */
+/* What new orders may use: bid -> quote, ask -> base: reported free less what PENDING, UNKNOWN and not yet reported
+ * LIVE orders will lock (bids price * remaining rounded up). Never negative; 0 with more than 2 * MM_PLAN_MAX open
+ * orders of the side. `leaves` (NULL = none) is a LIVE order of the side that will be gone by then: what it locks
+ * may be used. What an order on its way replaces pays for that order. */
 MM_API int64_t mm_ledger_available(const mm_ledger *ledger, const mm_orders *orders, int32_t side, const mm_order *leaves);
 MM_API uint64_t mm_ledger_mark(const mm_ledger *ledger);
-/* Every asset's free + locked equals ledger_e8, as far as it was reported (since mm_ledger_rebase): a first report cannot differ. */
+/* Every asset's free + locked equals ledger_e8, as far as it was reported (since mm_ledger_rebase): a first report
+ * cannot differ. */
 MM_API bool mm_ledger_equal(const mm_ledger *ledger);
 MM_API size_t mm_ledger_balances(const mm_ledger *ledger, mm_balance *out, size_t out_capacity);
 MM_API uint64_t mm_ledger_fills(const mm_ledger *ledger);
@@ -1430,8 +1448,8 @@ enum {
  * Within 0.5 s of a window's edge what is sent counts in both, and what the exchange says of its counts is not used. */
 typedef struct mm_budget mm_budget;
 
-/* MM_E_ARGUMENT names the field through *bad_field (static text, NULL when none is bad); mm_budget_bytes is 0 for such a
- * configuration. */
+/* MM_E_ARGUMENT names the field through *bad_field (static text, NULL when none is bad); mm_budget_bytes is 0 for
+ * such a configuration. */
 MM_API size_t mm_budget_bytes(const mm_budget_config *config);
 MM_API mm_status mm_budget_init(void *memory, size_t memory_bytes, const mm_budget_config *config, mm_budget **budget,
                                 const char **bad_field);
@@ -1445,7 +1463,8 @@ MM_API void mm_budget_read(mm_budget *budget, int64_t weight, int64_t now_ns);
 MM_API void mm_budget_not_sent(mm_budget *budget, int32_t operation, int64_t sent_ns, int64_t now_ns);
 /* The exchange refused it. */
 MM_API void mm_budget_failed(mm_budget *budget, int32_t operation, int64_t now_ns);
-/* First fill of an order. The exchange gives its credit with a small delay: with orders_pct 100 one order too many may leave in it. */
+/* First fill of an order. The exchange gives its credit with a small delay: with orders_pct 100 one order too many
+ * may leave in it. */
 MM_API void mm_budget_fill(mm_budget *budget, bool maker, int64_t now_ns);
 /* A BUDGET record, received at said->recv_ns; what has been sent and is not answered comes on top of what it says. */
 MM_API void mm_budget_said(mm_budget *budget, const mm_budget_body *said, int64_t orders_in_flight,
@@ -1464,8 +1483,9 @@ MM_API bool mm_budget_valid(const mm_budget *budget);
  * ========================================================================================== */
 
 /* cffi:begin */
-/* Every limit is set: mm_risk_init refuses 0, negatives and NaN; money and quantities over 2^61, counts of a window over
- * 1,000,000, shares over 100 %, and a duplicate window over 10 s. Numbers in brackets: the control's name in docs. */
+/* Every limit is set: mm_risk_init refuses 0, negatives and NaN; money and quantities over 2^61, counts of a window
+ * over 1,000,000, shares over 100 %, and a duplicate window over 10 s. Numbers in brackets: the control's name in
+ * docs. */
 typedef struct mm_risk_config {
     int64_t order_qty_max_e8;        /* [C1] */
     int64_t order_notional_max_e8;   /* [C2] quote */
@@ -1520,32 +1540,35 @@ MM_API mm_status mm_risk_init(void *memory, size_t memory_bytes, const mm_risk_c
 MM_API void mm_risk_mid(mm_risk *risk, int64_t mid_e8, int64_t now_ns);
 MM_API void mm_risk_trade(mm_risk *risk, int64_t price_e8, int64_t qty_e8, int64_t now_ns);
 MM_API void mm_risk_sent(mm_risk *risk, int32_t side, int64_t price_e8, int64_t qty_e8, int64_t now_ns);
-/* A definitive rejection: counts for C13, but for one that would have matched. That backs its (side, layer) off, 200 ms at
- * first, then twice as long each time up to 5 s, until mm_risk_accept. */
+/* A definitive rejection: counts for C13, but for one that would have matched. That backs its (side, layer) off, 200
+ * ms at first, then twice as long each time up to 5 s, until mm_risk_accept. */
 MM_API void mm_risk_reject(mm_risk *risk, int32_t reject_class, int32_t side, int32_t layer, int64_t now_ns);
 /* An order of this (side, layer) rests: its back-off starts anew. */
 MM_API void mm_risk_accept(mm_risk *risk, int32_t side, int32_t layer);
-/* The exchange ended an order of this side by itself (expired, cancelled by somebody else): a second without new ones there. */
+/* The exchange ended an order of this side by itself (expired, cancelled by somebody else): a second without new
+ * ones there. */
 MM_API void mm_risk_ended(mm_risk *risk, int32_t side, int64_t now_ns);
 MM_API void mm_risk_malformed(mm_risk *risk, int64_t now_ns);
 /* The position is at reducing_pct of C7 or over it, by quantity or by worth: only orders that shrink it are placed. */
 MM_API bool mm_risk_reducing(const mm_risk *risk, const mm_risk_view *view);
-/* Verdict on one wanted order; 0 = may be placed. Uses C1-C3, C5-C11, C15, C22 (NO_BALANCE), filters, would-match back-off of
- * (side, layer). REDUCING: orders that do not shrink the position are refused while mm_risk_reducing. C3's
- * price is the median of mid, last trade and the VWAP of the last minute, or mid when there was no trade in it; PERCENT_PRICE is
- * judged by it, too. C7 values a position at mid, C9 orders at their prices. While fills that the exchange told of are still to
- * come (mm_orders_unfilled_reports), IN_FLIGHT. At most 64 open orders can be counted: with more, OPEN_ORDERS. About 100 ns. */
+/* Verdict on one wanted order; 0 = may be placed. Uses C1-C3, C5-C11, C15, C22 (NO_BALANCE), filters, would-match
+ * back-off of (side, layer). REDUCING: orders that do not shrink the position are refused while mm_risk_reducing.
+ * C3's price is the median of mid, last trade and the VWAP of the last minute, or mid when there was no trade in it;
+ * PERCENT_PRICE is judged by it, too. C7 values a position at mid, C9 orders at their prices. While fills that the
+ * exchange told of are still to come (mm_orders_unfilled_reports), IN_FLIGHT. At most 64 open orders can be counted:
+ * with more, OPEN_ORDERS. About 100 ns. */
 MM_API uint64_t mm_risk_order(const mm_risk *risk, const mm_risk_view *view, int32_t side, int32_t layer, int64_t price_e8,
                               int64_t qty_e8);
-/* Largest quantity on the step that C1, C2, C7, C9, the symbol's largest and the balance allow at that price (0 = none):
- * strategies' sizes are cut to it rather than refused. One step more is refused by mm_risk_order. */
+/* Largest quantity on the step that C1, C2, C7, C9, the symbol's largest and the balance allow at that price (0 =
+ * none): strategies' sizes are cut to it rather than refused. One step more is refused by mm_risk_order. */
 MM_API int64_t mm_risk_room(const mm_risk *risk, const mm_risk_view *view, int32_t side, int64_t price_e8);
-/* Verdict on quoting at all that follows from observations: C4, C13, malformed per minute. mid_e8 <= 0: C4 is not judged. */
+/* Verdict on quoting at all that follows from observations: C4, C13, malformed per minute. mid_e8 <= 0: C4 is not
+ * judged. */
 MM_API uint64_t mm_risk_market(const mm_risk *risk, int64_t mid_e8, int64_t now_ns);
-/* Post-trade: feeds equity (quote e8) and the session's P&L; *halt_until_ns is set for Q3, else 0. Bits: LOSS_LIMIT (kill),
- * DRAWDOWN, LOSS_SPEED; *kill tells which of HALT and KILL. Reaching a limit is breaking it. Falls are those of the P&L, so that
- * a withdrawal is none; Q2 relates them to the equity they began at. The day changes when utc_day (days since the
- * epoch) grows. */
+/* Post-trade: feeds equity (quote e8) and the session's P&L; *halt_until_ns is set for Q3, else 0. Bits: LOSS_LIMIT
+ * (kill), DRAWDOWN, LOSS_SPEED; *kill tells which of HALT and KILL. Reaching a limit is breaking it. Falls are those
+ * of the P&L, so that a withdrawal is none; Q2 relates them to the equity they began at. The day changes when
+ * utc_day (days since the epoch) grows. */
 MM_API uint64_t mm_risk_equity(mm_risk *risk, int64_t equity_e8, int64_t pnl_total_e8, int64_t utc_day, int64_t now_ns,
                                bool *kill, int64_t *halt_until_ns);
 /* The account was reset: P&L begins anew at 0, for Q1 to Q3. */
@@ -1575,8 +1598,8 @@ typedef struct mm_quote_input {
     mm_grid lot;
 } mm_quote_input;
 
-/* What it wants: best layer first, on tick and lot, never crossing; what stands behind the counts means nothing. Reasons say
- * why a side has none. */
+/* What it wants: best layer first, on tick and lot, never crossing; what stands behind the counts means nothing.
+ * Reasons say why a side has none. */
 typedef struct mm_quotes {
     uint32_t bid_count;
     uint32_t ask_count;
@@ -1613,8 +1636,9 @@ typedef struct mm_quote_config {
     double as_shape[9];         /* exp(-eta / 2^i), i = 0..8 */
 } mm_quote_config;
 
-/* What inventory_skew keeps from call to call because the market has no part in it: made anew by itself when position or lot
- * change. One for each mm_quote_config; the caller clears it (all 0) at first and whenever a parameter changes. */
+/* What inventory_skew keeps from call to call because the market has no part in it: made anew by itself when
+ * position or lot change. One for each mm_quote_config; the caller clears it (all 0) at first and whenever a
+ * parameter changes. */
 typedef struct mm_quote_stance {
     int64_t position_e8; /* made for these two */
     int64_t step_e8;     /* 0 = nothing is kept */
@@ -1630,19 +1654,19 @@ typedef struct mm_strategy {
     void (*compute)(void *state, const mm_quote_input *input, mm_quotes *quotes);
 } mm_strategy;
 
-/* Checks every field, those a strategy ignores too, and derives the last ones: the one place with exp and log. MM_E_ARGUMENT
- * names the field through *bad_field (NULL when none is bad) and derives nothing. */
+/* Checks every field, those a strategy ignores too, and derives the last ones: the one place with exp and log.
+ * MM_E_ARGUMENT names the field through *bad_field (NULL when none is bad) and derives nothing. */
 MM_API mm_status mm_quote_derive(mm_quote_config *config, const char **bad_field);
 /* inventory_skew: with one layer, to the tick
  *   half = clamp(spread/2 + mid*volatility*vol_mult, mid*min_spread_bps/2, mid*max_spread_bps/2)
  *   inv = clamp(position/max_position, -1, 1)
  *   r = mid + (alpha*alpha_weight + imbalance*imbalance_weight)*half - inv*skew*half
  *   bid = floor_tick(r - half) no higher than ask - tick, ask = ceil_tick(r + half) no lower than bid + tick
- * where r - half and r + half are cut to whole counts of 1e-8 first: an ask that lies less than one over a multiple of the tick is
- * that multiple, nearer by under 1e-8 than the formula says
- * and sizes order_qty*(1 - max(inv, 0)), order_qty*(1 + min(inv, 0)) floored to the lot. A width under twice the maker fee of
- * mid is then widened to it around r (allow_negative_edge: not). Layers follow outwards, at least a tick apart, all of the same
- * size. A side is empty with POSITION_LIMIT at max_position, with STRATEGY_PASS where size or price come to nothing, both with
+ * where r - half and r + half are cut to whole counts of 1e-8 first: an ask that lies less than one over a multiple
+ * of the tick is that multiple, nearer by under 1e-8 than the formula says and sizes order_qty*(1 - max(inv, 0)),
+ * order_qty*(1 + min(inv, 0)) floored to the lot. A width under twice the maker fee of mid is then widened to it
+ * around r (allow_negative_edge: not). Layers follow outwards, at least a tick apart, all of the same size. A side
+ * is empty with POSITION_LIMIT at max_position, with STRATEGY_PASS where size or price come to nothing, both with
  * ONE_SIDED or CROSSED_BOOK where the top is no top. input->book is not looked at.
  * `stance` makes it faster, never different; one thread at a time. */
 MM_API void mm_quote_inventory_skew(const mm_quote_config *config, mm_quote_stance *stance, const mm_quote_input *input,
@@ -1652,13 +1676,14 @@ MM_API void mm_quote_inventory_skew(const mm_quote_config *config, mm_quote_stan
  *   q = clamp(position/max_position, -1, 1)
  *   r = mid - q*gamma*vol, spread = gamma*vol + (2/gamma)*ln(1 + gamma/kappa)
  *   ask = max(r + spread/2, mid*(1 + min_spread_pct/200)), bid = min(r - spread/2, mid*(1 - min_spread_pct/200))
- * The side that adds to the position has order_qty*exp(-eta*|q|), with |q| to the nearest 1/256; the other order_qty. Rounding, guard,
- * fee floor, layers and reasons as above (r there is the middle of ask and bid); WARMUP until the volatility is ready. */
+ * The side that adds to the position has order_qty*exp(-eta*|q|), with |q| to the nearest 1/256; the other
+ * order_qty. Rounding, guard, fee floor, layers and reasons as above (r there is the middle of ask and bid); WARMUP
+ * until the volatility is ready. */
 MM_API void mm_quote_avellaneda_stoikov(const mm_quote_config *config, const mm_quote_input *input, mm_quotes *quotes);
-/* Fits anyone's wanted quotes to the symbol: on tick (bids down, asks up) and lot (down), moved behind the guard against crossing
- * (>= 1 tick), inside [1 tick, 2^62], best first; drops what cannot be, a second quote at a price, those behind the eighth, and
- * both sides where the own quotes cross (SELF_TRADE) or the top is no top. Only a side without quotes keeps reasons, and it has
- * one. Used on every decision, Python's too. */
+/* Fits anyone's wanted quotes to the symbol: on tick (bids down, asks up) and lot (down), moved behind the guard
+ * against crossing (>= 1 tick), inside [1 tick, 2^62], best first; drops what cannot be, a second quote at a price,
+ * those behind the eighth, and both sides where the own quotes cross (SELF_TRADE) or the top is no top. Only a side
+ * without quotes keeps reasons, and it has one. Used on every decision, Python's too. */
 MM_API void mm_quote_fit(const mm_quote_input *input, int64_t cross_guard_ticks, mm_quotes *quotes);
 /* cffi:end */
 
@@ -1670,8 +1695,8 @@ MM_API void mm_quote_fit(const mm_quote_input *input, int64_t cross_guard_ticks,
 /* At most this many orders and quotes a side. */
 #define MM_PLAN_MAX 16
 
-/* One side's plan: order i is kept for wanted quote keep[i], or cancelled (keep[i] = -1); of those kept, shrink[i] = 1 are too large
- * and to be amended; quotes with place[j] = 1 are new. */
+/* One side's plan: order i is kept for wanted quote keep[i], or cancelled (keep[i] = -1); of those kept, shrink[i] =
+ * 1 are too large and to be amended; quotes with place[j] = 1 are new. */
 typedef struct mm_plan {
     int32_t keep[MM_PLAN_MAX];
     int32_t shrink[MM_PLAN_MAX];
@@ -1680,11 +1705,12 @@ typedef struct mm_plan {
     uint32_t place_count;
 } mm_plan;
 
-/* An order serves a quote when its price is within tolerance_e8 of it and its remaining quantity is between half and all of the
- * wanted quantity plus one step, or more than that where it can be made smaller (shrinkable[i] != 0). Most matches = fewest orders
- * spent; among those the fewest that have to be made smaller, then the smallest total distance in price, then the older orders
- * (lower index), the oldest of them for the best quote it can serve. Orders with a cancel pending serve nothing and need no
- * cancel: leave them out. O(orders * quotes * 2^quotes): 2 quotes and 4 orders take about 0.1 us, 8 and 16 some 30 us. */
+/* An order serves a quote when its price is within tolerance_e8 of it and its remaining quantity is between half and
+ * all of the wanted quantity plus one step, or more than that where it can be made smaller (shrinkable[i] != 0).
+ * Most matches = fewest orders spent; among those the fewest that have to be made smaller, then the smallest total
+ * distance in price, then the older orders (lower index), the oldest of them for the best quote it can serve. Orders
+ * with a cancel pending serve nothing and need no cancel: leave them out. O(orders * quotes * 2^quotes): 2 quotes
+ * and 4 orders take about 0.1 us, 8 and 16 some 30 us. */
 MM_API void mm_plan_side(const mm_level *wanted, size_t wanted_count, const mm_level *resting, const uint8_t *shrinkable,
                          size_t resting_count, int64_t tolerance_e8, int64_t step_e8, mm_plan *plan);
 /* cffi:end */
@@ -1768,8 +1794,8 @@ typedef struct mm_engine_status {
     uint64_t reconciles;       /* reads of open orders, trades and balances that were answered, start and stop not counted */
     uint64_t unpriced_fees;    /* fills whose fee counts 0 in P&L: mm_ledger_unpriced */
     uint64_t reconcile_repairs; /* what they put right: fills, deposits, withdrawals not told; orders doubted; unknown own orders */
-    /* Moves: a wish that no order serves (place or replace), or that one serves which is too large (amend). Each is counted once while
-     * it waits: wanted = made + merged + withheld. */
+    /* Moves: a wish that no order serves (place or replace), or that one serves which is too large (amend). Each is
+     * counted once while it waits: wanted = made + merged + withheld. */
     uint64_t moves_wanted;
     uint64_t moves_made;       /* an action went out for it */
     uint64_t moves_merged;     /* another wish took its place first */
@@ -1798,12 +1824,14 @@ typedef struct mm_engine_status {
 
 MM_API size_t mm_engine_bytes(const mm_engine_config *config);
 /* Builds the whole engine in one block. MM_E_ARGUMENT names the field through *bad_field (static text). The quote
- * configuration must have been derived (mm_quote_derive): as_spread_const and as_shape are held to what they must be. */
+ * configuration must have been derived (mm_quote_derive): as_spread_const and as_shape are held to what they must
+ * be. */
 MM_API mm_status mm_engine_init(void *memory, size_t memory_bytes, const mm_engine_config *config, mm_engine **engine,
                                 const char **bad_field);
 MM_API mm_engine *mm_engine_new(const mm_engine_config *config, const char **bad_field);
 MM_API void mm_engine_free(mm_engine *engine);
-/* A strategy of the embedder's (MM_STRATEGY_CUSTOM); before the first step. Without it nothing is quoted (STRATEGY_FAULT). */
+/* A strategy of the embedder's (MM_STRATEGY_CUSTOM); before the first step. Without it nothing is quoted
+ * (STRATEGY_FAULT). */
 MM_API void mm_engine_strategy(mm_engine *engine, const mm_strategy *strategy);
 /* One whole event (header and continuations, contiguous). Decisions are made only at BATCH_END, whose `now_ns` is the
  * engine's only clock and whose value/value2 are the records the action and cancel rings have room for. Returns
@@ -1865,20 +1893,24 @@ MM_API bool mm_gate_killed(const mm_gate *gate);
 MM_API void mm_gate_clock(mm_gate *gate, int64_t offset_ns);
 /* Nothing at all leaves before until_ns (429, 418). ORDERS role. */
 MM_API void mm_gate_ban(mm_gate *gate, int64_t until_ns);
-/* Whether the connection has logged on (session.logon): its requests carry neither key nor signature. WebSocket API only. ORDERS role. */
+/* Whether the connection has logged on (session.logon): its requests carry neither key nor signature. WebSocket API
+ * only. ORDERS role. */
 MM_API void mm_gate_session(mm_gate *gate, bool logged_on);
-/* Checks PLACE, CANCEL, QUERY, AMEND or REPLACE and writes its request. 0 = it may go. Then *payload_bytes is 0 and it is complete,
- * as after a log-on; or payload[0..*payload_bytes), valid until the next call, has to be signed and sealed. Else reason bits (KILLED,
- * STALE_DECISION, RATE_LIMIT, BANNED, CLOCK, COUNT_MISMATCH): report NOT_SENT. Cancels and queries are refused by a ban and a missing
- * clock only, AMEND by no limit of rate. PLACE and REPLACE must come in the engine's order, none missing: else COUNT_MISMATCH, and the
- * gate kills itself. With MM_GATE_BURST_MAX requests completed and not taken NO_ROOM, and the action counts as never given: take, and
- * give it again. ORDERS role. */
+/* Checks PLACE, CANCEL, QUERY, AMEND or REPLACE and writes its request. 0 = it may go. Then *payload_bytes is 0 and
+ * it is complete, as after a log-on; or payload[0..*payload_bytes), valid until the next call, has to be signed and
+ * sealed. Else reason bits (KILLED, STALE_DECISION, RATE_LIMIT, BANNED, CLOCK, COUNT_MISMATCH): report NOT_SENT.
+ * Cancels and queries are refused by a ban and a missing clock only, AMEND by no limit of rate. PLACE and REPLACE
+ * must come in the engine's order, none missing: else COUNT_MISMATCH, and the gate kills itself. With
+ * MM_GATE_BURST_MAX requests completed and not taken NO_ROOM, and the action counts as never given: take, and give
+ * it again. ORDERS role. */
 MM_API uint64_t mm_gate_encode(mm_gate *gate, const mm_record *action, int64_t now_ns, const char **payload,
                                size_t *payload_bytes);
-/* Completes what encode began with a signature, which is 64 hex digits or base64 as configured (MM_E_ARGUMENT otherwise). */
+/* Completes what encode began with a signature, which is 64 hex digits or base64 as configured (MM_E_ARGUMENT
+ * otherwise). */
 MM_API mm_status mm_gate_seal(mm_gate *gate, const char *signature, size_t signature_bytes);
-/* The requests completed since the last take, one behind the other: WebSocket frames to be handed over in one piece, or the query
- * string of a REST request, which has to be taken by itself. *bytes valid until the next call; 0 bytes: there are none. */
+/* The requests completed since the last take, one behind the other: WebSocket frames to be handed over in one piece,
+ * or the query string of a REST request, which has to be taken by itself. *bytes valid until the next call; 0 bytes:
+ * there are none. */
 MM_API size_t mm_gate_take(mm_gate *gate, const uint8_t **bytes);
 MM_API uint64_t mm_gate_orders_out(const mm_gate *gate); /* PLACE and REPLACE actions passed */
 /* Client id of an order, order_seq < 36^10; `out` holds 37. Returns its bytes. */
@@ -1892,8 +1924,8 @@ MM_API size_t mm_gate_client_id(const mm_gate *gate, uint64_t order_seq, int32_t
 /* cffi:begin */
 #define MM_LOG_HEADER_BYTES 8192
 
-/* File: this header, padded to MM_LOG_HEADER_BYTES; then records in the order the engine took them, each batch followed by its
- * actions. Little-endian. */
+/* File: this header, padded to MM_LOG_HEADER_BYTES; then records in the order the engine took them, each batch
+ * followed by its actions. Little-endian. */
 typedef struct mm_log_header {
     char magic[8];            /* "MMCORE\n\0" */
     uint32_t abi;
@@ -1905,10 +1937,10 @@ typedef struct mm_log_header {
 MM_API mm_status mm_log_header_make(const mm_engine_config *config, uint8_t *out, size_t out_bytes);
 /* MM_E_SYNTAX: no log; MM_E_VERSION: another ABI or layout. */
 MM_API mm_status mm_log_header_read(const uint8_t *bytes, size_t byte_count, mm_log_header *header);
-/* Feeds whole events from records[0..record_count) to the engine and compares its actions with the logged ones. *consumed =
- * records used (an incomplete event at the end is left); *mismatch = index of the first action that differs, or SIZE_MAX.
- * The actions made (seq as in the log) are copied to `actions`, at most action_capacity: MM_E_CAPACITY when more. MM_E_SYNTAX: an
- * event that no engine takes; the log is damaged. */
+/* Feeds whole events from records[0..record_count) to the engine and compares its actions with the logged ones.
+ * *consumed = records used (an incomplete event at the end is left); *mismatch = index of the first action that
+ * differs, or SIZE_MAX. The actions made (seq as in the log) are copied to `actions`, at most action_capacity:
+ * MM_E_CAPACITY when more. MM_E_SYNTAX: an event that no engine takes; the log is damaged. */
 MM_API mm_status mm_log_replay(mm_engine *engine, const mm_record *records, size_t record_count, mm_record *actions,
                                size_t action_capacity, size_t *action_count, size_t *consumed, size_t *mismatch);
 /* cffi:end */
@@ -1959,7 +1991,8 @@ enum {
 /* Telemetry clock: histograms only, never a decision. NULL = CLOCK_MONOTONIC. */
 typedef int64_t (*mm_clock_fn)(void);
 
-/* The engine stays the caller's. NULL when a number of the configuration cannot be, or memory or a descriptor not be had. */
+/* The engine stays the caller's. NULL when a number of the configuration cannot be, or memory or a descriptor not be
+ * had. */
 MM_API mm_loop *mm_loop_new(const mm_loop_config *config, mm_engine *engine, mm_clock_fn telemetry_clock);
 MM_API void mm_loop_free(mm_loop *loop);
 MM_API mm_spsc *mm_loop_ring(mm_loop *loop, int32_t ring);
@@ -1980,23 +2013,24 @@ enum {
     MM_PUMP_SHUTDOWN = 32, /* serverShutdown announced */
     MM_PUMP_LIMIT = 64     /* stopped at a refusal for limits (429, 418): mm_feed_last tells until when; call again */
 };
-/* Decodes every complete frame in the parser into the channel's ring (MM_CHANNEL_MARKET -> market, else exec): text as JSON, and
- * on the market channel binary frames as SBE messages of the symbol `feed` was made for. `reply` takes
- * control frames to send. `socket`: which of the market connections (0..MM_ARBITER_SOCKETS - 1) this is; an event that another
- * one brought before goes no further (see mm_arbiter); 0 for the order channel. Holder of FEED (market) or ORDERS. Exec events
- * are never dropped: with too little room it stops and leaves the bytes in the parser. */
+/* Decodes every complete frame in the parser into the channel's ring (MM_CHANNEL_MARKET -> market, else exec): text
+ * as JSON, and on the market channel binary frames as SBE messages of the symbol `feed` was made for. `reply` takes
+ * control frames to send. `socket`: which of the market connections (0..MM_ARBITER_SOCKETS - 1) this is; an event
+ * that another one brought before goes no further (see mm_arbiter); 0 for the order channel. Holder of FEED (market)
+ * or ORDERS. Exec events are never dropped: with too little room it stops and leaves the bytes in the parser. */
 MM_API uint32_t mm_loop_pump(mm_loop *loop, int32_t channel, uint32_t socket, mm_ws *ws, mm_feed *feed, int64_t recv_ns,
                              uint8_t *reply, size_t reply_capacity, size_t *reply_bytes);
-/* A market connection came up or is over (mm_arbiter_up, _down); what waited for another may go on then: MM_PUMP_RECORDS,
- * MM_PUMP_DROPPED. The engine is told of the first and the last of them by the host's MARKET_LINK. FEED role. */
+/* A market connection came up or is over (mm_arbiter_up, _down); what waited for another may go on then:
+ * MM_PUMP_RECORDS, MM_PUMP_DROPPED. The engine is told of the first and the last of them by the host's MARKET_LINK.
+ * FEED role. */
 MM_API void mm_loop_socket_up(mm_loop *loop, uint32_t socket);
 MM_API uint32_t mm_loop_socket_down(mm_loop *loop, uint32_t socket, int64_t now_ns);
 /* At the deadline (INT64_MAX = none): diffs that waited long enough behind a hole go on. Bits as above. FEED role. */
 MM_API uint32_t mm_loop_socket_due(mm_loop *loop, int64_t now_ns);
 MM_API int64_t mm_loop_socket_deadline(const mm_loop *loop);
 MM_API mm_arbiter_stats mm_loop_socket_statistics(const mm_loop *loop);
-/* Pushes one event built by the host into an inbound ring and wakes the engine. The ring's one producer. false = full, or
- * an event of more than MM_EVENT_RECORDS_MAX records, which is none. */
+/* Pushes one event built by the host into an inbound ring and wakes the engine. The ring's one producer. false =
+ * full, or an event of more than MM_EVENT_RECORDS_MAX records, which is none. */
 MM_API bool mm_loop_push(mm_loop *loop, int32_t ring, const mm_record *records);
 
 enum { /* none of them is a MM_PUMP_* bit: mm_loop_turn gives both */
@@ -2007,18 +2041,20 @@ enum { /* none of them is a MM_PUMP_* bit: mm_loop_turn gives both */
     MM_RUN_LOG_LOST = 4096,  /* the log writer could not keep up: the engine has been killed */
     MM_RUN_BURST = 8192      /* mm_loop_turn alone: the caller holds the ORDERS role and has requests to hand over */
 };
-/* Tries the ENGINE role; holding it, takes all inputs (exec, control, REST, market) in batches, decides, hands the actions on, gives the
- * role up and looks again. Never blocks. */
+/* Tries the ENGINE role; holding it, takes all inputs (exec, control, REST, market) in batches, decides, hands the
+ * actions on, gives the role up and looks again. Never blocks. */
 MM_API uint32_t mm_loop_run(mm_loop *loop, uint32_t holder, int64_t now_ns);
 /* When mm_loop_run is due though nothing arrives. Any thread. */
 MM_API int64_t mm_loop_deadline(const mm_loop *loop);
-/* A Python strategy's decision, or its fault (quotes NULL). Takes the ENGINE role itself (spins while it is held). MM_RUN_* bits. */
+/* A Python strategy's decision, or its fault (quotes NULL). Takes the ENGINE role itself (spins while it is held).
+ * MM_RUN_* bits. */
 MM_API uint32_t mm_loop_quote(mm_loop *loop, uint32_t holder, const mm_quotes *quotes, int64_t now_ns);
-/* What compute_quotes needs, read under the ENGINE role; false when no quote is due any more. `levels` a side are copied. */
+/* What compute_quotes needs, read under the ENGINE role; false when no quote is due any more. `levels` a side are
+ * copied. */
 MM_API bool mm_loop_quote_input(mm_loop *loop, uint32_t holder, mm_quote_input *input, mm_level *bids, size_t *bid_count,
                                 mm_level *asks, size_t *ask_count);
-/* Status read under the ENGINE role. false: others held it for all of a few thousand tries, some 100 us, and *status is as it was;
- * whoever watches for an engine that is stuck must not wait for it. */
+/* Status read under the ENGINE role. false: others held it for all of a few thousand tries, some 100 us, and *status
+ * is as it was; whoever watches for an engine that is stuck must not wait for it. */
 MM_API bool mm_loop_read(mm_loop *loop, uint32_t holder, mm_engine_status *status);
 /* ORDERS role: next cancel, else next action; false = none. */
 MM_API bool mm_loop_next_action(mm_loop *loop, mm_record *action);
@@ -2026,31 +2062,33 @@ enum {
     MM_ENCODE_SIGN = 1, /* *payload has to be signed: call again with the signature */
     MM_ENCODE_MORE = 2  /* the burst or the exec ring is full: hand the burst over, run the engine, call again */
 };
-/* ORDERS role: seals the request that was to be signed, then takes waiting actions, cancels first, and has
- * the gate write their requests until one has to be signed or nothing waits. What the gate refuses is reported at once. What it lets
- * out is then taken from it (mm_gate_take), handed over in one piece, and reported by mm_loop_burst_sent. MM_ENCODE_* bits, or
- * mm_status < 0 for a signature that is none. Without one (signature_bytes 0), or with a bad one, that request is NOT_SENT (CREDENTIALS). */
+/* ORDERS role: seals the request that was to be signed, then takes waiting actions, cancels first, and has the gate
+ * write their requests until one has to be signed or nothing waits. What the gate refuses is reported at once. What
+ * it lets out is then taken from it (mm_gate_take), handed over in one piece, and reported by mm_loop_burst_sent.
+ * MM_ENCODE_* bits, or mm_status < 0 for a signature that is none. Without one (signature_bytes 0), or with a bad
+ * one, that request is NOT_SENT (CREDENTIALS). */
 MM_API int32_t mm_loop_burst_encode(mm_loop *loop, mm_gate *gate, int64_t now_ns, const char *signature, size_t signature_bytes,
                                     const char **payload, size_t *payload_bytes);
-/* ORDERS role: the burst was handed over at at_ns and its requests are SENT, or nothing of it was and they are NOT_SENT (DISCONNECTED).
- * One that still waits for its signature is not part of it, and NOT_SENT (CREDENTIALS). */
+/* ORDERS role: the burst was handed over at at_ns and its requests are SENT, or nothing of it was and they are
+ * NOT_SENT (DISCONNECTED). One that still waits for its signature is not part of it, and NOT_SENT (CREDENTIALS). */
 MM_API void mm_loop_burst_sent(mm_loop *loop, bool handed_over, int64_t at_ns);
-/* ORDERS role: from now on a turn of another thread may encode what it causes: the connection in use has logged on, so `gate` signs
- * nothing. NULL: no longer. */
+/* ORDERS role: from now on a turn of another thread may encode what it causes: the connection in use has logged on,
+ * so `gate` signs nothing. NULL: no longer. */
 MM_API void mm_loop_lend_gate(mm_loop *loop, mm_gate *gate);
-/* The whole way of what one read brought, in one call: `filled_bytes` more lie in the market connection's parser (mm_ws_filled), are
- * decoded (mm_loop_pump), and the engine runs if that made records (mm_loop_run with now = recv_ns). If actions wait then, a gate is lent
- * and the ORDERS role is free, the caller holds it afterwards (MM_RUN_BURST) and *burst is what it must hand over to the kernel in one
- * piece, valid until mm_loop_turn_sent. MM_RUN_ORDERS: actions wait for somebody else. MM_PUMP_* and MM_RUN_* bits. FEED role. */
+/* The whole way of what one read brought, in one call: `filled_bytes` more lie in the market connection's parser
+ * (mm_ws_filled), are decoded (mm_loop_pump), and the engine runs if that made records (mm_loop_run with now =
+ * recv_ns). If actions wait then, a gate is lent and the ORDERS role is free, the caller holds it afterwards
+ * (MM_RUN_BURST) and *burst is what it must hand over to the kernel in one piece, valid until mm_loop_turn_sent.
+ * MM_RUN_ORDERS: actions wait for somebody else. MM_PUMP_* and MM_RUN_* bits. FEED role. */
 MM_API uint32_t mm_loop_turn(mm_loop *loop, uint32_t holder, uint32_t socket, mm_ws *ws, size_t filled_bytes, mm_feed *feed,
                              int64_t recv_ns, uint8_t *reply, size_t reply_capacity, size_t *reply_bytes,
                              const uint8_t **burst, size_t *burst_bytes);
-/* Between MM_RUN_BURST and mm_loop_turn_sent, when now_ns is later than the turn by more than an order's decision may be old: the burst
- * is written anew. Cancels and queries, which no age refuses, stay in it; all else is NOT_SENT (STALE_DECISION). The bytes of what is
- * left, 0 for nothing; the burst before counts no longer. */
+/* Between MM_RUN_BURST and mm_loop_turn_sent, when now_ns is later than the turn by more than an order's decision
+ * may be old: the burst is written anew. Cancels and queries, which no age refuses, stay in it; all else is NOT_SENT
+ * (STALE_DECISION). The bytes of what is left, 0 for nothing; the burst before counts no longer. */
 MM_API size_t mm_loop_turn_late(mm_loop *loop, int64_t now_ns, const uint8_t **burst);
-/* Ends what MM_RUN_BURST began: the burst was handed over at at_ns or nothing of it was (mm_loop_burst_sent), and the caller gives the
- * ORDERS role up. true = cancels or actions wait again: run the role or wake it. */
+/* Ends what MM_RUN_BURST began: the burst was handed over at at_ns or nothing of it was (mm_loop_burst_sent), and
+ * the caller gives the ORDERS role up. true = cancels or actions wait again: run the role or wake it. */
 MM_API bool mm_loop_turn_sent(mm_loop *loop, uint32_t holder, bool handed_over, int64_t at_ns);
 /* ORDERS role: reports that an action's bytes went out at sent_ns, and counts its latencies. */
 MM_API bool mm_loop_sent(mm_loop *loop, const mm_record *action, int64_t sent_ns);

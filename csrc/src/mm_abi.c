@@ -1,6 +1,6 @@
-/* Where every field of the public structures stands, on 64-bit machines. Log files, programs that embed the library and the Python
- * side read these bytes: whoever changes a number here changes MM_ABI as well. tests/core/test_abi.py holds the extension to the
- * same list, and the list to the header. */
+/* Where every field of the public structures stands, on 64-bit machines. Log files, programs that embed the library
+ * and the Python side read these bytes: whoever changes a number here changes MM_ABI as well. tests/core/test_abi.py
+ * holds the extension to the same list, and the list to the header. */
 #include "mm_internal.h"
 
 #if UINTPTR_MAX == UINT64_MAX

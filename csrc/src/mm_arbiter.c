@@ -1,16 +1,17 @@
 /* Several connections carry the same market streams; each event goes on once, from whichever brought it first.
  *
- * Diffs. `last_id` is the u of the last diff that went on. One that ends at or before it is a duplicate. One that begins at or
- * before last_id + 1 goes on: its quantities are absolute, so an overlap with what went before (connections may cut the stream
- * at different places) does no harm. One that begins later leaves a hole, and is held as long as a connection is up that is not
- * past the hole itself: within a connection the order is kept, so it may still bring what is missing. When none can, or after
- * hold_ns without progress, the held diffs go on as they are and the book's own sequence check sees the gap.
+ * Diffs. `last_id` is the u of the last diff that went on. One that ends at or before it is a duplicate. One that
+ * begins at or before last_id + 1 goes on: its quantities are absolute, so an overlap with what went before
+ * (connections may cut the stream at different places) does no harm. One that begins later leaves a hole, and is
+ * held as long as a connection is up that is not past the hole itself: within a connection the order is kept, so it
+ * may still bring what is missing. When none can, or after hold_ns without progress, the held diffs go on as they
+ * are and the book's own sequence check sees the gap.
  *
- * Best prices and partial books: only newer ones go on. Trades: each id once, in whatever order they come, by a bit for each of
- * the last TRADE_WINDOW ids.
+ * Best prices and partial books: only newer ones go on. Trades: each id once, in whatever order they come, by a bit
+ * for each of the last TRADE_WINDOW ids.
  *
- * Ids that begin anew (the exchange was wiped) would all look like duplicates. They are known by a step back within one
- * connection, or by duplicates alone for RESTART_NS: then everything is forgotten and the caller is told. */
+ * Ids that begin anew (the exchange was wiped) would all look like duplicates. They are known by a step back within
+ * one connection, or by duplicates alone for RESTART_NS: then everything is forgotten and the caller is told. */
 #include "mm_internal.h"
 
 #include <string.h>
@@ -103,7 +104,8 @@ static bool may_be_filled(const mm_arbiter *arbiter, int64_t first_id)
     return false;
 }
 
-/* Puts a diff with a hole before it aside. Without room the hole will not be waited for: what was held is lost in it. */
+/* Puts a diff with a hole before it aside. Without room the hole will not be waited for: what was held is lost in
+ * it. */
 static void hold(mm_arbiter *arbiter, const mm_record *event, int64_t now_ns)
 {
     MM_ASSERT(event->count <= arbiter->capacity);

@@ -81,7 +81,8 @@ static void evict(book_side *side)
     mark_changed(side, value);
 }
 
-/* Looks how much room there is. (Linked, as others below, so that it is not inlined: what is rare would take registers.) */
+/* Looks how much room there is. (Linked, as others below, so that it is not inlined: what is rare would take
+ * registers.) */
 void mm__book_measure_room(book_side *side)
 {
     size_t count = level_count_of(side);
@@ -123,8 +124,8 @@ static bool apply_one(book_side *side, int64_t price_e8, int64_t qty_e8)
     return true;
 }
 
-/* Counts up to RUN_MAX levels by their tallies, two bits each. The fences keep four sums from being made one of vectors,
- * which takes longer to put together than to add. */
+/* Counts up to RUN_MAX levels by their tallies, two bits each. The fences keep four sums from being made one of
+ * vectors, which takes longer to put together than to add. */
 static inline void count_run(book_side *side, uint64_t tallies, uint64_t level_count)
 {
     const uint64_t now = UINT64_MAX / 3; /* every second bit */
@@ -197,8 +198,8 @@ static inline bool has_room(book_side *side, size_t count)
     return side->tally[TALLY_NEW] + count <= side->new_end;
 }
 
-/* The rest of a message, from a level on that needs care; `first` as in apply_run. Returns where it stopped: at the end, or
- * at a level that is not valid; those before it have been applied. */
+/* The rest of a message, from a level on that needs care; `first` as in apply_run. Returns where it stopped: at the
+ * end, or at a level that is not valid; those before it have been applied. */
 const mm_level *mm__book_apply_rest(book_side *side, const mm_level *level, const mm_level *end, uint64_t first)
 {
     side->first = first;
@@ -285,8 +286,8 @@ static inline uint64_t key_before(const book_side *side, uint64_t key)
     return word != 0 ? key - bit + mm__bit_highest(word) : NONE;
 }
 
-/* A level came or went among those whose sum is kept: their last one leaves it, or the next one joins. Where that is not
- * easily told nothing is kept any more. */
+/* A level came or went among those whose sum is kept: their last one leaves it, or the next one joins. Where that is
+ * not easily told nothing is kept any more. */
 static void shift_sum(book_side *side, int64_t before_e8, int64_t after_e8)
 {
     book_top *top = side->top;

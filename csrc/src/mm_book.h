@@ -1,5 +1,5 @@
-/* Exact order book of one symbol: its structure, shared by mm_book.c (changes), mm_book_window.c
- * (the window follows the price) and mm_book_read.c (queries).
+/* Exact order book of one symbol: its structure, shared by mm_book.c (changes), mm_book_window.c (the window follows
+ * the price) and mm_book_read.c (queries).
  *
  * A side is three structures:
  *
@@ -8,36 +8,33 @@
  *   - tree: every other level, beyond the window or off the tick (mm_tree.h);
  *   - top: the first levels in order, contiguous, with running sums of quantity and cost.
  *
- * One order for both sides. A price becomes a `value` (of an ask the price, of a bid its
- * complement) and a multiple of the tick also a `key` (of an ask the tick number, of a bid a
- * constant less it), so that smaller is better on both sides and value = key * tick + flip. No code
- * below asks which side it works for, except where prices come out. All these numbers are unsigned
- * and wrap.
+ * One order for both sides. A price becomes a `value` (of an ask the price, of a bid its complement) and a multiple
+ * of the tick also a `key` (of an ask the tick number, of a bid a constant less it), so that smaller is better on
+ * both sides and value = key * tick + flip. No code below asks which side it works for, except where prices come
+ * out. All these numbers are unsigned and wrap.
  *
  * Window. It covers the keys [low, low + span), span <= SLOTS, and a key's slot is key % SLOTS:
- * moving the window copies nothing. Every key inside the cover lives in the window, every other
- * level in the tree, so a level has one place. price * inverse, rotated, is the key; of a price
- * that is no multiple of the tick it comes out as a number that no cover holds. So an update is a
- * multiplication, one comparison, a store of the quantity and, if the level is new or goes, of its
- * bit.
+ * moving the window copies nothing. Every key inside the cover lives in the window, every other level in the tree,
+ * so a level has one place. price * inverse, rotated, is the key; of a price that is no multiple of the tick it
+ * comes out as a number that no cover holds. So an update is a multiplication, one comparison, a store of the
+ * quantity and, if the level is new or goes, of its bit.
  *
- * Following the price. When the best leaves the band of the window where it should stand, a new
- * goal is set. Only updates that miss the window, and would not at its goal, move it, once there have been a few, by a step
- * each; a step carries one level between window and tree or skips a stretch without any. So no
- * update does more than a bounded amount of work, and a window that would gain nothing by it does
- * not move. After a jump beyond the cover, moving costs as much as there are levels in it: it waits
- * until as many updates have missed, for the price may come back, or the levels may go.
+ * Following the price. When the best leaves the band of the window where it should stand, a new goal is set. Only
+ * updates that miss the window, and would not at its goal, move it, once there have been a few, by a step each; a
+ * step carries one level between window and tree or skips a stretch without any. So no update does more than a
+ * bounded amount of work, and a window that would gain nothing by it does not move. After a jump beyond the cover,
+ * moving costs as much as there are levels in it: it waits until as many updates have missed, for the price may come
+ * back, or the levels may go.
  *
- * Best and top. After a message the best is searched anew only if something at or before it
- * changed. The top is extended when it is asked for, as deep as it is asked for, behind what is
- * still exact of it: what changed stands before `changed`. A burst costs one extension, not one a
- * level; what lies behind the last entry costs nothing. Of an imbalance the sums alone are found, in the window, and kept:
- * while levels only change, the next one is two sums already there.
+ * Best and top. After a message the best is searched anew only if something at or before it changed. The top is
+ * extended when it is asked for, as deep as it is asked for, behind what is still exact of it: what changed stands
+ * before `changed`. A burst costs one extension, not one a level; what lies behind the last entry costs nothing. Of
+ * an imbalance the sums alone are found, in the window, and kept: while levels only change, the next one is two sums
+ * already there.
  *
- * Horizon. The last value that is known: beyond it levels may exist unseen, because a snapshot was
- * cut off or the farthest level was evicted at capacity. Levels beyond it are kept (a diff told
- * them), but no query for the best, for depth or for sums goes past it. NO_HORIZON is at or beyond
- * every value.
+ * Horizon. The last value that is known: beyond it levels may exist unseen, because a snapshot was cut off or the
+ * farthest level was evicted at capacity. Levels beyond it are kept (a diff told them), but no query for the best,
+ * for depth or for sums goes past it. NO_HORIZON is at or beyond every value.
  *
  * mm_book_valid says all of this in code. */
 #ifndef MM_BOOK_H
@@ -75,7 +72,8 @@ typedef struct {
     uint64_t resume;  /* behind the last window key among them, 0 if there is none: go on there */
 } top_entry;
 
-/* The first `count` levels, exact as far as their values are below `changed`, which is behind the last of them at most. */
+/* The first `count` levels, exact as far as their values are below `changed`, which is behind the last of them at
+ * most. */
 typedef struct {
     uint64_t changed;
     uint64_t *care_end; /* the side's: goes out with the entries */
@@ -219,7 +217,8 @@ static inline int64_t window_put(book_window *window, uint64_t key, int64_t qty_
     return before_e8;
 }
 
-/* The first occupied slot of the words behind word `index`, going around to that word itself; NONE if all words are empty. */
+/* The first occupied slot of the words behind word `index`, going around to that word itself; NONE if all words are
+ * empty. */
 uint64_t mm__book_slot_behind(const book_window *window, uint64_t index);
 /* The last occupied key; the window is not empty. */
 uint64_t mm__book_last_key(const book_side *side);
@@ -277,7 +276,8 @@ static inline void mm__book_unkeep(book_top *top)
     top->kept_sum = 0;
 }
 
-/* Behind the last window key whose change is one of the best: the published one, or any when that is not the window's. */
+/* Behind the last window key whose change is one of the best: the published one, or any when that is not the
+ * window's. */
 static inline uint64_t care_end_of_best(const book_side *side)
 {
     return side->touch_key != NONE ? side->touch_key + 1 : NONE;

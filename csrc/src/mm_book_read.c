@@ -305,7 +305,8 @@ size_t mm_book_dump(const mm_book *book, int32_t side, size_t level_count, mm_le
     return count;
 }
 
-/* Whether a side of two books has the same levels up to the nearer horizon; else *price_e8 is the best price that differs. */
+/* Whether a side of two books has the same levels up to the nearer horizon; else *price_e8 is the best price that
+ * differs. */
 static bool side_same(const book_side *one, const book_side *other, int64_t *price_e8)
 {
     uint64_t limit = one->horizon < other->horizon ? one->horizon : other->horizon;
@@ -382,8 +383,8 @@ static bool imbalance_of(uint64_t bids_e8, uint64_t asks_e8, double *imbalance)
     return true;
 }
 
-/* The sum of the first level_count quantities, kept from now on, where the window has them all; false where it has not, or they
- * are too large. */
+/* The sum of the first level_count quantities, kept from now on, where the window has them all; false where it has
+ * not, or they are too large. */
 static bool sum_keep(const book_side *side, size_t level_count)
 {
     book_top *top = side->top;

@@ -1,7 +1,8 @@
 /* The book's window: finding levels in it, and its way after the price. */
 #include "mm_book.h"
 
-/* Updates that a goal must have spared before it is worth the way: a best that goes to and fro sets goals all the time. */
+/* Updates that a goal must have spared before it is worth the way: a best that goes to and fro sets goals all the
+ * time. */
 #define MISSES_LEAST 32
 #define GOAL_SLOTS (SLOTS / 8)
 

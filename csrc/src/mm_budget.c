@@ -110,8 +110,8 @@ static int64_t server_ns(const mm_budget *budget, int64_t now_ns)
     return at_ns > 0 ? at_ns : 0;
 }
 
-/* The window as it stands at a time: what was sent late in the one before may be counted in this one. A time that steps back a
- * little belongs to the newest window. */
+/* The window as it stands at a time: what was sent late in the one before may be counted in this one. A time that
+ * steps back a little belongs to the newest window. */
 static window window_at(const mm_budget *budget, int32_t which, int64_t now_ns)
 {
     window w = budget->windows[which];
@@ -165,7 +165,8 @@ void mm_budget_clock(mm_budget *budget, int64_t offset_ns)
     for (int32_t i = 0; i < WINDOWS; i++) {
         window *w = &budget->windows[i];
         int64_t index = server_ns(budget, budget->now_ns) / w->span_ns;
-        /* What has been counted stays counted, whatever the window is called now: in the next one too, where that had begun. */
+        /* What has been counted stays counted, whatever the window is called now: in the next one too, where that
+         * had begun. */
         w->late = index < w->index ? w->used : w->late;
         w->index = index;
     }
@@ -253,8 +254,8 @@ void mm_budget_said(mm_budget *budget, const mm_budget_body *said, int64_t order
 
 /* ---- what is left ------------------------------------------------------------------------- */
 
-/* How a window's share of orders is spent: some at once, then along a line; a reserve lies above the line for sides without an
- * order. */
+/* How a window's share of orders is spent: some at once, then along a line; a reserve lies above the line for sides
+ * without an order. */
 typedef struct schedule {
     int64_t share;
     int64_t at_once;
@@ -322,7 +323,8 @@ int64_t mm_budget_orders(const mm_budget *budget, int32_t need, int64_t now_ns)
     return mm__larger(left, 0);
 }
 
-/* When the line reaches one order more and the window's edge is over, at the latest with the next window; INT64_MIN = it is so. */
+/* When the line reaches one order more and the window's edge is over, at the latest with the next window; INT64_MIN
+ * = it is so. */
 static int64_t line_free_ns(const mm_budget *budget, int32_t which, int32_t need, int64_t now_ns)
 {
     window w = window_at(budget, which, now_ns);

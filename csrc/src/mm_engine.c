@@ -349,8 +349,8 @@ bool mm__engine_emit_amend(mm_engine *engine, mm_order *order, int64_t qty_e8)
     return true;
 }
 
-/* A new order, in the place of `leaves` if that is not NULL. The caller has checked the room, and that nothing holds orders back: an
- * order in the table must go out. */
+/* A new order, in the place of `leaves` if that is not NULL. The caller has checked the room, and that nothing holds
+ * orders back: an order in the table must go out. */
 void mm__engine_emit_new(mm_engine *engine, const mm_order *order, const mm_order *leaves)
 {
     MM_ASSERT(engine->now_ns >= engine->ban_until_ns);

@@ -13,10 +13,11 @@
 
 #include "mm_internal.h"
 
-/* Most actions of one batch: a cancel and a query or an amend for every order, a place for every layer of both sides, cancels of
- * leftovers, and the requests to the REST worker. */
+/* Most actions of one batch: a cancel and a query or an amend for every order, a place for every layer of both
+ * sides, cancels of leftovers, and the requests to the REST worker. */
 #define MM__ACTIONS_MAX 256
-/* Most of them that are cancels, and most that are not: with more room in a ring than this the rest waits for the next batch. */
+/* Most of them that are cancels, and most that are not: with more room in a ring than this the rest waits for the
+ * next batch. */
 #define MM__ROOM_MAX (MM__ACTIONS_MAX / 2)
 /* Orders of an earlier run (or unknown to us) that are being cancelled by exchange id. */
 #define MM__LEFTOVERS_MAX 64
@@ -35,8 +36,8 @@ typedef struct mm__confirm {
     int32_t answered;     /* a read came back since the last decision */
 } mm__confirm;
 
-/* Since own events last may have been lost: nothing to look for; no account read since that cannot lag behind them; `lost` is what the
- * first such one showed. */
+/* Since own events last may have been lost: nothing to look for; no account read since that cannot lag behind them;
+ * `lost` is what the first such one showed. */
 enum { MM__LOST_NONE = 0, MM__LOST_UNSEEN = 1, MM__LOST_SEEN = 2 };
 enum { MM__READ_OPEN = 0, MM__READ_TRADES = 1, MM__READ_ACCOUNT = 2, MM__READ_COUNT = 3 };
 /* A read that is repeated while trading and comes at once when there is doubt. */

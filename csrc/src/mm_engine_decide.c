@@ -1,4 +1,5 @@
-/* BATCH_END: why not to quote, what to quote, and when to decide again. What it takes to get there, mm_engine_move.c finds.
+/* BATCH_END: why not to quote, what to quote, and when to decide again. What it takes to get there, mm_engine_move.c
+ * finds.
  *
  * A verdict that concerns everything pulls all quotes. Otherwise the strategy's wishes are fitted to the symbol. */
 #include "mm_engine.h"
@@ -73,8 +74,9 @@ static uint64_t life_verdict(mm_engine *engine)
     return verdict;
 }
 
-/* P&L by trading, and equity as trading alone made it: deposits do not move them, nor does what the inventory target alone has gained
- * or lost since the start; it is held by intent, and the loss limits judge trading. false: one of them does not fit. */
+/* P&L by trading, and equity as trading alone made it: deposits do not move them, nor does what the inventory target
+ * alone has gained or lost since the start; it is held by intent, and the loss limits judge trading. false: one of
+ * them does not fit. */
 static bool count_equity(mm_engine *engine, int64_t mid_e8, int64_t *equity_e8, int64_t *traded_e8)
 {
     mm_pnl pnl;
@@ -252,8 +254,8 @@ static void reduce(const mm_engine *engine, const mm_top *top, mm_quotes *quotes
     }
 }
 
-/* The strategy's wishes for this moment, fitted to the symbol. A Python strategy is asked through the host: its last answer
- * holds until the next, and a question stays open until it is answered. */
+/* The strategy's wishes for this moment, fitted to the symbol. A Python strategy is asked through the host: its last
+ * answer holds until the next, and a question stays open until it is answered. */
 static void want(mm_engine *engine, const mm_top *top, mm_quotes *quotes)
 {
     uint64_t others = engine->verdict & ~MM_BIT(MM_REASON_STRATEGY_FAULT);

@@ -1,8 +1,8 @@
 /* The engine's account side: what became of our orders, what we own, and when that is not certain.
  *
- * Doubt has one shape: an order whose outcome is open is UNKNOWN and keeps counting; mm_order says what is due for it. A
- * channel that was down may have swallowed reports, so when it is back every open order is treated as UNKNOWN and account and
- * trades are read again before anything is quoted. */
+ * Doubt has one shape: an order whose outcome is open is UNKNOWN and keeps counting; mm_order says what is due for
+ * it. A channel that was down may have swallowed reports, so when it is back every open order is treated as UNKNOWN
+ * and account and trades are read again before anything is quoted. */
 #include "mm_engine.h"
 
 #include <string.h>
@@ -131,8 +131,9 @@ static bool is_surprise(int32_t reject_class)
     return reject_class == MM_REJECT_OTHER || reject_class == MM_REJECT_BALANCE || reject_class == MM_REJECT_FILTER;
 }
 
-/* A refusal for what stops all quoting anyway, and did before it came: orders that had left together are refused together. Only the
- * first of them counts, so that a lasting fault is told from one step of a clock. Asked before the event is taken in. */
+/* A refusal for what stops all quoting anyway, and did before it came: orders that had left together are refused
+ * together. Only the first of them counts, so that a lasting fault is told from one step of a clock. Asked before
+ * the event is taken in. */
 static bool is_known_already(const mm_engine *engine, const mm_record *event)
 {
     if (event->kind != MM_KIND_REJECT) {
@@ -190,8 +191,8 @@ static void watch_codes(mm_engine *engine, const mm_record *event)
     }
 }
 
-/* Ids only rise on an exchange that remembers; one that starts again has lost our account's past. Only an order decided on after
- * the highest id was known tells: those of one moment may be numbered in any order. */
+/* Ids only rise on an exchange that remembers; one that starts again has lost our account's past. Only an order
+ * decided on after the highest id was known tells: those of one moment may be numbered in any order. */
 static void watch_exchange_id(mm_engine *engine, const mm_order *order)
 {
     bool later = order->created_ns > engine->exchange_id_ns;
@@ -266,8 +267,8 @@ static bool is_of_new_order(const mm_record *event)
     return operation == MM_OP_PLACE || operation == MM_OP_REPLACE;
 }
 
-/* Of an order of this run that the table has forgotten a trade is ours all the same. It counts, and nobody can say what else that order
- * may do. */
+/* Of an order of this run that the table has forgotten a trade is ours all the same. It counts, and nobody can say
+ * what else that order may do. */
 static void apply_forgotten_fill(mm_engine *engine, const mm_record *event)
 {
     const mm_report_body *report = &event->body.report;
@@ -371,7 +372,8 @@ static void take_report(mm_engine *engine, const mm_record *event)
     (void)mm__engine_order(engine, event);
 }
 
-/* What a trade that only a read has told explains of the difference that was found after events were lost, it explains there too. */
+/* What a trade that only a read has told explains of the difference that was found after events were lost, it
+ * explains there too. */
 static void on_trade_row(mm_engine *engine, const mm_record *event)
 {
     uint64_t before[MM_ASSETS_MAX], after[MM_ASSETS_MAX];
@@ -571,7 +573,8 @@ void mm__engine_due(mm_engine *engine)
 {
     mm_order *order = NULL;
     int32_t due = MM_DUE_NONE;
-    /* A query or a read of trades without room is asked for with the next round; cancels have their own ring and do not wait. */
+    /* A query or a read of trades without room is asked for with the next round; cancels have their own ring and do
+     * not wait. */
     while (engine->cancel_room > 0 && mm_orders_due(engine->orders, engine->now_ns, &order, &due)) {
         if ((due & MM_DUE_CANCEL) != 0) {
             (void)mm__engine_emit_cancel(engine, order);

@@ -12,8 +12,8 @@
 /* First wait after a snapshot that could not be used; doubled up to 32 times. */
 #define SNAPSHOT_RETRY_NS 250000000
 #define SNAPSHOT_RETRY_DOUBLINGS 5
-/* Request weight a minute that snapshots may cost, a quarter of the exchange's 6,000: 6 of 5,000 levels. Those for an exact
- * book, which can wait, get half of it. */
+/* Request weight a minute that snapshots may cost, a quarter of the exchange's 6,000: 6 of 5,000 levels. Those for
+ * an exact book, which can wait, get half of it. */
 #define SNAPSHOT_WEIGHT_MAX 1500
 #define SNAPSHOT_WINDOW_NS 60000000000
 /* A new snapshot is merged when the best price has come so near the horizon: a tenth of the known depth. */
@@ -163,8 +163,9 @@ static void malformed(mm_engine *engine, int64_t now_ns)
     mm__engine_invalidate(engine);
 }
 
-/* A message that could not be even decoded tells no id by which the same one of another connection is known. One connection
- * brings none twice: until a second has passed since the last that counted, the connection with the most of them counts. */
+/* A message that could not be even decoded tells no id by which the same one of another connection is known. One
+ * connection brings none twice: until a second has passed since the last that counted, the connection with the most
+ * of them counts. */
 static void undecodable(mm_engine *engine, uint32_t socket, int64_t now_ns)
 {
     int64_t most = 0;
@@ -191,7 +192,8 @@ static void follow_ticker(mm_engine *engine)
     engine->pending_ticker_ns = engine->ticker_ns;
 }
 
-/* The spare book is what a later snapshot makes of this one, at the same update id: it takes its place, and they must not differ. */
+/* The spare book is what a later snapshot makes of this one, at the same update id: it takes its place, and they
+ * must not differ. */
 static void adopt_spare(mm_engine *engine, int64_t recv_ns)
 {
     int32_t side = 0;
@@ -423,7 +425,8 @@ int64_t mm__engine_snapshot_weight(int64_t levels)
     return levels <= 100 ? 5 : levels <= 500 ? 25 : levels <= 1000 ? 50 : 250;
 }
 
-/* When the budget allows another snapshot: not before the oldest of as many as a minute has room for is a minute old. */
+/* When the budget allows another snapshot: not before the oldest of as many as a minute has room for is a minute
+ * old. */
 static int64_t snapshot_allowed_ns(const mm_engine *engine, bool synced)
 {
     uint64_t most = (uint64_t)(SNAPSHOT_WEIGHT_MAX / mm__engine_snapshot_weight(engine->config.snapshot_levels));
@@ -457,8 +460,8 @@ static int64_t renewal_ns(const mm_engine *engine)
     return engine->config.audit_ns > 0 ? engine->renewed_ns + engine->config.audit_ns : INT64_MAX;
 }
 
-/* When a snapshot is to be asked for, if none is under way; INT64_MAX = nothing asks for one. For a book that is lost a diff must
- * have been buffered first, so that the snapshot can bridge it. */
+/* When a snapshot is to be asked for, if none is under way; INT64_MAX = nothing asks for one. For a book that is
+ * lost a diff must have been buffered first, so that the snapshot can bridge it. */
 static int64_t snapshot_due_ns(const mm_engine *engine)
 {
     bool synced = mm_sync_state(engine->sync) == MM_SYNC_SYNCED;
@@ -491,8 +494,8 @@ void mm__engine_want_snapshot(mm_engine *engine)
     }
 }
 
-/* Everything that the exchange sent before it answered a ping has arrived with the answer. A connection may be slow without ever
- * being silent: then the answers come later and later, and what is read is as old. */
+/* Everything that the exchange sent before it answered a ping has arrived with the answer. A connection may be slow
+ * without ever being silent: then the answers come later and later, and what is read is as old. */
 static int64_t late_at(const mm_engine *engine)
 {
     return engine->answered_ns == 0 ? INT64_MAX
@@ -545,8 +548,8 @@ static bool has_left_known_depth(const mm_engine *engine)
     return false;
 }
 
-/* Too little is known, and a second look will not mend it: its snapshots come to nothing, or the budget has none left for one but
- * for a sync. */
+/* Too little is known, and a second look will not mend it: its snapshots come to nothing, or the budget has none
+ * left for one but for a sync. */
 static bool is_lost(const mm_engine *engine)
 {
     bool under_way = engine->snapshot_asked_ns != 0 || mm_sync_is_ahead(engine->sync);
@@ -555,7 +558,8 @@ static bool is_lost(const mm_engine *engine)
            engine->now_ns >= snapshot_allowed_ns(engine, false);
 }
 
-/* Why the market data does not allow a quote. May throw away a book that stays crossed or of which too little is known. */
+/* Why the market data does not allow a quote. May throw away a book that stays crossed or of which too little is
+ * known. */
 uint64_t mm__engine_market_verdict(mm_engine *engine)
 {
     if (is_lost(engine)) {

@@ -1,21 +1,22 @@
 /* From wishes to actions: the fewest requests that take both sides' orders to where they are wanted.
  *
- * An order that serves a wish stays; one that is too large for it is made smaller where it rests. A wish nobody serves takes the
- * place of an order nobody wants, in one request, or is placed beside the others. What such a move costs is one order of the
- * exchange's budget, and when that is short the move with the most to gain goes first, whichever side it is on:
+ * An order that serves a wish stays; one that is too large for it is made smaller where it rests. A wish nobody
+ * serves takes the place of an order nobody wants, in one request, or is placed beside the others. What such a move
+ * costs is one order of the exchange's budget, and when that is short the move with the most to gain goes first,
+ * whichever side it is on:
  *
  *   1. the first order of a side that has none; then of one that would have none, as its orders have become too good a price;
  *   2. a replacement, the farther the old price is from the wanted one the sooner;
  *   3. one more layer, the inner ones first.
  *
- * Cancels cost nothing and wait for nothing. An order whose replacement has to wait rests on, unless its price has become
- * too good. */
+ * Cancels cost nothing and wait for nothing. An order whose replacement has to wait rests on, unless its price has
+ * become too good. */
 #include "mm_engine.h"
 
 #include <string.h>
 
-/* Reasons that pass by themselves within moments: an old order stays where it is until its replacement can go, unless it has
- * become too good a price. */
+/* Reasons that pass by themselves within moments: an old order stays where it is until its replacement can go,
+ * unless it has become too good a price. */
 #define TEMPORARY                                                                                                      \
     (MM_BIT(MM_REASON_RATE_LIMIT) | MM_BIT(MM_REASON_IN_FLIGHT) | MM_BIT(MM_REASON_NO_ROOM) |                          \
      MM_BIT(MM_REASON_POOL) | MM_BIT(MM_REASON_DUPLICATE) | MM_BIT(MM_REASON_WOULD_MATCH) |                            \
@@ -126,8 +127,8 @@ static int64_t tolerance_of(const mm_engine *engine, const mm_top *top)
     return tolerance < 0x1p62 ? (int64_t)tolerance : INT64_C(1) << 62; /* fits, and is wider than any quote */
 }
 
-/* How far an order may offer more than the best wish while its replacement has to wait: a quarter of the wanted half-width, so that it
- * keeps three quarters of its edge, but never less than the refresh tolerance. */
+/* How far an order may offer more than the best wish while its replacement has to wait: a quarter of the wanted
+ * half-width, so that it keeps three quarters of its edge, but never less than the refresh tolerance. */
 static int64_t grace_of(const mm_engine *engine, int64_t tolerance_e8)
 {
     const mm_quotes *wanted = &engine->wanted;
@@ -290,7 +291,8 @@ static uint64_t send(plans *p, const move *m)
     return 0;
 }
 
-/* The outermost layer gives up its balance for the wish at `layer`, if that is a better one. While it cannot be asked no other does. */
+/* The outermost layer gives up its balance for the wish at `layer`, if that is a better one. While it cannot be
+ * asked no other does. */
 static void drop_outermost(mm_engine *engine, side_plan *s, int32_t layer)
 {
     mm_order *outermost = NULL;
@@ -368,8 +370,8 @@ static size_t collect(plans *p, move *moves)
 
 /* ---- what is not wanted any more ---------------------------------------------------------- */
 
-/* True when the order stands where a wish does for which the limits leave nothing: it is smaller than wished, but all there
- * can be, and cancelled it would only be placed again. */
+/* True when the order stands where a wish does for which the limits leave nothing: it is smaller than wished, but
+ * all there can be, and cancelled it would only be placed again. */
 static bool is_all_there_can_be(side_plan *s, size_t index, int64_t tolerance_e8)
 {
     for (uint32_t j = 0; j < s->wanted_count; j++) {

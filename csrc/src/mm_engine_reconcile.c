@@ -1,10 +1,10 @@
 /* What the engine believes, held against what the exchange shows: open orders, own trades, balances.
  *
- * Three reads repeat while the engine trades, and come at once when there is reason to doubt. A read may lag behind the
- * matching engine by seconds, and what was on its way when it was asked for is rightly missing from it. So one read that
- * disagrees proves nothing: two of them, far enough apart, must agree with each other, and only orders that rested before
- * the read was asked for are looked for. Two things need no second read: a trade is a fact wherever it comes from, and an
- * own order that the engine knows nothing of must not rest a moment longer. */
+ * Three reads repeat while the engine trades, and come at once when there is reason to doubt. A read may lag behind
+ * the matching engine by seconds, and what was on its way when it was asked for is rightly missing from it. So one
+ * read that disagrees proves nothing: two of them, far enough apart, must agree with each other, and only orders
+ * that rested before the read was asked for are looked for. Two things need no second read: a trade is a fact
+ * wherever it comes from, and an own order that the engine knows nothing of must not rest a moment longer. */
 #include "mm_engine.h"
 
 #include <string.h>
@@ -22,8 +22,8 @@
 #define PRICE_EVERY_NS 60000000000
 /* What a store behind a read may lag: an order that ended less than this before the question may still be shown. */
 #define READ_LAG_NS 10000000000
-/* An account read that is asked for so long after own events came again shows all that was lost with them: as a rule it lags by less,
- * and what is put in meanwhile without an event is taken for lost as well. */
+/* An account read that is asked for so long after own events came again shows all that was lost with them: as a rule
+ * it lags by less, and what is put in meanwhile without an event is taken for lost as well. */
 #define LOST_LAG_NS 4000000000
 
 /* ---- the three reads ---------------------------------------------------------------------- */
@@ -374,8 +374,8 @@ void mm__engine_account_reset(mm_engine *engine)
     }
 }
 
-/* The first answer that cannot lag behind the events' return shows all that was lost with them. What it does not show has another
- * cause. */
+/* The first answer that cannot lag behind the events' return shows all that was lost with them. What it does not
+ * show has another cause. */
 static void note_lost(mm_engine *engine)
 {
     MM_ASSERT(engine->events_lost != MM__LOST_NONE);
@@ -391,8 +391,8 @@ static void note_lost(mm_engine *engine)
     }
 }
 
-/* What no trade explains and no event told, because none came, was put in meanwhile. Where base or quote became less it may be a
- * loss as well, which limits are there for: taken for a withdrawal it would be none. */
+/* What no trade explains and no event told, because none came, was put in meanwhile. Where base or quote became less
+ * it may be a loss as well, which limits are there for: taken for a withdrawal it would be none. */
 static bool was_put_in(const mm_engine *engine)
 {
     bool base_less = engine->mismatch[0] > INT64_MAX; /* differences are kept modulo 2^64 */
@@ -576,7 +576,8 @@ void mm__engine_reconcile(mm_engine *engine)
     if (engine->clock_wanted && mm__engine_emit_want(engine, MM_KIND_WANT_CLOCK, 0, 0, 0)) {
         engine->clock_wanted = 0;
     }
-    /* In this order: a fill whose report was lost is the usual cause of a difference, so trades come before balances. */
+    /* In this order: a fill whose report was lost is the usual cause of a difference, so trades come before
+     * balances. */
     for (int32_t kind = 0; kind < MM__READ_COUNT; kind++) {
         if (engine->now_ns >= read_due_ns(engine, kind)) {
             ask(engine, kind);

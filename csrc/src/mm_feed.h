@@ -391,8 +391,8 @@ typedef bool (*feed_element)(feed_call *call, const feed_table *table, const voi
 
 /* Scans the object at p into the table. */
 const char *mm__feed_scan_object(feed_call *call, const char *p, feed_table *table);
-/* Scans the array at p, which was skipped before and so is JSON, and calls `each` on every object in it; other elements are passed
- * over. An object may still be refused: its keys may stand there twice. */
+/* Scans the array at p, which was skipped before and so is JSON, and calls `each` on every object in it; other
+ * elements are passed over. An object may still be refused: its keys may stand there twice. */
 const char *mm__feed_scan_array(feed_call *call, const char *p, feed_table *table,
                                 feed_element each, const void *context);
 

@@ -153,8 +153,8 @@ static bool take_order(feed_call *call, const feed_table *table, mm_report_body 
             read_side(call, &table->slots[SLOT_SIDE], &report->side));
 }
 
-/* The name of an asset. *named: it fits a record, as that of every asset of ours does; else the record's name stays, since cut it
- * could be another asset's. */
+/* The name of an asset. *named: it fits a record, as that of every asset of ours does; else the record's name stays,
+ * since cut it could be another asset's. */
 static bool take_asset(feed_call *call, const feed_table *table, uint32_t slot, char asset[ASSET_BYTES], bool *named)
 {
     char name[ASSET_BYTES + 8] = {0}; /* cut at a whole character it still is too long */

@@ -1,9 +1,9 @@
 /* The last hop: every order's bytes come from here, and only when nothing forbids them.
  *
- * encode checks the action and writes its request. On a connection that has logged on it is complete then. Else the host signs its
- * parameters with a well-kept library (the secret never enters C) and seal puts the signature in. Complete requests wait, one behind
- * the other, until take gives them out: those of one decision leave in one piece. An order cannot be made by hand: seal has nothing to
- * finish unless encode let an action through just before. */
+ * encode checks the action and writes its request. On a connection that has logged on it is complete then. Else the
+ * host signs its parameters with a well-kept library (the secret never enters C) and seal puts the signature in.
+ * Complete requests wait, one behind the other, until take gives them out: those of one decision leave in one piece.
+ * An order cannot be made by hand: seal has nothing to finish unless encode let an action through just before. */
 #include "mm_internal.h"
 
 #include <string.h>
@@ -214,8 +214,8 @@ static uint64_t common_verdict(const mm_gate *gate, int64_t now_ns)
     return verdict;
 }
 
-/* Orders come in the sequence the engine made them, each once: one missing or doubled means that something between engine and
- * gate lost or made an order. Then nothing can be trusted any more. */
+/* Orders come in the sequence the engine made them, each once: one missing or doubled means that something between
+ * engine and gate lost or made an order. Then nothing can be trusted any more. */
 static uint64_t place_verdict(mm_gate *gate, const mm_action_body *action, int64_t now_ns)
 {
     uint64_t verdict = common_verdict(gate, now_ns);
@@ -242,7 +242,8 @@ static uint64_t place_verdict(mm_gate *gate, const mm_action_body *action, int64
     return verdict;
 }
 
-/* An amend only ever makes an order smaller and counts in no limit of orders, but it is no cancel: it keeps an order alive. */
+/* An amend only ever makes an order smaller and counts in no limit of orders, but it is no cancel: it keeps an order
+ * alive. */
 static uint64_t amend_verdict(mm_gate *gate, const mm_action_body *action, int64_t now_ns)
 {
     uint64_t verdict = common_verdict(gate, now_ns);
@@ -353,8 +354,8 @@ static void add_client_id(mm_gate *gate, const char *key, const mm_record *actio
     add_text(gate, key, text);
 }
 
-/* Parameters in the order of their names: the WebSocket API signs them sorted, REST as sent. A replacement is a new order that
- * comes only if the old one could be cancelled; with no order left to spend it does neither. */
+/* Parameters in the order of their names: the WebSocket API signs them sorted, REST as sent. A replacement is a new
+ * order that comes only if the old one could be cancelled; with no order left to spend it does neither. */
 static void fill_place(mm_gate *gate, const mm_record *action, int64_t now_ns)
 {
     const mm_action_body *body = &action->body.action;
@@ -378,9 +379,9 @@ static void fill_place(mm_gate *gate, const mm_record *action, int64_t now_ns)
     add_text(gate, "type", "LIMIT_MAKER");
 }
 
-/* By the exchange's id where it is known (its fastest look-up), else by ours. An amended order keeps its client id: without one the
- * exchange would give it a new one. The cancel of an order that is not of this run carries a name of this run: should its owner
- * still live, its account events tell it that it has been succeeded. */
+/* By the exchange's id where it is known (its fastest look-up), else by ours. An amended order keeps its client id:
+ * without one the exchange would give it a new one. The cancel of an order that is not of this run carries a name of
+ * this run: should its owner still live, its account events tell it that it has been succeeded. */
 static void fill_reference(mm_gate *gate, const mm_record *action, int64_t now_ns)
 {
     bool of_another_run = action->kind == MM_KIND_CANCEL && action->body.action.order_seq == 0;

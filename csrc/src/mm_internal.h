@@ -14,8 +14,9 @@
 #define MM_STATIC_ASSERT(condition, name)                                                          \
     typedef char mm__static_assert_##name[(condition) ? 1 : -1]
 
-/* Of a function that says whether the library's own promises hold, and that only assertions and tests call: false only where the
- * library is wrong. A build that measures coverage does not count its branches, as it does not count those of MM_ASSERT. */
+/* Of a function that says whether the library's own promises hold, and that only assertions and tests call: false
+ * only where the library is wrong. A build that measures coverage does not count its branches, as it does not count
+ * those of MM_ASSERT. */
 #if defined(MM_COVERAGE)
 #define MM_INVARIANT __attribute__((no_profile_instrument_function))
 #else
@@ -32,8 +33,9 @@ MM_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, the_first_byte_of_a_
 /* Kept out of its callers, whose good way then saves no registers for it. */
 #define MM_NOINLINE __attribute__((noinline))
 
-/* Into each caller, with its constant arguments gone: where the compiler would think the copies too large. A build that measures
- * coverage keeps one function: of a copy whose argument is constant a branch could be taken one way only. */
+/* Into each caller, with its constant arguments gone: where the compiler would think the copies too large. A build
+ * that measures coverage keeps one function: of a copy whose argument is constant a branch could be taken one way
+ * only. */
 #if defined(MM_COVERAGE)
 #define MM_ALWAYS_INLINE inline
 #else
@@ -97,8 +99,9 @@ static inline uint32_t mm__bit_highest(uint64_t value)
     return (uint32_t)(63 - __builtin_clzll(value));
 }
 
-/* How often the grid's step goes into value >= 0. With step <= 2^shift and multiplier the least number over 2^(63 + shift) / step,
- * the excess of the product is under one step's worth for every value below 2^63 (Granlund and Montgomery, 1994). */
+/* How often the grid's step goes into value >= 0. With step <= 2^shift and multiplier the least number over 2^(63 +
+ * shift) / step, the excess of the product is under one step's worth for every value below 2^63 (Granlund and
+ * Montgomery, 1994). */
 static inline int64_t mm__grid_steps(const mm_grid *grid, int64_t value)
 {
     __extension__ typedef unsigned __int128 wide;
@@ -116,17 +119,17 @@ static inline int64_t mm__grid_floor(const mm_grid *grid, int64_t value)
 #define MM__GRID_SMALL ((int64_t)1 << 50)
 
 /* The multiple of the step at or under a whole number of 0 to 2 * MM__GRID_SMALL - step, for any step below 2 *
- * MM__GRID_SMALL (a larger one gives 0 for any number up to MM__GRID_SMALL); a number below 0 gives 0 or less. With the
- * rounding of the product the inverse is over 1 / step by at most 2^-51 of it: a multiple never falls under itself, and a number
- * one under a multiple never reaches it. */
+ * MM__GRID_SMALL (a larger one gives 0 for any number up to MM__GRID_SMALL); a number below 0 gives 0 or less. With
+ * the rounding of the product the inverse is over 1 / step by at most 2^-51 of it: a multiple never falls under
+ * itself, and a number one under a multiple never reaches it. */
 static inline int64_t mm__grid_floor_small(const mm_grid *grid, double value)
 {
     return (int64_t)((uint64_t)(int64_t)(value * grid->inverse) * (uint64_t)grid->step_e8);
 }
 
-/* Times of the monotonic clock and spans between them lie in 0..MM__TIME_MAX_NS (73 years), those of the exchange's clock in
- * 0..MM__EPOCH_MAX_NS (the year 2116), and what one is ahead of the other under that: sums and differences of two or three fit int64.
- * What comes from outside is held to it where it comes in. */
+/* Times of the monotonic clock and spans between them lie in 0..MM__TIME_MAX_NS (73 years), those of the exchange's
+ * clock in 0..MM__EPOCH_MAX_NS (the year 2116), and what one is ahead of the other under that: sums and differences
+ * of two or three fit int64. What comes from outside is held to it where it comes in. */
 #define MM__TIME_MAX_NS ((int64_t)1 << 61)
 #define MM__EPOCH_MAX_NS ((int64_t)1 << 62)
 

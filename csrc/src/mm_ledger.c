@@ -731,8 +731,8 @@ static int64_t lock_of(const mm_order *order, int64_t qty_e8, int32_t rounding, 
     return *status == MM_OK ? need_e8 : 0;
 }
 
-/* What comes free when a resting order goes: nothing as long as its lock is not in the balance; of a quantity that is being made
- * smaller, the smaller. */
+/* What comes free when a resting order goes: nothing as long as its lock is not in the balance; of a quantity that
+ * is being made smaller, the smaller. */
 static int64_t freed_by(const mm_order *order, const mm_balance *balance)
 {
     if (order == NULL || is_not_in_free(order, balance)) {

@@ -1,8 +1,9 @@
 /* Rings, roles and the engine tied together; the host's threads call in here.
  *
- * Who may touch what: a role's holder only. FEED pumps the market socket's bytes in, ENGINE is run by whoever holds its role
- * (mm_loop_run), ORDERS pumps the order channel and takes the actions out. docs/concepts/threads.md has the table and the proof of the
- * hand-over. Histograms have one writer each and are read without a lock: a reader may see a sample's count before its bucket. */
+ * Who may touch what: a role's holder only. FEED pumps the market socket's bytes in, ENGINE is run by whoever holds
+ * its role (mm_loop_run), ORDERS pumps the order channel and takes the actions out. docs/concepts/threads.md has the
+ * table and the proof of the hand-over. Histograms have one writer each and are read without a lock: a reader may
+ * see a sample's count before its bucket. */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime, for histograms only */
 #include "mm_engine.h"
 
@@ -77,8 +78,8 @@ static int64_t elapsed(int64_t from_ns, int64_t to_ns)
     return (int64_t)((uint64_t)to_ns - (uint64_t)from_ns);
 }
 
-/* The REST worker is cold: it always blocks. Spinning is for one thread, the feed's, which then carries all three roles: others that spun
- * would only take its core. */
+/* The REST worker is cold: it always blocks. Spinning is for one thread, the feed's, which then carries all three
+ * roles: others that spun would only take its core. */
 static int32_t policy_of(int32_t role, int32_t wanted)
 {
     bool spins_elsewhere = wanted == MM_WAIT_SPIN && role != MM_ROLE_FEED;
@@ -415,8 +416,8 @@ static bool may_take(mm_loop *loop, int32_t channel)
     return channel == MM_CHANNEL_MARKET || mm_spsc_room(loop->rings[MM_RING_EXEC]) >= EXEC_MESSAGE_RECORDS;
 }
 
-/* How long ago the ping left that a pong answers: its payload is the sender's clock, 8 bytes, the lowest first. 0 = it says
- * nothing of the kind. */
+/* How long ago the ping left that a pong answers: its payload is the sender's clock, 8 bytes, the lowest first. 0 =
+ * it says nothing of the kind. */
 static int64_t round_trip(const mm_ws_message *message, int64_t recv_ns)
 {
     uint64_t sent_ns = 0;
@@ -429,8 +430,8 @@ static int64_t round_trip(const mm_ws_message *message, int64_t recv_ns)
     return sent_ns < (uint64_t)recv_ns ? recv_ns - (int64_t)sent_ns : 0;
 }
 
-/* One message of a market connection: data, or a sign of life. Of a connection that has brought no diff yet a pong proves
- * nothing: what came between the last of the others and its own coming up is on none of them. */
+/* One message of a market connection: data, or a sign of life. Of a connection that has brought no diff yet a pong
+ * proves nothing: what came between the last of the others and its own coming up is on none of them. */
 static uint32_t take_market_message(mm_loop *loop, uint32_t socket, mm_feed *feed, const mm_ws_message *message,
                                     int64_t recv_ns)
 {
@@ -488,7 +489,8 @@ bool mm_loop_push(mm_loop *loop, int32_t ring, const mm_record *records)
 
 /* ---- the engine --------------------------------------------------------------------------- */
 
-/* Into the log. A writer that cannot keep up loses the log, and with it the run: trading on without a record is not allowed. */
+/* Into the log. A writer that cannot keep up loses the log, and with it the run: trading on without a record is not
+ * allowed. */
 static void log_records(mm_loop *loop, const mm_record *records)
 {
     mm_spsc *ring = loop->rings[MM_RING_LOG];
@@ -539,8 +541,8 @@ static uint32_t dispatch(mm_loop *loop)
         MM_ASSERT(pushed); /* the engine was told the room */
         bits |= ring == MM_RING_WORK ? MM_RUN_WORK : MM_RUN_ORDERS;
     }
-    /* Logged after they are on their way: the log follows the batch, the orders do not wait for it. A lost log kills the engine, which
-     * resets its action list, so the list is not touched after the push that fails. */
+    /* Logged after they are on their way: the log follows the batch, the orders do not wait for it. A lost log kills
+     * the engine, which resets its action list, so the list is not touched after the push that fails. */
     for (size_t i = 0; i < count && !mm__load_relaxed(&loop->log_lost); i++) {
         log_records(loop, &actions[i]);
     }
@@ -578,8 +580,8 @@ static uint32_t batch_end(mm_loop *loop, int64_t now_ns, bool market)
     return mm__load_relaxed(&loop->log_lost) ? bits | MM_RUN_LOG_LOST : bits;
 }
 
-/* Takes up to batch_events events from the rings in their order of precedence: what became of orders first. *market: decoded market
- * data was among them, so that the stages behind it can be timed. */
+/* Takes up to batch_events events from the rings in their order of precedence: what became of orders first. *market:
+ * decoded market data was among them, so that the stages behind it can be timed. */
 static int64_t take_batch(mm_loop *loop, bool *market)
 {
     static const int32_t order[] = {MM_RING_EXEC, MM_RING_CONTROL, MM_RING_REST, MM_RING_MARKET};
@@ -845,7 +847,8 @@ void mm_loop_lend_gate(mm_loop *loop, mm_gate *gate)
     loop->lent_gate = gate;
 }
 
-/* Tries the ORDERS role and has the gate write what waits. true = the caller holds the role and has something to hand over. */
+/* Tries the ORDERS role and has the gate write what waits. true = the caller holds the role and has something to
+ * hand over. */
 static bool begin_burst(mm_loop *loop, uint32_t holder, int64_t now_ns, const uint8_t **burst, size_t *burst_bytes)
 {
     mm_role *role = loop->roles[MM_ROLE_ORDERS];

@@ -1,10 +1,12 @@
-/* Slab of equal objects. Every taking has a number, odd and larger by two than the one before; with the slot's index it makes the
- * object's handle, which stands in the slot while the object lives. So a handle fits its slot for one life only. The indices of
- * the free slots are a stack: the next object is the one given back last, which is most likely in cache.
+/* Slab of equal objects. Every taking has a number, odd and larger by two than the one before; with the slot's index
+ * it makes the object's handle, which stands in the slot while the object lives. So a handle fits its slot for one
+ * life only. The indices of the free slots are a stack: the next object is the one given back last, which is most
+ * likely in cache.
  *
- * Handles and stack stand beside the objects, not among them: an overrun of an object cannot forge a handle, and objects of a
- * line's size keep their lines to themselves. One number for the whole pool instead of one a slot: a slot's own would have to be
- * read before it could be counted on, so that each taking waited for the giving before it. */
+ * Handles and stack stand beside the objects, not among them: an overrun of an object cannot forge a handle, and
+ * objects of a line's size keep their lines to themselves. One number for the whole pool instead of one a slot: a
+ * slot's own would have to be read before it could be counted on, so that each taking waited for the giving before
+ * it. */
 #include "mm_internal.h"
 
 #include <string.h>
@@ -150,8 +152,8 @@ size_t mm_pool_capacity(const mm_pool *pool)
 /* Slots looked at together: their marks stand on the stack. */
 enum { WINDOW_SLOTS = 4096 };
 
-/* Whether the stack holds the free slots of first .. first + WINDOW_SLOTS - 1 once each, and no other of them. *found is
- * increased by their number. */
+/* Whether the stack holds the free slots of first .. first + WINDOW_SLOTS - 1 once each, and no other of them.
+ * *found is increased by their number. */
 static bool window_is_whole(const mm_pool *pool, uint32_t first, size_t *found)
 {
     uint64_t marks[WINDOW_SLOTS / 64] = {0};

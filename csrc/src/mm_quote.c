@@ -310,7 +310,8 @@ static void take_stance(const mm_quote_config *config, const mm_quote_input *inp
     stance->ask_qty_e8 = is_long ? other_e8 : adding_e8;
 }
 
-/* Whatever the short way leaves, the first quotes after a fill among it. Not static, so that no compiler puts it in between. */
+/* Whatever the short way leaves, the first quotes after a fill among it. Not static, so that no compiler puts it in
+ * between. */
 void mm__quote_skew_rest(const mm_quote_config *config, mm_quote_stance *stance, const mm_quote_input *input,
                          mm_quotes *quotes)
 {

@@ -36,8 +36,8 @@ static inline mm__int128 mm__quote_fees_e16(const mm_top *top, const mm_symbol *
     return (mm__int128)(top->bid_price_e8 + top->ask_price_e8) * symbol->maker_fee_e8;
 }
 
-/* Whether the short way may be tried with this configuration, and around this top. That the grids are the symbol's is asserted
- * where quotes are fitted. */
+/* Whether the short way may be tried with this configuration, and around this top. That the grids are the symbol's
+ * is asserted where quotes are fitted. */
 static inline bool mm__quote_config_short(const mm_quote_config *config)
 {
     return config->order_qty_e8 <= MM__GRID_SMALL && config->layers == 1;
@@ -52,9 +52,9 @@ static inline bool mm__quote_top_short(const mm_top *top)
 /* Whether quotes that far apart pay the fees of both sides. */
 bool mm__quote_fees_paid(const mm_quote_input *input, const mm_top *top, int64_t width_e8);
 
-/* Quotes of these sizes, above 0 and on the lot, half a width from the reservation price, on the tick, around `top`, which is short;
- * false when that cannot be told this way. (The fence keeps price and size from being put together into one store, which takes
- * longer.) */
+/* Quotes of these sizes, above 0 and on the lot, half a width from the reservation price, on the tick, around `top`,
+ * which is short; false when that cannot be told this way. (The fence keeps price and size from being put together
+ * into one store, which takes longer.) */
 static inline bool mm__quote_short(const mm_quote_config *config, const mm_quote_input *input, const mm_top *top,
                                    double reservation, double half, int64_t bid_qty_e8, int64_t ask_qty_e8,
                                    mm_quotes *quotes)
@@ -89,7 +89,8 @@ static inline bool mm__quote_short(const mm_quote_config *config, const mm_quote
     return config->allow_negative_edge || mm__quote_fees_paid(input, top, ask_e8 - bid_e8);
 }
 
-/* ---- inventory_skew ------------------------------------------------------------------------------------------------- */
+/* ---- inventory_skew
+ * ------------------------------------------------------------------------------------------------- */
 
 static inline double mm__quote_inventory(const mm_quote_config *config, int64_t position_e8)
 {
@@ -116,8 +117,8 @@ static inline bool mm__quote_stance_fits(const mm_quote_stance *stance, const mm
     return stance->position_e8 == input->position_e8 && stance->step_e8 == input->lot.step_e8;
 }
 
-/* By the short way around `top`, whatever input->top is; false where it is not for it (what then stands in `quotes` means
- * nothing). */
+/* By the short way around `top`, whatever input->top is; false where it is not for it (what then stands in `quotes`
+ * means nothing). */
 static inline bool mm__quote_skew_short(const mm_quote_config *config, const mm_quote_stance *stance,
                                         const mm_quote_input *input, const mm_top *top, mm_quotes *quotes)
 {

@@ -390,8 +390,8 @@ typedef struct exposure {
     bool hidden;              /* there are orders this does not count */
 } exposure;
 
-/* An order goes before another takes its place: the judged one, or one that is on its way with the same request. They never rest
- * together, so it counts in the position alone. */
+/* An order goes before another takes its place: the judged one, or one that is on its way with the same request.
+ * They never rest together, so it counts in the position alone. */
 static bool leaves(const mm_risk_view *view, const mm_order *order)
 {
     return order == view->replaces || (order->state == MM_ORDER_LIVE && order->replaced_by != 0);

@@ -105,7 +105,8 @@ static void add_mid(mm_signals *signals, uint64_t twice_mid_e8, int64_t now_ns)
     MM_ASSERT(signals->variance >= 0.0);
 }
 
-/* Order flow at the touch between two tops, in integers as long as it fits: large quantities that cancel leave a small flow. */
+/* Order flow at the touch between two tops, in integers as long as it fits: large quantities that cancel leave a
+ * small flow. */
 static double flow_between(const mm_top *before, const mm_top *after)
 {
     int64_t bid_e8 = (after->bid_price_e8 >= before->bid_price_e8 ? after->bid_qty_e8 : 0) -
@@ -162,8 +163,8 @@ void mm_signal_trade(mm_signals *signals, int64_t price_e8, int64_t qty_e8, bool
 /* ---- Reading
  * ------------------------------------------------------------------------------------- */
 
-/* -1..1, as rounding keeps the order of numbers: neither of what a difference is taken of is below zero, and `total` adds them up.
- * 0 while there is nothing. */
+/* -1..1, as rounding keeps the order of numbers: neither of what a difference is taken of is below zero, and `total`
+ * adds them up. 0 while there is nothing. */
 static double ratio(double difference, double total)
 {
     MM_ASSERT(-total <= difference && difference <= total);

@@ -104,8 +104,8 @@ size_t mm_spsc_capacity(const mm_spsc *ring)
 
 /* ---- Words ----------------------------------------------------------------------------------- */
 
-/* Word by word: a record that is pushed has mostly just been written in words, and one that is popped in the thread that
- * pushed it always has; a wider load would have to wait until all of these have left the store buffer. */
+/* Word by word: a record that is pushed has mostly just been written in words, and one that is popped in the thread
+ * that pushed it always has; a wider load would have to wait until all of these have left the store buffer. */
 static inline uint64_t word_at(const mm_record *record, size_t index)
 {
     uint64_t word;

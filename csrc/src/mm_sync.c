@@ -1,23 +1,22 @@
 /* Sequence rules that make one exact book of a snapshot and diffs.
  *
- * While there is no snapshot, diffs wait in a buffer, and the buffer is always a run without a
- * hole: a hole, or room running out, throws away what lies before it, and a snapshot must then be
- * at least as new as what is lost (`lost_id`). So when a snapshot is accepted everything in the
- * buffer that is newer can be applied.
+ * While there is no snapshot, diffs wait in a buffer, and the buffer is always a run without a hole: a hole, or room
+ * running out, throws away what lies before it, and a snapshot must then be at least as new as what is lost
+ * (`lost_id`). So when a snapshot is accepted everything in the buffer that is newer can be applied.
  *
  *              older, dropped     may follow `last`                       else
  *     spot     u <= last          U <= last + 1                           gap
  *     futures  u <  snapshot's    U <= snapshot's (the first); pu == last gap (u <= last: dropped)
  *
- * A second look (keep, merge) makes another book of a later snapshot while this one is in use. The buffer then holds the diffs
- * since the snapshot was asked for, so what is older than `lost_id`, the book's u at that moment, cannot be merged. A snapshot
- * that is ahead of the book waits as a book of its own, to which every diff behind it is applied as well, until the book has
- * come to the same u: ids never step back, and both books can be compared level by level.
+ * A second look (keep, merge) makes another book of a later snapshot while this one is in use. The buffer then holds
+ * the diffs since the snapshot was asked for, so what is older than `lost_id`, the book's u at that moment, cannot
+ * be merged. A snapshot that is ahead of the book waits as a book of its own, to which every diff behind it is
+ * applied as well, until the book has come to the same u: ids never step back, and both books can be compared level
+ * by level.
  *
- * On spot the first diff behind a snapshot and all later ones obey one rule. It is U <= id + 1 and
- * u > id, not "U <= id <= u": when the snapshot ends exactly where a diff ended, that diff is
- * dropped and the next begins at id + 1. A diff that overlaps what is applied is applied: its
- * quantities are absolute and newer. */
+ * On spot the first diff behind a snapshot and all later ones obey one rule. It is U <= id + 1 and u > id, not "U <=
+ * id <= u": when the snapshot ends exactly where a diff ended, that diff is dropped and the next begins at id + 1. A
+ * diff that overlaps what is applied is applied: its quantities are absolute and newer. */
 #include "mm_internal.h"
 
 #include <string.h>

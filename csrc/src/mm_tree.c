@@ -1,7 +1,8 @@
-/* The B+ tree of mm_tree.h. A search goes down to the leaf, or looks into the first one at once: most is asked of the
- * smallest keys. Where a leaf has to be split or merged, a second way down keeps the path, and the change walks it back up.
- * A separator above the leaves may be smaller than the smallest key below its child (a removal leaves it alone) but never
- * larger, and never as small as a key of the child before. That of the leftmost children is the least there is. */
+/* The B+ tree of mm_tree.h. A search goes down to the leaf, or looks into the first one at once: most is asked of
+ * the smallest keys. Where a leaf has to be split or merged, a second way down keeps the path, and the change walks
+ * it back up. A separator above the leaves may be smaller than the smallest key below its child (a removal leaves it
+ * alone) but never larger, and never as small as a key of the child before. That of the leftmost children is the
+ * least there is. */
 #include "mm_tree.h"
 
 #include <string.h>
@@ -18,8 +19,8 @@ typedef struct {
 
 MM_STATIC_ASSERT(MM__TREE_FANOUT == 32, four_quarters_of_four_pairs);
 
-/* How many ranks of a node are below `rank`: whole quarters of it, then pairs of the next quarter, then what is left. The loads of a
- * step wait for nothing but the step before, and there is no branch. */
+/* How many ranks of a node are below `rank`: whole quarters of it, then pairs of the next quarter, then what is
+ * left. The loads of a step wait for nothing but the step before, and there is no branch. */
 static inline uint32_t count_below(const mm__tree_node *node, int64_t rank)
 {
     const int64_t *at = node->ranks;
@@ -29,7 +30,8 @@ static inline uint32_t count_below(const mm__tree_node *node, int64_t rank)
     return (uint32_t)(at - node->ranks);
 }
 
-/* The place of the first key not below `key` in the leaf where `key` is or belongs; may be behind the leaf's last entry. */
+/* The place of the first key not below `key` in the leaf where `key` is or belongs; may be behind the leaf's last
+ * entry. */
 static mm__tree_at find(const mm__tree *tree, uint64_t key)
 {
     const mm__tree_node *front = &tree->nodes[0];
