@@ -27,7 +27,7 @@ FIELDS = {
 INLINED = {"mm_pool", "mm_pool_slot"}
 """Private, but compiled into programs through functions of the header."""
 
-INTERFACE = (4, "DIGEST")
+INTERFACE = (4, "69350b2a562ce5e9")
 """MM_ABI, and the digest of all that it stands for: see the test."""
 
 
