@@ -55,7 +55,7 @@ def test_the_extension_was_built_with_the_listed_layout() -> None:
 
 
 def test_no_layout_and_no_number_of_the_interface_changes_without_its_version() -> None:
-    """Of a new layout or number: raise MM_ABI (once between two releases is enough) and write both down in INTERFACE."""
+    """Of a new layout or number raise MM_ABI (once between two releases is enough) and write both down in INTERFACE."""
     numbers = {name: getattr(lib, name) for name in dir(lib) if re.match(r"MM_(?!ABI|VERSION)[A-Z0-9_]+$", name)}
     assert len(numbers) > 200
     every = repr((sorted(SIZES.items()), sorted(FIELDS.items()), sorted(numbers.items())))
