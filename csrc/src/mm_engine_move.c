@@ -88,12 +88,12 @@ static bool can_shrink(const mm_engine *engine, const mm_order *order)
 /* An order can be made as small as a wish only if an order of that size may rest at all. */
 static bool wishes_can_rest(const mm_engine *engine, const side_plan *s)
 {
-    bool can = true;
+    uint64_t verdict = 0;
     for (uint32_t j = 0; j < s->wanted_count; j++) {
         const mm_level *wish = &s->wanted[j];
-        can = can && mm_symbol_verdict(&engine->config.symbol, s->side, wish->price_e8, wish->qty_e8, 0) == 0;
+        verdict |= mm_symbol_verdict(&engine->config.symbol, s->side, wish->price_e8, wish->qty_e8, 0);
     }
-    return can;
+    return verdict == 0;
 }
 
 static void gather(mm_engine *engine, side_plan *s)

@@ -49,6 +49,32 @@ static void orders_refused_together_for_a_closed_market_count_as_one_refusal(voi
     host_close(h);
 }
 
+/* The refusal's time is the exchange's. */
+static void a_wait_that_is_told_in_the_exchanges_time_lasts_a_minute_while_that_is_not_known(void)
+{
+    for (int known = 0; known <= 1; known++) {
+        host *h = quoting();
+        if (!known) {
+            refuse(h, 1, MM_REJECT_CLOCK, -1021);
+        }
+        mm_record limit = host_event(MM_KIND_REJECT);
+        limit.body.outcome.order_seq = 2;
+        limit.body.outcome.operation = MM_OP_PLACE;
+        limit.body.outcome.detail = MM_REJECT_LIMIT;
+        limit.body.outcome.recv_ns = h->now_ns;
+        limit.body.outcome.until_ns = HOST_CLOCK_NS + h->now_ns + 5 * SECOND;
+        host_feed(h, &limit);
+        int64_t over_ns = h->now_ns + (known ? 5 * SECOND : 60 * SECOND);
+        h->now_ns = over_ns - MS;
+        host_decide(h);
+        MM_CHECK(host_says(h, MM_REASON_BANNED));
+        h->now_ns = over_ns;
+        host_decide(h);
+        MM_CHECK(!host_says(h, MM_REASON_BANNED));
+        host_close(h);
+    }
+}
+
 static void a_balance_that_cannot_be_halts(void)
 {
     static const struct {
@@ -263,6 +289,7 @@ int main(int argc, char **argv)
     static const mm_test tests[] = {
         MM_TEST(a_refusal_nobody_expected_brings_the_reads_of_orders_and_balances),
         MM_TEST(orders_refused_together_for_a_closed_market_count_as_one_refusal),
+        MM_TEST(a_wait_that_is_told_in_the_exchanges_time_lasts_a_minute_while_that_is_not_known),
         MM_TEST(a_balance_that_cannot_be_halts),
         MM_TEST(somebody_elses_trade_moves_the_balances_and_halts_where_it_cannot_be),
         MM_TEST(a_fill_of_an_own_order_the_table_has_forgotten_counts_once_and_kills),

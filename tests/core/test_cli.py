@@ -36,7 +36,13 @@ def mmcore(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.
     return subprocess.run(
         [sys.executable, "-m", "mmcore", *arguments],
         capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PYTHONPATH": path, **(env or {})},
+        preexec_fn=heed_ctrl_c,
     )
+
+
+def heed_ctrl_c() -> None:
+    """In a child: as below a terminal, even where these tests run in the background of a shell, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def first_line(result: subprocess.CompletedProcess[str]) -> str:
@@ -293,7 +299,8 @@ def test_ctrl_c_while_the_program_is_being_loaded_ends_it_without_a_word() -> No
 def test_ctrl_c_while_a_recording_is_read_ends_it_without_a_word() -> None:
     os.mkfifo("recording")
     reading = subprocess.Popen([sys.executable, "-m", "mmcore", "book", "recording"], stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+                               stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                               preexec_fn=heed_ctrl_c)
     try:
         with Path("recording").open("wb"):  # it reads from here on
             reading.send_signal(signal.SIGINT)

@@ -102,6 +102,10 @@ def bad_values(stage: Stage) -> Bot:
     return bot
 
 
+def a_core_that_is_not_to_be_had(stage: Stage) -> Bot:
+    return stage.bot("--host.cpu", "900")
+
+
 def missing_keys(stage: Stage) -> Bot:
     return stage.bot("--testnet")
 
@@ -238,6 +242,7 @@ FAULTS: dict[str, Callable[[Stage], Bot]] = {
     "bad flag": bad_flag,
     "missing file": missing_file,
     "bad values": bad_values,
+    "a core that is not to be had": a_core_that_is_not_to_be_had,
     "missing keys": missing_keys,
     "unreachable host": unreachable_host,
     "wrong signature": wrong_signature,
