@@ -103,7 +103,7 @@ def bad_values(stage: Stage) -> Bot:
 
 
 def a_core_that_is_not_to_be_had(stage: Stage) -> Bot:
-    return stage.bot("--host.cpu", "900")
+    return stage.bot("--host.wait", "spin", "--host.cpu", "900")
 
 
 def missing_keys(stage: Stage) -> Bot:
