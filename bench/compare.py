@@ -149,6 +149,8 @@ def measure(reference: Path, native: Path, portable: Path, rounds: int, reps: in
         theirs: dict[Key, float] = {}
         for program in PROGRAMS:  # the reference's share of each program right before it
             figures = _figures_of(program, only)
+            if not figures:
+                continue
             for figure in figures:
                 said = _run([reference, "--reps", str(reps), "--only", figure, *traces], "the reference").stdout
                 theirs.update(_lines(said))
