@@ -229,11 +229,11 @@ class OrdersThread(PartThread):
         while not (held := self._loop.try_role(core_loop.ORDERS, HOLDER)) and self._clock.mono_ns() < give_up_ns:
             self._clock.sleep(0)  # another thread is sending over these connections
         self._lent = None
-        self._loop.lend_gate(None)
         for line in self._lines():
             line.wire.close()
         self._line = self._old = None
-        if held:
+        if held:  # else its holder may still need the gate, to write a late burst anew; nothing of it leaves
+            self._loop.lend_gate(None)
             self._loop.release_role(core_loop.ORDERS, HOLDER)
 
     # ---- the session
